@@ -1,1 +1,30 @@
-//! Skeleton.
+//! The nouns of Rialto: what every room of the house talks about.
+//!
+//! Nothing here knows a protocol, a socket, a clock or a database. Names are taken from the presence and
+//! instant-messaging model of RFC 2778, RFC 3859 and RFC 3860; where XMPP and SIP name a thing differently the
+//! doc comment gives both.
+
+mod address;
+mod ask;
+pub mod codec;
+mod delivery;
+mod envelope;
+mod event;
+mod ident;
+mod message;
+mod outcome;
+mod presence;
+mod roster;
+mod time;
+
+pub use address::{Address, AddressError, Device, Endpoint};
+pub use ask::{Answer, Ask, Credential, Scheme, Secret};
+pub use delivery::{Delivery, Notice, Role};
+pub use envelope::{Dialect, Envelope, MAX_HOPS, Origin, Original, Security, Vouch};
+pub use event::{Authorize, Composing, Decision, Event, Opaque, Receipt, ReceiptKind, Subscribe, Term};
+pub use ident::{DeliveryId, EnvelopeId, LeaseKey, Seq, Ticket};
+pub use message::{Lang, Message, Part, Wants};
+pub use outcome::{Fault, Loss, LossKind, Outcome, Reason, Refusal, Settlement};
+pub use presence::{Activity, Basic, Notify, PresenceDoc, Publish, Tuple, WatchState};
+pub use roster::{RosterEdit, RosterItem, Subscription};
+pub use time::{Now, Tick, Timestamp};

@@ -1,0 +1,90 @@
+use crate::{Input, Output, Peer, Seed};
+use model::{Dialect, Now, Tick};
+use std::net::SocketAddr;
+
+/// One protocol engine instance: a session, a stream, a shard of a UDP socket.
+///
+/// Pure: `handle` takes time and input, never blocks, never panics on any input. After each `handle` the driver calls
+/// `poll` until `None`; then it looks at `deadline` and calls `handle(now, Input::Tick)` once that has passed.
+pub trait Machine: Send {
+    /// Takes one input.
+    fn handle(&mut self, now: Now, input: Input<'_>);
+
+    /// Gives the next output, until there is none.
+    fn poll(&mut self) -> Option<Output>;
+
+    /// When it next wants an `Input::Tick`, if at all.
+    fn deadline(&self) -> Option<Tick>;
+}
+
+/// A front door: makes machines for flows.
+pub trait Connector: Send + Sync {
+    /// Its dialect.
+    fn dialect(&self) -> Dialect;
+
+    /// What to listen on.
+    fn listeners(&self) -> Vec<Listener>;
+
+    /// For `Sharing::Shared` listeners: which of `shards` machines a datagram belongs to. Pure, and the same for
+    /// all datagrams of one transaction.
+    fn shard(&self, datagram: &[u8], source: SocketAddr, shards: usize) -> usize {
+        let _ = (datagram, source, shards);
+        0
+    }
+
+    /// Makes the machine for a new connection (`PerFlow`), or for one shard (`Shared`; `peer.remote` is then the
+    /// unspecified address). `listener` is the index into [`Connector::listeners`].
+    fn accept(&self, listener: usize, peer: Peer, seed: Seed) -> Box<dyn Machine>;
+}
+
+/// One listening socket of a door.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listener {
+    /// Its name in logs and in `rialto status`, such as `xmpp-c2s` or `sip-udp`.
+    pub name: String,
+    /// Where it listens.
+    pub addr: SocketAddr,
+    /// Over what.
+    pub transport: Transport,
+    /// How it is secured.
+    pub tls: TlsMode,
+}
+
+impl Listener {
+    /// One machine for each flow, or machines shared by all.
+    pub fn sharing(&self) -> Sharing {
+        match self.transport {
+            Transport::Tcp => Sharing::PerFlow,
+            Transport::Udp => Sharing::Shared,
+        }
+    }
+}
+
+/// What carries the bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// A stream.
+    Tcp,
+    /// Datagrams.
+    Udp,
+}
+
+/// How a listener is secured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsMode {
+    /// Never.
+    None,
+    /// TLS from the first byte.
+    Direct,
+    /// Plain at first; the machine asks for TLS with `Output::Secure`.
+    Upgrade,
+}
+
+/// How flows and machines relate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sharing {
+    /// One machine for each connection.
+    PerFlow,
+    /// A few machines for the whole socket.
+    Shared,
+}

@@ -1,0 +1,141 @@
+use crate::{Address, Device, Endpoint, LeaseKey, Refusal, RosterEdit, RosterItem};
+use bytes::Bytes;
+use std::fmt;
+
+/// Which stored key proves a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Scheme {
+    /// SCRAM-SHA-1 (RFC 5802).
+    ScramSha1 = 1,
+    /// SCRAM-SHA-256 (RFC 7677).
+    ScramSha256 = 2,
+    /// HTTP digest with MD5 (RFC 7616), for the realm of the account's domain.
+    DigestMd5 = 3,
+    /// HTTP digest with SHA-256 (RFC 8760), for the realm of the account's domain.
+    DigestSha256 = 4,
+}
+
+impl Scheme {
+    /// Every scheme derived when a password is set.
+    pub const ALL: [Scheme; 4] =
+        [Scheme::ScramSha1, Scheme::ScramSha256, Scheme::DigestMd5, Scheme::DigestSha256];
+}
+
+/// A stored key. Knowing it, one can check a proof, not log in elsewhere (SCRAM) or outside its realm (HA1).
+#[derive(Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// SCRAM keys (RFC 5802 section 3).
+    Scram {
+        /// Salt.
+        salt: Bytes,
+        /// PBKDF2 iterations.
+        iterations: u32,
+        /// H(ClientKey).
+        stored_key: Bytes,
+        /// HMAC(SaltedPassword, "Server Key").
+        server_key: Bytes,
+    },
+    /// Lower-case hex of H(user:realm:password) (RFC 7616 section 3.4.2).
+    Ha1(Bytes),
+}
+
+impl fmt::Debug for Credential {
+    // Keys never reach a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credential(..)")
+    }
+}
+
+/// A secret text that never shows itself and is wiped from memory as far as the language allows.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a secret.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The secret itself.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// What a door may want to know or have done. Each is answered once, by ticket; an open ask parks one lane of
+/// the machine, never the house.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Ask {
+    /// The stored key of an account. Answered by `Credential`; `None` for an unknown account or scheme.
+    Credential {
+        /// Whose.
+        account: Address,
+        /// Which key.
+        scheme: Scheme,
+    },
+    /// Does this password belong to this account? Answered by `Verified`.
+    Verify {
+        /// Whose.
+        account: Address,
+        /// The password.
+        password: Secret,
+    },
+    /// Attach a device of an authenticated account to this machine. Answered by `Bound` or `Refused`.
+    /// A device already bound elsewhere moves here, and the other machine hears `Notice::Replaced`.
+    Bind {
+        /// Whose.
+        account: Address,
+        /// Which device; `None` lets the hub invent a name.
+        device: Option<Device>,
+        /// `Some(priority)` makes it at once ready for messages (a SIP contact); `None` waits for `Attend` (an
+        /// XMPP session before its first presence).
+        attend: Option<i8>,
+    },
+    /// The contact list. Answered by `Roster`; from then on `device` hears `Notice::Roster` of every change and
+    /// gets subscription requests.
+    Roster {
+        /// The bound device that asks.
+        device: Endpoint,
+    },
+    /// Change the contact list of the bound device's account. Answered by `Done` or `Refused`.
+    EditRoster {
+        /// The bound device that asks.
+        device: Endpoint,
+        /// The change.
+        edit: RosterEdit,
+    },
+    /// Take over what a machine of this door leased under a key, with the deliveries that wait for it.
+    /// Answered by `Claimed`; `None` if the key is unknown, lapsed or belongs to another owner.
+    Claim {
+        /// Which.
+        key: LeaseKey,
+        /// Who must own it.
+        owner: Address,
+    },
+}
+
+/// The answer to an [`Ask`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// To `Credential`.
+    Credential(Option<Credential>),
+    /// To `Verify`.
+    Verified(bool),
+    /// To `Bind`: the device as it is now called.
+    Bound(Endpoint),
+    /// To `Roster`.
+    Roster(Vec<RosterItem>),
+    /// To `EditRoster`.
+    Done,
+    /// To `Claim`: the state the door left with the lease.
+    Claimed(Option<Bytes>),
+    /// The hub will not or cannot. Its fault says which.
+    Refused(Refusal),
+}

@@ -1,0 +1,39 @@
+use crate::{Address, DeliveryId, Endpoint, Envelope, RosterItem, Timestamp};
+use std::sync::Arc;
+
+/// Why a device gets an envelope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// It is for this device, or for the person this device belongs to.
+    Primary,
+    /// Another device of the same person sent or got it.
+    Copy,
+}
+
+/// An envelope for one device. The machine that bound the device answers with an `Ack` for `id`, always.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// Names this delivery in the `Ack`.
+    pub id: DeliveryId,
+    /// The bound device it is for (an account and device this machine bound).
+    pub device: Endpoint,
+    /// What is delivered.
+    pub envelope: Arc<Envelope>,
+    /// Why this device.
+    pub role: Role,
+    /// Set when it waited: since when (XEP-0203 delay; the Date of a SIP MESSAGE).
+    pub delayed_since: Option<Timestamp>,
+}
+
+/// News for a bound device that is not somebody's envelope.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Notice {
+    /// The account's contact list changed: the item as it now is (RFC 6121 section 2.1.6 roster push).
+    Roster(RosterItem),
+    /// A contact left the account's list.
+    RosterRemoved(Address),
+    /// Another machine bound the same device: this one must end (XMPP stream error `conflict`).
+    Replaced,
+    /// The account was removed or its password changed: this device must end.
+    Revoked,
+}
