@@ -1,0 +1,133 @@
+use crate::Trouble;
+use bytes::Bytes;
+use model::{Address, Loss, Outcome, Seq, Timestamp};
+
+/// What a journal row records. The numbers are part of the row format and never change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum RowKind {
+    /// An envelope with its verdict (`model::codec`).
+    Envelope = 1,
+    /// The outcomes settled since the previous such row.
+    Outcomes = 2,
+    /// An act of an administrator.
+    Admin = 3,
+}
+
+/// A row about to be written. The writer adds number, chain and counters.
+#[derive(Clone)]
+pub struct Draft {
+    /// What it records.
+    pub kind: RowKind,
+    /// When.
+    pub at: Timestamp,
+    /// The local account whose mailbox waits for it, if any: one that must still get it. `None` for rows that
+    /// are not to be delivered (refused, or not for a local account).
+    pub mailbox: Option<Address>,
+    /// The two parties, in either order: names the conversation whose counter the row carries.
+    pub parties: (Address, Address),
+    /// Everything but the content: never erased.
+    pub head: Vec<u8>,
+    /// The content: kept apart behind a salted digest, so that it can be lawfully destroyed while the chain still
+    /// verifies.
+    pub body: Vec<u8>,
+}
+
+/// Called on the writer's thread when the commit that holds the row is on disk, in journal order. Must not block.
+pub type Done = Box<dyn FnOnce(Result<Seq, Trouble>) + Send>;
+
+/// How one row ended; goes into the next outcomes row.
+#[derive(Debug, Clone)]
+pub struct SettledRow {
+    /// Which row.
+    pub seq: Seq,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What its translation lost.
+    pub losses: Vec<Loss>,
+}
+
+/// How far a mailbox is done: every row of its stream up to `low`, and those in `above`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MailboxCursor {
+    /// Whose mailbox.
+    pub account: Address,
+    /// All rows of the mailbox up to this one are done.
+    pub low: Seq,
+    /// Rows beyond `low` that are done as well, ascending; bounded by the caller.
+    pub above: Vec<Seq>,
+}
+
+/// A row that waits in a mailbox.
+#[derive(Debug, Clone)]
+pub struct Waiting {
+    /// Its number.
+    pub seq: Seq,
+    /// Its head.
+    pub head: Bytes,
+    /// Its content; `None` if lawfully erased.
+    pub body: Option<Bytes>,
+}
+
+/// A row as it stands in the journal, with everything a verifier needs.
+#[derive(Debug, Clone)]
+pub struct Row {
+    /// Its number, from 1 without gaps.
+    pub seq: Seq,
+    /// When.
+    pub at: Timestamp,
+    /// What it records.
+    pub kind: RowKind,
+    /// The conversation's number on this node; 0 for rows that belong to none.
+    pub conversation: u64,
+    /// The row's place in its conversation, from 1 without gaps; 0 for rows that belong to none.
+    pub conversation_seq: u64,
+    /// Link of the conversation's previous row; zeros for its first.
+    pub conversation_prev: [u8; 32],
+    /// Link of the previous row; the chain's genesis for the first.
+    pub prev: [u8; 32],
+    /// This row's link.
+    pub link: [u8; 32],
+    /// SHA-256 of salt and content.
+    pub body_digest: [u8; 32],
+    /// The salt; `None` once the content was lawfully erased.
+    pub salt: Option<[u8; 16]>,
+    /// Everything but the content.
+    pub head: Bytes,
+    /// The content; `None` once lawfully erased.
+    pub body: Option<Bytes>,
+}
+
+/// The one durable record, which is also the spool.
+pub trait Journal: Send + Sync {
+    /// Queues a row. `done` hears its number once it is on disk, or why it is not. Never blocks; when the queue
+    /// is full `done` is called at once with [`Trouble::Busy`].
+    fn append(&self, draft: Draft, done: Done);
+
+    /// Queues an outcome for the next outcomes row.
+    fn settle(&self, settled: SettledRow);
+
+    /// Queues a mailbox cursor; the latest for each account goes into the next commit.
+    fn advance(&self, cursor: MailboxCursor);
+
+    /// The oldest rows of a mailbox after `after` that its cursor does not name as done, at most `limit`.
+    ///
+    /// # Errors
+    /// [`Trouble`] when the store cannot be read.
+    fn waiting(&self, account: &Address, after: Seq, limit: usize) -> Result<Vec<Waiting>, Trouble>;
+
+    /// The cursor of a mailbox; all zero if it never advanced.
+    ///
+    /// # Errors
+    /// [`Trouble`] when the store cannot be read.
+    fn cursor(&self, account: &Address) -> Result<MailboxCursor, Trouble>;
+
+    /// Rows from `first` on, in order, at most `limit`.
+    ///
+    /// # Errors
+    /// [`Trouble`] when the store cannot be read.
+    fn rows(&self, first: Seq, limit: usize) -> Result<Vec<Row>, Trouble>;
+
+    /// The number of the last committed row; 0 for none.
+    fn head(&self) -> Seq;
+}

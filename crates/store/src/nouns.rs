@@ -1,0 +1,151 @@
+use crate::Trouble;
+use compact_str::CompactString;
+use model::{Address, Credential, Scheme};
+
+/// Local accounts.
+pub trait Accounts: Send + Sync {
+    /// Creates an account with its credentials. `false` if it exists.
+    ///
+    /// # Errors
+    /// [`Trouble`] when the store cannot be written; likewise below.
+    fn create(&self, account: &Address, credentials: &[(Scheme, Credential)]) -> Result<bool, Trouble>;
+
+    /// Replaces all credentials of an account. `false` if there is no such account.
+    ///
+    /// # Errors
+    /// [`Trouble`]
+    fn set_credentials(
+        &self,
+        account: &Address,
+        credentials: &[(Scheme, Credential)],
+    ) -> Result<bool, Trouble>;
+
+    /// Removes an account, its credentials, roster and authorizations; its record stays. `false` if there is none.
+    ///
+    /// # Errors
+    /// [`Trouble`]
+    fn remove(&self, account: &Address) -> Result<bool, Trouble>;
+
+    /// Is there such an account?
+    ///
+    /// # Errors
+    /// [`Trouble`]
+    fn exists(&self, account: &Address) -> Result<bool, Trouble>;
+
+    /// One stored key.
+    ///
+    /// # Errors
+    /// [`Trouble`]
+    fn credential(&self, account: &Address, scheme: Scheme) -> Result<Option<Credential>, Trouble>;
+
+    /// Accounts in address order after `after`, at most `limit`.
+    ///
+    /// # Errors
+    /// [`Trouble`]
+    fn list(&self, after: Option<&Address>, limit: usize) -> Result<Vec<Address>, Trouble>;
+}
+
+/// A contact as its owner named it; the subscription follows from [`Authorizations`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RosterEntry {
+    /// Who.
+    pub contact: Address,
+    /// The owner's name for them.
+    pub name: Option<String>,
+    /// The owner's groups for them.
+    pub groups: Vec<CompactString>,
+}
+
+/// Contact lists.
+pub trait Rosters: Send + Sync {
+    /// The list of an account, by address.
+    ///
+    /// # Errors
+    /// [`Trouble`]
+    fn entries(&self, owner: &Address) -> Result<Vec<RosterEntry>, Trouble>;
+
+    /// Adds or replaces an entry.
+    ///
+    /// # Errors
+    /// [`Trouble`]
+    fn put(&self, owner: &Address, entry: &RosterEntry) -> Result<(), Trouble>;
+
+    /// Removes an entry. `false` if there was none.
+    ///
+    /// # Errors
+    /// [`Trouble`]
+    fn delete(&self, owner: &Address, contact: &Address) -> Result<bool, Trouble>;
+}
+
+/// Where the lasting consent between a presentity and a watcher stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Consent {
+    /// Asked, not answered.
+    Pending = 1,
+    /// Given.
+    Granted = 2,
+    /// Given before it was asked (RFC 6121 section 3.4 pre-approval).
+    PreApproved = 3,
+}
+
+/// One authorization.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authorization {
+    /// Whose presence.
+    pub presentity: Address,
+    /// Who wants to see it.
+    pub watcher: Address,
+    /// Where it stands.
+    pub consent: Consent,
+    /// The watcher's words with the request.
+    pub note: Option<String>,
+}
+
+/// Lasting consent between people (RFC 6121 section 3; RFC 8048 section 5.1).
+pub trait Authorizations: Send + Sync {
+    /// One authorization; `None` where there is neither consent nor request.
+    ///
+    /// # Errors
+    /// [`Trouble`]
+    fn get(&self, presentity: &Address, watcher: &Address) -> Result<Option<Authorization>, Trouble>;
+
+    /// Creates or replaces one.
+    ///
+    /// # Errors
+    /// [`Trouble`]
+    fn set(&self, authorization: &Authorization) -> Result<(), Trouble>;
+
+    /// Forgets one. `false` if there was none.
+    ///
+    /// # Errors
+    /// [`Trouble`]
+    fn clear(&self, presentity: &Address, watcher: &Address) -> Result<bool, Trouble>;
+
+    /// Everybody who watches, or asks to watch, a presentity.
+    ///
+    /// # Errors
+    /// [`Trouble`]
+    fn of_presentity(&self, presentity: &Address) -> Result<Vec<Authorization>, Trouble>;
+
+    /// Everybody a watcher watches or asks to watch.
+    ///
+    /// # Errors
+    /// [`Trouble`]
+    fn of_watcher(&self, watcher: &Address) -> Result<Vec<Authorization>, Trouble>;
+}
+
+/// Small values the server keeps for itself, such as its SASL secret and its chain id.
+pub trait Settings: Send + Sync {
+    /// A value.
+    ///
+    /// # Errors
+    /// [`Trouble`]
+    fn value(&self, key: &str) -> Result<Option<Vec<u8>>, Trouble>;
+
+    /// Stores a value, durably, before it returns.
+    ///
+    /// # Errors
+    /// [`Trouble`]
+    fn set_value(&self, key: &str, value: &[u8]) -> Result<(), Trouble>;
+}
