@@ -1,0 +1,149 @@
+//! The body of an envelope: everything a person wrote.
+
+use super::head::{read_refusal, write_refusal};
+use super::tlv::{Reader, Writer, int, text};
+use super::{CodecError, VERSION};
+use crate::{
+    Authorize, Decision, Dialect, Envelope, Event, LeaseKey, Message, Original, Part, Receipt, ReceiptKind,
+    Subscribe, Term,
+};
+use bytes::Bytes;
+
+// Tags of a message body.
+const MSG_ID: u8 = 1;
+const THREAD: u8 = 2;
+const SUBJECT: u8 = 3;
+const LANG: u8 = 4;
+const PART: u8 = 5;
+const WANTS: u8 = 6;
+const LASTING: u8 = 7;
+const ORIGINAL: u8 = 8;
+// Tags of the other bodies.
+const RECEIPT_KIND: u8 = 9;
+const RECEIPT_REFUSAL: u8 = 10;
+const NOTE: u8 = 11;
+
+/// Writes the content of an envelope's event. Events that are never journalled have none.
+pub fn encode_body(envelope: &Envelope) -> Vec<u8> {
+    let mut out = Vec::with_capacity(512);
+    out.push(VERSION);
+    let mut w = Writer(&mut out);
+    match &envelope.event {
+        Event::Message(m) => message(&mut w, m),
+        Event::Receipt(r) => {
+            w.text(MSG_ID, &r.of);
+            match &r.kind {
+                ReceiptKind::Delivered => w.int(RECEIPT_KIND, 1),
+                ReceiptKind::Displayed => w.int(RECEIPT_KIND, 2),
+                ReceiptKind::Failed(refusal) => w.nest(RECEIPT_REFUSAL, |w| write_refusal(w, refusal)),
+            }
+            original(&mut w, r.original.as_ref());
+        }
+        Event::Subscribe(s) => {
+            w.opt(NOTE, s.note.as_deref());
+            original(&mut w, s.original.as_ref());
+        }
+        Event::Authorize(a) => original(&mut w, a.original.as_ref()),
+        Event::Composing(_) | Event::Publish(_) | Event::Notify(_) | Event::Opaque(_) => {}
+    }
+    out
+}
+
+fn message(w: &mut Writer<'_>, m: &Message) {
+    w.text(MSG_ID, &m.id);
+    w.opt(THREAD, m.thread.as_deref());
+    w.opt(SUBJECT, m.subject.as_deref());
+    w.opt(LANG, m.lang.as_deref());
+    for part in &m.parts {
+        w.nest(PART, |w| {
+            w.text(1, &part.mime);
+            w.opt(2, part.lang.as_deref());
+            w.bytes(3, &part.body);
+        });
+    }
+    w.int(WANTS, u64::from(m.wants.delivered) | (u64::from(m.wants.displayed) << 1));
+    w.int(LASTING, u64::from(m.lasting));
+    original(w, m.original.as_ref());
+}
+
+fn original(w: &mut Writer<'_>, original: Option<&Original>) {
+    if let Some(o) = original {
+        w.nest(ORIGINAL, |w| {
+            w.int(1, o.dialect as u64);
+            w.bytes(2, &o.bytes);
+        });
+    }
+}
+
+pub(super) fn decode_event(kind: u64, granted: bool, term: u64, body: &[u8]) -> Result<Event, CodecError> {
+    let Some((&VERSION, fields)) = body.split_first() else { return Err(CodecError("version")) };
+    let mut m = Message::default();
+    let (mut receipt, mut note) = (ReceiptKind::Delivered, None);
+    let mut r = Reader(fields);
+    while let Some((tag, v)) = r.next()? {
+        match tag {
+            MSG_ID => m.id = text(v)?.into(),
+            THREAD => m.thread = Some(text(v)?.into()),
+            SUBJECT => m.subject = Some(text(v)?.to_owned()),
+            LANG => m.lang = Some(text(v)?.into()),
+            PART => m.parts.push(part(v)?),
+            WANTS => {
+                let bits = int(v)?;
+                m.wants.delivered = bits & 1 != 0;
+                m.wants.displayed = bits & 2 != 0;
+            }
+            LASTING => m.lasting = int(v)? == 1,
+            ORIGINAL => m.original = Some(read_original(v)?),
+            RECEIPT_KIND if int(v)? == 2 => receipt = ReceiptKind::Displayed,
+            RECEIPT_REFUSAL => receipt = ReceiptKind::Failed(read_refusal(v)?),
+            NOTE => note = Some(text(v)?.to_owned()),
+            _ => {}
+        }
+    }
+    Ok(match kind {
+        1 => Event::Message(m),
+        2 => Event::Receipt(Receipt { of: m.id, kind: receipt, original: m.original }),
+        5 => {
+            let term = match term {
+                1 => Term::Lasting,
+                2 => Term::End,
+                // A lease's key lives no longer than its machine, so the record keeps only that it was one.
+                3 => Term::Lease { key: LeaseKey::new(""), secs: 0 },
+                _ => Term::Once { key: None },
+            };
+            Event::Subscribe(Subscribe { term, note, original: m.original })
+        }
+        6 => {
+            let decision = if granted { Decision::Granted } else { Decision::Denied };
+            Event::Authorize(Authorize { decision, original: m.original })
+        }
+        _ => return Err(CodecError("kind")),
+    })
+}
+
+fn part(bytes: &[u8]) -> Result<Part, CodecError> {
+    let mut part = Part::text(Bytes::new(), None);
+    let mut r = Reader(bytes);
+    while let Some((tag, v)) = r.next()? {
+        match tag {
+            1 => part.mime = text(v)?.into(),
+            2 => part.lang = Some(text(v)?.into()),
+            3 => part.body = Bytes::copy_from_slice(v),
+            _ => {}
+        }
+    }
+    Ok(part)
+}
+
+fn read_original(bytes: &[u8]) -> Result<Original, CodecError> {
+    let (mut dialect, mut content) = (None, Bytes::new());
+    let mut r = Reader(bytes);
+    while let Some((tag, v)) = r.next()? {
+        match tag {
+            1 => dialect = u8::try_from(int(v)?).ok().and_then(Dialect::from_code),
+            2 => content = Bytes::copy_from_slice(v),
+            _ => {}
+        }
+    }
+    Ok(Original { dialect: dialect.ok_or(CodecError("dialect"))?, bytes: content })
+}
