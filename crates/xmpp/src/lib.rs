@@ -1,1 +1,5 @@
-//! Skeleton.
+//! The XMPP door: client streams (RFC 6120, RFC 6121) as a pure machine.
+
+pub mod jid;
+pub mod sasl;
+pub mod wire;

@@ -1,0 +1,271 @@
+//! Byte and character classes of XML 1.0 (fifth edition), as far as a stream scanner needs them.
+//!
+//! ASCII is answered from one table; everything else is decoded one character at a time, so that bad UTF-8
+//! and the two non-characters XML forbids are found exactly where they stand.
+
+use super::Condition;
+
+/// Ordinary content, no decision needed.
+pub(crate) const PLAIN: u8 = 0;
+/// A control character XML forbids.
+pub(crate) const BAD: u8 = 1;
+/// First byte of a character outside ASCII.
+pub(crate) const WIDE: u8 = 2;
+/// `<`
+pub(crate) const LT: u8 = 3;
+/// `&`
+pub(crate) const AMP: u8 = 4;
+/// `]`, which may begin the forbidden `]]>`.
+pub(crate) const BRACKET: u8 = 5;
+/// Tab, line feed, carriage return.
+pub(crate) const BREAK: u8 = 6;
+
+const NAME_START: u8 = 0x10;
+const NAME: u8 = 0x20;
+
+const fn build() -> [u8; 256] {
+    let mut table = [PLAIN; 256];
+    let mut i = 0;
+    while i < 256 {
+        let b = i as u8;
+        table[i] = match b {
+            b'\t' | b'\n' | b'\r' => BREAK,
+            0..=0x1f => BAD,
+            b'<' => LT,
+            b'&' => AMP,
+            b']' => BRACKET,
+            0x80..=0xff => WIDE,
+            _ => PLAIN,
+        };
+        if b.is_ascii_alphabetic() || b == b'_' {
+            table[i] |= NAME_START | NAME;
+        }
+        if b.is_ascii_digit() || b == b'-' || b == b'.' {
+            table[i] |= NAME;
+        }
+        i += 1;
+    }
+    table
+}
+
+static TABLE: [u8; 256] = build();
+
+/// The content class of a byte.
+#[inline(always)]
+pub(crate) fn class(b: u8) -> u8 {
+    TABLE[b as usize] & 0x0f
+}
+
+/// Can this ASCII byte begin a name?
+#[inline(always)]
+pub(crate) fn is_name_start(b: u8) -> bool {
+    TABLE[b as usize] & NAME_START != 0
+}
+
+/// Can this ASCII byte continue a name? (`:` is not counted: the namespace rules treat it apart.)
+#[inline(always)]
+pub(crate) fn is_name(b: u8) -> bool {
+    TABLE[b as usize] & NAME != 0
+}
+
+/// XML white space.
+#[inline(always)]
+pub(crate) fn is_space(b: u8) -> bool {
+    matches!(b, b' ' | b'\t' | b'\n' | b'\r')
+}
+
+/// May this scalar value appear in an XML document?
+pub(crate) fn is_xml_char(c: u32) -> bool {
+    matches!(c, 0x9 | 0xa | 0xd | 0x20..=0xd7ff | 0xe000..=0xfffd | 0x10000..=0x10ffff)
+}
+
+fn is_wide_name_start(c: u32) -> bool {
+    matches!(c, 0xc0..=0xd6 | 0xd8..=0xf6 | 0xf8..=0x2ff | 0x370..=0x37d | 0x37f..=0x1fff | 0x200c..=0x200d
+        | 0x2070..=0x218f | 0x2c00..=0x2fef | 0x3001..=0xd7ff | 0xf900..=0xfdcf | 0xfdf0..=0xfffd | 0x10000..=0xeffff)
+}
+
+fn is_wide_name(c: u32) -> bool {
+    is_wide_name_start(c) || matches!(c, 0xb7 | 0x300..=0x36f | 0x203f..=0x2040)
+}
+
+/// Decodes the character that begins at `at` (its first byte is not ASCII). `None`: the rest has not arrived yet.
+pub(crate) fn wide(win: &[u8], at: usize) -> Result<Option<(u32, usize)>, Condition> {
+    let first = win[at];
+    let (len, low, high) = match first {
+        0xc2..=0xdf => (2, 0x80, 0xbf),
+        0xe0 => (3, 0xa0, 0xbf),
+        0xed => (3, 0x80, 0x9f),
+        0xe1..=0xef => (3, 0x80, 0xbf),
+        0xf0 => (4, 0x90, 0xbf),
+        0xf1..=0xf3 => (4, 0x80, 0xbf),
+        0xf4 => (4, 0x80, 0x8f),
+        _ => return Err(Condition::NotWellFormed),
+    };
+    let mut c = u32::from(first) & (0x7f >> len);
+    for i in 1..len {
+        let Some(&b) = win.get(at + i) else { return Ok(None) };
+        let fits = if i == 1 { (low..=high).contains(&b) } else { (0x80..=0xbf).contains(&b) };
+        if !fits {
+            return Err(Condition::NotWellFormed);
+        }
+        c = c << 6 | u32::from(b & 0x3f);
+    }
+    if is_xml_char(c) { Ok(Some((c, len))) } else { Err(Condition::NotWellFormed) }
+}
+
+/// The longest reference we accept, `&` and `;` included. Longer ones only pad a number with zeros.
+const REFERENCE: usize = 14;
+
+/// Checks the reference that begins with `&` at `at`; gives its length. `None`: not all of it has arrived.
+///
+/// Only the five predefined entities and character references are XMPP (RFC 6120 section 11.1).
+pub(crate) fn reference(win: &[u8], at: usize) -> Result<Option<usize>, Condition> {
+    let mut end = at + 1;
+    loop {
+        match win.get(end) {
+            None => return Ok(None),
+            Some(b';') => break,
+            Some(&b) if (is_name(b) || (b == b'#' && end == at + 1)) && end - at < REFERENCE => end += 1,
+            Some(_) => return Err(Condition::NotWellFormed),
+        }
+    }
+    let body = &win[at + 1..end];
+    match resolve(body) {
+        Some(_) => Ok(Some(end + 1 - at)),
+        None if body.first().is_some_and(|b| is_name_start(*b)) => Err(Condition::RestrictedXml),
+        None => Err(Condition::NotWellFormed),
+    }
+}
+
+/// The character a reference body (between `&` and `;`) stands for.
+pub(crate) fn resolve(body: &[u8]) -> Option<char> {
+    let number = match body {
+        b"amp" => return Some('&'),
+        b"lt" => return Some('<'),
+        b"gt" => return Some('>'),
+        b"quot" => return Some('"'),
+        b"apos" => return Some('\''),
+        [b'#', b'x', hex @ ..] => digits(hex, 16)?,
+        [b'#', decimal @ ..] => digits(decimal, 10)?,
+        _ => return None,
+    };
+    if is_xml_char(number) { char::from_u32(number) } else { None }
+}
+
+fn digits(text: &[u8], radix: u32) -> Option<u32> {
+    if text.is_empty() {
+        return None;
+    }
+    text.iter().try_fold(0u32, |sum, b| sum.checked_mul(radix)?.checked_add(char::from(*b).to_digit(radix)?))
+}
+
+/// Why a run of text stopped.
+pub(crate) enum Stop {
+    /// At a `<`.
+    Tag,
+    /// At the end of what has arrived, or at a sequence of which the rest is missing.
+    More,
+}
+
+/// Walks character data from `at` and says where and why it stopped.
+#[inline]
+pub(crate) fn text(win: &[u8], mut at: usize) -> Result<(usize, Stop), Condition> {
+    loop {
+        let Some(&b) = win.get(at) else { return Ok((at, Stop::More)) };
+        match class(b) {
+            PLAIN | BREAK => at += 1,
+            LT => return Ok((at, Stop::Tag)),
+            AMP => match reference(win, at)? {
+                Some(len) => at += len,
+                None => return Ok((at, Stop::More)),
+            },
+            BRACKET => match (win.get(at + 1), win.get(at + 2)) {
+                (None, _) | (Some(b']'), None) => return Ok((at, Stop::More)),
+                (Some(b']'), Some(b'>')) => return Err(Condition::NotWellFormed),
+                _ => at += 1,
+            },
+            WIDE => match wide(win, at)? {
+                Some((_, len)) => at += len,
+                None => return Ok((at, Stop::More)),
+            },
+            _ => return Err(Condition::NotWellFormed),
+        }
+    }
+}
+
+/// Walks the inside of a CDATA section; `Stop::Tag` means that `]]>` begins at the place given.
+pub(crate) fn cdata(win: &[u8], mut at: usize) -> Result<(usize, Stop), Condition> {
+    loop {
+        let Some(&b) = win.get(at) else { return Ok((at, Stop::More)) };
+        match class(b) {
+            BRACKET => match (win.get(at + 1), win.get(at + 2)) {
+                (None, _) | (Some(b']'), None) => return Ok((at, Stop::More)),
+                (Some(b']'), Some(b'>')) => return Ok((at, Stop::Tag)),
+                _ => at += 1,
+            },
+            WIDE => match wide(win, at)? {
+                Some((_, len)) => at += len,
+                None => return Ok((at, Stop::More)),
+            },
+            BAD => return Err(Condition::NotWellFormed),
+            _ => at += 1,
+        }
+    }
+}
+
+/// Checks a whole attribute value. True: reading it needs unescaping or white-space normalisation.
+#[inline]
+pub(crate) fn value(bytes: &[u8]) -> Result<bool, Condition> {
+    let mut at = 0;
+    let mut coded = false;
+    while let Some(&b) = bytes.get(at) {
+        match class(b) {
+            PLAIN | BRACKET => at += 1,
+            BREAK => {
+                coded = true;
+                at += 1;
+            }
+            AMP => {
+                coded = true;
+                at += reference(bytes, at)?.ok_or(Condition::NotWellFormed)?;
+            }
+            WIDE => at += wide(bytes, at)?.ok_or(Condition::NotWellFormed)?.1,
+            _ => return Err(Condition::NotWellFormed),
+        }
+    }
+    Ok(coded)
+}
+
+/// Reads a qualified name at `at`: its end, and the place of its colon if it has one.
+#[inline]
+pub(crate) fn qname(bytes: &[u8], at: usize) -> Result<(usize, Option<usize>), Condition> {
+    let mut end = at;
+    let mut colon = None;
+    let mut fresh = true;
+    while let Some(&b) = bytes.get(end) {
+        if is_name(b) {
+            if fresh && !is_name_start(b) {
+                return Err(Condition::NotWellFormed);
+            }
+            fresh = false;
+            end += 1;
+        } else if b == b':' {
+            if fresh || colon.is_some() {
+                return Err(Condition::NotWellFormed);
+            }
+            colon = Some(end);
+            fresh = true;
+            end += 1;
+        } else if b >= 0x80 {
+            let (c, len) = wide(bytes, end)?.ok_or(Condition::NotWellFormed)?;
+            if !(if fresh { is_wide_name_start(c) } else { is_wide_name(c) }) {
+                return Err(Condition::NotWellFormed);
+            }
+            fresh = false;
+            end += len;
+        } else {
+            break;
+        }
+    }
+    if fresh { Err(Condition::NotWellFormed) } else { Ok((end, colon)) }
+}

@@ -1,0 +1,27 @@
+//! Bytes to typed units and back: stream scanner, stanza index, element tree, writer.
+//!
+//! Nothing here knows what a session is. The scanner validates every byte once; everything behind it may then
+//! copy ranges of those bytes into other streams without looking at them again.
+
+mod class;
+mod condition;
+mod element;
+mod header;
+mod names;
+mod ns;
+mod scan;
+mod stanza;
+mod tag;
+mod text;
+mod write;
+
+pub use condition::Condition;
+pub use element::{Element, Tree};
+pub use header::Header;
+pub use names::{Binding, Scope};
+pub use ns::*;
+pub use scan::{Item, Limits, Scanner};
+pub use stanza::{Attr, Child, Kind, Span, Stanza, Stamp};
+pub use tag::Attrs;
+pub use text::{content, unescape};
+pub use write::{Writer, escape_attr, escape_text};
