@@ -29,14 +29,8 @@ pub struct ReplyHead {
 
 impl ReplyHead {
     /// Collects the head from header fields. `None` when the message cannot be answered: one of the five headers
-    /// is missing, the top Via is unreadable, or it is an ACK, which is never answered.
-    pub fn from_headers<'a>(
-        fields: impl Iterator<Item = (&'a [u8], Cow<'a, [u8]>)>,
-        method: &[u8],
-    ) -> Option<Self> {
-        if method == b"ACK" {
-            return None;
-        }
+    /// is missing, or the top Via is unreadable.
+    pub fn from_headers<'a>(fields: impl Iterator<Item = (&'a [u8], Cow<'a, [u8]>)>) -> Option<Self> {
         let (mut vias, mut from, mut to, mut call_id, mut cseq) = (Vec::new(), None, None, None, None);
         for (name, value) in fields {
             let slot = match name.to_ascii_lowercase().as_slice() {
@@ -97,12 +91,15 @@ impl ReplyHead {
         if start.get(..4).is_some_and(|s| s.eq_ignore_ascii_case(b"SIP/")) {
             return None;
         }
-        let method = start.split(|&b| b == b' ').next()?;
+        // An ACK is never answered (RFC 3261 17.2.1).
+        if start.starts_with(b"ACK ") {
+            return None;
+        }
         let fields = lines.iter().skip(1).filter_map(|l| {
             let colon = l.iter().position(|&b| b == b':')?;
             Some((l.get(..colon)?.trim_ascii(), Cow::Borrowed(l.get(colon + 1..)?.trim_ascii())))
         });
-        Self::from_headers(fields, method)
+        Self::from_headers(fields)
     }
 
     /// Writes the source into the top Via: `received` always when it differs from what the sender wrote, `rport`

@@ -203,14 +203,15 @@ impl Unit {
         let found = sx::validate(&message).into_iter().find(|f| !f.is_repairable());
         match message {
             sx::Message::Request(r) => {
-                let reply = ReplyHead::from_headers(
-                    r.headers.iter().map(|h| (h.name().canonical(), h.value())),
-                    r.method.as_bytes(),
-                );
+                let reply = ReplyHead::from_headers(r.headers.iter().map(|h| (h.name().canonical(), h.value())));
+                // An ACK is never answered (RFC 3261 17.2.1).
+                let answer = |what, status, reply: Option<ReplyHead>| {
+                    Fault::soft(what, status, reply.filter(|_| r.method != sx::Method::Ack))
+                };
                 if let Some(f) = found {
-                    return Err(Fault::soft("unacceptable request", f.status(), reply));
+                    return Err(answer("unacceptable request", f.status(), reply));
                 }
-                let bad = |reply| Fault::soft("unreadable address", 400, reply);
+                let bad = |reply| answer("unreadable address", 400, reply);
                 let (Some(from), Some(to)) = (address(&r.headers, "From"), address(&r.headers, "To")) else {
                     return Err(bad(reply));
                 };
