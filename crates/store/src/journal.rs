@@ -14,6 +14,18 @@ pub enum RowKind {
     Admin = 3,
 }
 
+impl RowKind {
+    /// The kind of a row-format number.
+    pub fn from_code(code: u8) -> Option<Self> {
+        match code {
+            1 => Some(Self::Envelope),
+            2 => Some(Self::Outcomes),
+            3 => Some(Self::Admin),
+            _ => None,
+        }
+    }
+}
+
 /// A row about to be written. The writer adds number, chain and counters.
 #[derive(Clone)]
 pub struct Draft {
@@ -130,4 +142,29 @@ pub trait Journal: Send + Sync {
 
     /// The number of the last committed row; 0 for none.
     fn head(&self) -> Seq;
+}
+
+/// Anything journal rows can be read from, in order: a store, or a file opened for reading only.
+pub trait Rows {
+    /// Rows from `first` on, in order, at most `limit`.
+    ///
+    /// # Errors
+    /// [`Trouble`] when they cannot be read.
+    fn rows(&self, first: Seq, limit: usize) -> Result<Vec<Row>, Trouble>;
+}
+
+impl<J: Journal + ?Sized> Rows for J {
+    fn rows(&self, first: Seq, limit: usize) -> Result<Vec<Row>, Trouble> {
+        Journal::rows(self, first, limit)
+    }
+}
+
+/// Lawful erasure.
+pub trait Erase: Send + Sync {
+    /// Destroys the content of a row and the salt of its digest; number, head and links stay, so the chain still
+    /// verifies. `false` if there is no such row or it is erased already. Who erases journals that first.
+    ///
+    /// # Errors
+    /// [`Trouble`] when the store cannot be written.
+    fn erase(&self, seq: Seq) -> Result<bool, Trouble>;
 }

@@ -5,9 +5,20 @@
 //! journal never block: they queue for the one writer and report by callback.
 
 mod journal;
+mod memory;
 mod nouns;
+mod outcomes;
+mod recent;
+mod seal;
+mod sqlite;
 mod trouble;
 
-pub use journal::{Done, Draft, Journal, MailboxCursor, Row, RowKind, SettledRow, Waiting};
-pub use nouns::{Accounts, Authorization, Authorizations, Consent, RosterEntry, Rosters, Settings};
+pub use journal::{Done, Draft, Erase, Journal, MailboxCursor, Row, RowKind, Rows, SettledRow, Waiting};
+pub use memory::MemoryStore;
+pub use nouns::{
+    Accounts, Authorization, Authorizations, Consent, RosterEntry, Rosters, SealedPasswords, Settings,
+};
+pub use outcomes::{decode_outcomes, encode_outcomes};
+pub use seal::{Blank, CHAIN_SETTING, Seal, Sealer, Unsealed};
+pub use sqlite::{Options, SqliteReader, SqliteStore};
 pub use trouble::Trouble;

@@ -89,6 +89,18 @@ pub enum Consent {
     PreApproved = 3,
 }
 
+impl Consent {
+    /// The consent of a stored number.
+    pub fn from_code(code: u8) -> Option<Self> {
+        match code {
+            1 => Some(Self::Pending),
+            2 => Some(Self::Granted),
+            3 => Some(Self::PreApproved),
+            _ => None,
+        }
+    }
+}
+
 /// One authorization.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Authorization {
@@ -148,4 +160,20 @@ pub trait Settings: Send + Sync {
     /// # Errors
     /// [`Trouble`]
     fn set_value(&self, key: &str, value: &[u8]) -> Result<(), Trouble>;
+}
+
+/// Passwords of local accounts at other networks, for doors whose protocol cannot do with a derived key. Sealed before
+/// they come here, with a key that is not in the store.
+pub trait SealedPasswords: Send + Sync {
+    /// The sealed password of an account at a network.
+    ///
+    /// # Errors
+    /// [`Trouble`]
+    fn sealed(&self, account: &Address, network: &str) -> Result<Option<Vec<u8>>, Trouble>;
+
+    /// Stores, replaces or (`None`) forgets it.
+    ///
+    /// # Errors
+    /// [`Trouble`]
+    fn set_sealed(&self, account: &Address, network: &str, sealed: Option<&[u8]>) -> Result<(), Trouble>;
 }
