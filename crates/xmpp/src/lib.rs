@@ -2,4 +2,5 @@
 
 pub mod jid;
 pub mod sasl;
+pub mod translate;
 pub mod wire;

@@ -48,3 +48,11 @@ pub const MARKERS: &str = "urn:xmpp:chat-markers:0";
 pub const XML: &str = "http://www.w3.org/XML/1998/namespace";
 /// The `xmlns` prefix.
 pub const XMLNS: &str = "http://www.w3.org/2000/xmlns/";
+/// XEP-0280.
+pub const CARBONS: &str = "urn:xmpp:carbons:2";
+/// XEP-0297.
+pub const FORWARD: &str = "urn:xmpp:forward:0";
+/// XEP-0334.
+pub const HINTS: &str = "urn:xmpp:hints";
+/// XEP-0071, read but never written.
+pub const XHTML_IM: &str = "http://jabber.org/protocol/xhtml-im";

@@ -178,7 +178,7 @@ impl Scanner {
 
     /// The next item. Consumes from `input`; `Ok(None)` means that all of it was consumed and more is needed.
     /// After an error every call gives the same error.
-    pub fn next<'a>(&'a mut self, input: &mut &'a [u8]) -> Result<Option<Item<'a>>, Condition> {
+    pub fn next<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8]) -> Result<Option<Item<'a>>, Condition> {
         let Scanner { core, held, start } = self;
         if *start == held.len() && !held.is_empty() {
             *held = Vec::new();

@@ -180,13 +180,16 @@ impl<'a> Stanza<'a> {
 
     /// Appends the stanza with a new start tag, leaving out the children `strip` points at, and `extra` (ready
     /// XML) after the others. Everything else is copied byte for byte.
+    ///
+    /// Gives how far the content moved, if it was copied whole: a range of this stanza's content lies that many
+    /// bytes further on (or back) in `out`.
     pub fn write(
         &self,
         stamp: &Stamp<'_>,
         strip: impl Fn(&ChildRef<'a>) -> bool,
         extra: &[u8],
         out: &mut Vec<u8>,
-    ) {
+    ) -> Option<isize> {
         out.reserve(self.bytes.len() + stamp.from.len() + extra.len() + 64);
         let name = self.name.of(self.bytes);
         out.push(b'<');
@@ -223,10 +226,12 @@ impl<'a> Stanza<'a> {
         let from = out.len();
         out.push(b'>');
         let mut at = self.tag_end as usize;
+        let mut moved = Some(out.len() as isize - at as isize);
         for child in self.children() {
             if strip(&child) {
                 out.extend_from_slice(&self.bytes[at..child.child.whole.at as usize]);
                 at = child.child.whole.end();
+                moved = None;
             }
         }
         out.extend_from_slice(&self.bytes[at.min(self.inner_end as usize)..self.inner_end as usize]);
@@ -239,6 +244,7 @@ impl<'a> Stanza<'a> {
             out.extend_from_slice(name);
             out.push(b'>');
         }
+        moved
     }
 }
 
@@ -280,6 +286,11 @@ impl<'a> ChildRef<'a> {
     /// The bytes between its tags.
     pub fn inner(&self) -> &'a [u8] {
         self.child.inner.of(self.bytes)
+    }
+
+    /// Where its content lies in the bytes of the stanza.
+    pub fn inner_span(&self) -> Span {
+        self.child.inner
     }
 
     /// All its bytes.
