@@ -1,1 +1,29 @@
-//! Skeleton.
+//! The hub: everything Rialto does that is no protocol.
+//!
+//! One envelope's way: a door's [`Link`] submits it; the [`pipeline`] judges it; the journal keeps it, whatever the
+//! verdict; the router rings the addressee's account; the mailbox hands it to devices; the settlement goes back to
+//! the sender. Presence and contact lists go the same way and end in `presence` instead of a mailbox.
+//!
+//! No XML, no SIP header and no SQL is to be found here.
+
+mod account;
+mod asks;
+mod clock;
+mod drain;
+mod expiry;
+mod house;
+mod lease;
+mod link;
+mod mailbox;
+pub mod pipeline;
+mod presence;
+mod report;
+mod roster;
+mod router;
+mod settle;
+pub mod stages;
+mod submit;
+
+pub use house::{Consents, Hub, Parts};
+pub use link::{HubEvent, Inbox, Link};
+pub use report::{AccountReport, Counters, DeviceReport};

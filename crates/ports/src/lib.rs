@@ -1,1 +1,56 @@
-//! Skeleton.
+//! Ports: traits only, spoken by the hub and the server, answered by rooms that know nothing of them.
+
+use model::{Address, Credential, Scheme, Secret};
+
+/// A port could not do its work: ours to mend, never the sender's fault.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PortError {
+    /// What lies behind the port failed; in words, without secrets.
+    #[error("{0}")]
+    Failed(String),
+    /// What was asked for is not allowed; in words for the person who asked.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// Who can prove to be whom. Calls may block.
+pub trait Credentials: Send + Sync {
+    /// The stored key of an account; `None` for an unknown account or scheme.
+    ///
+    /// # Errors
+    /// [`PortError::Failed`]
+    fn credential(&self, account: &Address, scheme: Scheme) -> Result<Option<Credential>, PortError>;
+
+    /// Does this password belong to this account? Takes as long for an unknown account as for a known one.
+    ///
+    /// # Errors
+    /// [`PortError::Failed`]
+    fn verify(&self, account: &Address, password: &Secret) -> Result<bool, PortError>;
+}
+
+/// Managing accounts. Calls block.
+pub trait AccountAdmin: Send + Sync {
+    /// Creates an account. `false` if it exists.
+    ///
+    /// # Errors
+    /// [`PortError::Refused`] for a password that is not acceptable.
+    fn create(&self, account: &Address, password: &Secret) -> Result<bool, PortError>;
+
+    /// Sets a password. `false` if there is no such account.
+    ///
+    /// # Errors
+    /// [`PortError::Refused`] for a password that is not acceptable.
+    fn set_password(&self, account: &Address, password: &Secret) -> Result<bool, PortError>;
+
+    /// Removes an account; its record stays. `false` if there was none.
+    ///
+    /// # Errors
+    /// [`PortError::Failed`]
+    fn remove(&self, account: &Address) -> Result<bool, PortError>;
+
+    /// Accounts in address order after `after`, at most `limit`.
+    ///
+    /// # Errors
+    /// [`PortError::Failed`]
+    fn list(&self, after: Option<&Address>, limit: usize) -> Result<Vec<Address>, PortError>;
+}

@@ -1,0 +1,114 @@
+//! What is held in memory of one local account.
+
+use crate::house::Hub;
+use crate::link::LinkCore;
+use crate::mailbox::Mailbox;
+use crate::presence::{Publication, Watch};
+use bus::{Ear, Parcel};
+use model::{Address, Device, Endpoint, Envelope, Seq};
+use parking_lot::Mutex;
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+use store::{Consent, RosterEntry, Trouble};
+
+/// A device that some machine bound.
+pub(crate) struct Slot {
+    pub device: Device,
+    pub link: Arc<LinkCore>,
+    /// Ready for messages, with this priority.
+    pub attend: Option<i8>,
+    /// It announced its own presence, so it hears that of the account's contacts (RFC 6121 section 4.2).
+    pub announces: bool,
+    /// It asked for the contact list, so it hears of changes and of subscription requests.
+    pub roster: bool,
+    /// Unacknowledged deliveries.
+    pub in_flight: u32,
+    /// To whom it sent presence directly, and who must hear when it goes (RFC 6121 section 4.6).
+    pub directed: Vec<Endpoint>,
+}
+
+/// Contacts and consents, read once and then kept in step with the store.
+#[derive(Default)]
+pub(crate) struct Book {
+    pub entries: BTreeMap<Address, RosterEntry>,
+    /// Who watches, or asks to watch, this account; with the words of the request.
+    pub watchers: BTreeMap<Address, (Consent, Option<String>)>,
+    /// Whom this account watches or asks to watch.
+    pub watching: BTreeMap<Address, Consent>,
+}
+
+#[derive(Default)]
+pub(crate) struct State {
+    pub devices: Vec<Slot>,
+    pub mailbox: Mailbox,
+    pub publications: Vec<Publication>,
+    pub watches: Vec<Watch>,
+    pub book: Book,
+    pub removed: bool,
+}
+
+impl State {
+    pub fn slot(&mut self, link: &Arc<LinkCore>, endpoint: &Endpoint) -> Option<&mut Slot> {
+        self.devices
+            .iter_mut()
+            .find(|s| Some(&s.device) == endpoint.device.as_ref() && Arc::ptr_eq(&s.link, link))
+    }
+
+    /// Has either of the two consented to the other?
+    pub fn knows(&self, other: &Address) -> bool {
+        let granted = |c: Consent| matches!(c, Consent::Granted | Consent::PreApproved);
+        self.book.watchers.get(other).is_some_and(|(c, _)| granted(*c))
+            || self.book.watching.get(other).is_some_and(|c| granted(*c))
+    }
+}
+
+/// One local account. Its lock is never held together with another account's.
+pub(crate) struct Account {
+    pub address: Address,
+    pub state: Mutex<State>,
+    hub: Weak<Hub>,
+}
+
+impl Account {
+    /// Reads an account's contacts and consents. Blocks.
+    pub fn load(hub: &Arc<Hub>, address: &Address) -> Result<Arc<Self>, Trouble> {
+        let mut state = State::default();
+        for entry in hub.parts.rosters.entries(address)? {
+            state.book.entries.insert(entry.contact.clone(), entry);
+        }
+        for a in hub.parts.authorizations.of_presentity(address)? {
+            state.book.watchers.insert(a.watcher, (a.consent, a.note));
+        }
+        for a in hub.parts.authorizations.of_watcher(address)? {
+            state.book.watching.insert(a.presentity, a.consent);
+        }
+        Ok(Arc::new(Self { address: address.clone(), state: Mutex::new(state), hub: Arc::downgrade(hub) }))
+    }
+}
+
+/// What rings an account: a row on record that its mailbox should hand out.
+pub(crate) struct Posted {
+    pub seq: Seq,
+    pub envelope: Arc<Envelope>,
+    /// False for what is not kept for somebody who is away.
+    pub lasting: bool,
+}
+
+impl Parcel for Posted {
+    fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = self.seq.0.to_be_bytes().to_vec();
+        bytes.push(u8::from(self.lasting));
+        bytes.extend(model::codec::encode_head(&self.envelope, None));
+        bytes
+    }
+}
+
+impl Ear for Account {
+    fn hear(&self, parcel: &Arc<dyn Parcel>) {
+        let any: &dyn Any = parcel.as_ref();
+        if let (Some(posted), Some(hub)) = (any.downcast_ref::<Posted>(), self.hub.upgrade()) {
+            hub.post(&self.address, posted);
+        }
+    }
+}

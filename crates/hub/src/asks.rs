@@ -1,0 +1,176 @@
+//! What doors ask.
+
+use crate::account::Slot;
+use crate::house::Hub;
+use crate::link::{HubEvent, LinkCore};
+use model::{Address, Answer, Ask, Device, Endpoint, Notice, Reason, Refusal};
+use std::sync::Arc;
+use store::Trouble;
+
+/// Devices one account may have bound at a time.
+const DEVICES: usize = 64;
+
+impl Hub {
+    /// Answers one ask. Blocks.
+    pub(crate) fn answer(self: &Arc<Self>, link: &Arc<LinkCore>, ask: Ask) -> Answer {
+        let credentials = &self.parts.credentials;
+        let answer = match ask {
+            Ask::Credential { account, scheme } => {
+                credentials.credential(&account, scheme).map(Answer::Credential).map_err(text)
+            }
+            Ask::Verify { account, password } => {
+                credentials.verify(&account, &password).map(Answer::Verified).map_err(text)
+            }
+            Ask::Bind { account, device, attend } => self.bind(link, &account, device, attend).map_err(text),
+            Ask::Roster { device } => self.roster(link, &device).map_err(text),
+            Ask::EditRoster { device, edit } => self.edit_roster(link, &device, edit).map_err(text),
+            Ask::Claim { key, owner } => Ok(Answer::Claimed(self.claim(link, &key, &owner))),
+        };
+        answer.unwrap_or_else(|trouble| {
+            tracing::error!(trouble, "an ask failed");
+            Answer::Refused(Refusal::new(Reason::Internal))
+        })
+    }
+
+    fn bind(
+        self: &Arc<Self>,
+        link: &Arc<LinkCore>,
+        address: &Address,
+        device: Option<Device>,
+        attend: Option<i8>,
+    ) -> Result<Answer, Trouble> {
+        let Some(account) = self.account(address)? else {
+            return Ok(Answer::Refused(Refusal::new(Reason::NotFound)));
+        };
+        let device = match device {
+            Some(device) => device,
+            None => invent()?,
+        };
+        let endpoint = Endpoint::full(address.clone(), device.clone());
+        let replaced = {
+            let state = account.state.lock();
+            if state.removed {
+                return Ok(Answer::Refused(Refusal::new(Reason::NotFound)));
+            }
+            let old = state.devices.iter().position(|s| s.device == device);
+            let same_link = old.is_some_and(|at| Arc::ptr_eq(&state.devices[at].link, link));
+            if same_link {
+                None
+            } else {
+                if old.is_none() && state.devices.len() >= DEVICES {
+                    let refusal = Refusal::new(Reason::Overloaded).with_text("too many devices");
+                    return Ok(Answer::Refused(refusal));
+                }
+                old.map(|at| state.devices[at].link.clone())
+            }
+        };
+        if let Some(old) = replaced {
+            old.send(HubEvent::Notice(endpoint.clone(), Notice::Replaced));
+            self.release(&old, &endpoint);
+        }
+        let mut state = account.state.lock();
+        if let Some(slot) = state.slot(link, &endpoint) {
+            slot.attend = attend.or(slot.attend);
+        } else {
+            if state.devices.is_empty() {
+                self.parts.bus.attend(address.as_str(), account.clone());
+            }
+            state.devices.push(Slot {
+                device,
+                link: link.clone(),
+                attend,
+                announces: false,
+                roster: false,
+                in_flight: 0,
+                directed: Vec::new(),
+            });
+            link.bound.lock().push(endpoint.clone());
+        }
+        if attend.is_some() {
+            state.mailbox.stalled = false;
+            self.consider_drain(&account, &mut state);
+        }
+        Ok(Answer::Bound(endpoint))
+    }
+
+    /// A device becomes ready for messages, or no longer.
+    pub(crate) fn set_attendance(
+        self: &Arc<Self>,
+        link: &Arc<LinkCore>,
+        endpoint: &Endpoint,
+        priority: Option<i8>,
+    ) {
+        let Some(account) = self.account_at_hand(&endpoint.address) else { return };
+        let mut state = account.state.lock();
+        let Some(slot) = state.slot(link, endpoint) else { return };
+        slot.attend = priority;
+        if priority.is_some() {
+            state.mailbox.stalled = false;
+            self.consider_drain(&account, &mut state);
+        }
+    }
+
+    /// A device goes, by its own word.
+    pub(crate) fn unbind(self: &Arc<Self>, link: &Arc<LinkCore>, endpoint: &Endpoint) {
+        self.release(link, endpoint);
+    }
+
+    /// A machine ended: all its devices go, and what they had not acknowledged goes back.
+    pub(crate) fn leave(self: &Arc<Self>, link: &Arc<LinkCore>) {
+        let bound = std::mem::take(&mut *link.bound.lock());
+        for endpoint in &bound {
+            self.release(link, endpoint);
+        }
+        let flights: Vec<_> = link.flights.lock().1.drain().map(|(_, flight)| flight).collect();
+        for flight in &flights {
+            self.returned(flight);
+        }
+    }
+
+    fn release(self: &Arc<Self>, link: &Arc<LinkCore>, endpoint: &Endpoint) {
+        link.bound.lock().retain(|e| e != endpoint);
+        let Some(account) = self.account_at_hand(&endpoint.address) else { return };
+        let Some(device) = &endpoint.device else { return };
+        self.end_directed(link, &account, endpoint);
+        {
+            let mut state = account.state.lock();
+            let before = state.devices.len();
+            state.devices.retain(|s| &s.device != device || !Arc::ptr_eq(&s.link, link));
+            if state.devices.len() == before {
+                return;
+            }
+            if state.devices.is_empty() {
+                let ear: Arc<dyn bus::Ear> = account.clone();
+                self.parts.bus.leave(endpoint.address.as_str(), &ear);
+                // While nobody attends, no ring reaches the mailbox: what comes waits in the store.
+                state.mailbox.behind = true;
+            }
+        }
+        self.end_session(&account, device);
+    }
+
+    /// An account was removed or its password changed: its devices must end.
+    pub(crate) fn end_devices(self: &Arc<Self>, account: &Arc<crate::account::Account>, removed: bool) {
+        let slots: Vec<_> = {
+            let mut state = account.state.lock();
+            state.removed |= removed;
+            state.devices.iter().map(|s| (s.link.clone(), s.device.clone())).collect()
+        };
+        for (link, device) in slots {
+            link.send(HubEvent::Notice(Endpoint::full(account.address.clone(), device), Notice::Revoked));
+        }
+    }
+}
+
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+/// A device name nobody else has.
+fn invent() -> Result<Device, Trouble> {
+    let mut random = [0u8; 10];
+    getrandom::fill(&mut random).map_err(|e| Trouble::Failed(e.to_string()))?;
+    let name: String =
+        random.iter().map(|b| char::from(b"abcdefghijklmnopqrstuvwxyz234567"[usize::from(b & 31)])).collect();
+    Device::new(&name).map_err(|e| Trouble::Failed(e.to_string()))
+}

@@ -1,0 +1,145 @@
+//! The hub itself: the parts it was given, and the tables it keeps.
+
+use crate::account::Account;
+use crate::expiry::Expiries;
+use crate::lease::Leases;
+use crate::link::LinkCore;
+use crate::pipeline::Pipeline;
+use crate::report::Counting;
+use crate::router::Lanes;
+use crate::settle::Awaiting;
+use bus::Bus;
+use model::Address;
+use parking_lot::RwLock;
+use std::collections::{BTreeSet, HashMap};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use store::{Accounts, Authorizations, Journal, Rosters, Trouble};
+use tokio::runtime::Handle;
+
+/// Who sees a colleague's presence without asking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Consents {
+    /// Everybody must be asked.
+    #[default]
+    Ask,
+    /// A request from the same domain is granted at once.
+    Colleagues,
+}
+
+/// What a hub is made of. Each is a trait or a plain value: nothing is global.
+pub struct Parts {
+    /// The domains this server hosts.
+    pub domains: BTreeSet<Address>,
+    /// The stages, in order.
+    pub pipeline: Pipeline,
+    /// The record.
+    pub journal: Arc<dyn Journal>,
+    /// Who has an account.
+    pub accounts: Arc<dyn Accounts>,
+    /// Contact lists.
+    pub rosters: Arc<dyn Rosters>,
+    /// Consents.
+    pub authorizations: Arc<dyn Authorizations>,
+    /// Keys and passwords.
+    pub credentials: Arc<dyn ports::Credentials>,
+    /// The bell.
+    pub bus: Arc<dyn Bus>,
+    /// Presence among colleagues.
+    pub consents: Consents,
+    /// Threads that route: as many as there are workers.
+    pub lanes: usize,
+}
+
+const SHARDS: usize = 64;
+
+type Shard = RwLock<HashMap<Address, Arc<Account>>>;
+
+/// The protocol-neutral middle.
+pub struct Hub {
+    pub(crate) parts: Parts,
+    pub(crate) runtime: Handle,
+    pub(crate) lanes: Lanes,
+    pub(crate) awaiting: Awaiting,
+    pub(crate) leases: Leases,
+    pub(crate) expiries: Expiries,
+    pub(crate) counting: Counting,
+    pub(crate) hasher: RandomState,
+    /// In whose name the hub itself submits.
+    pub(crate) own: Arc<LinkCore>,
+    accounts: Vec<Shard>,
+}
+
+impl Hub {
+    /// Opens the hub on the current runtime, and starts its lanes and its clock.
+    pub fn open(parts: Parts) -> Arc<Self> {
+        let (lanes, queues) = Lanes::new(parts.lanes);
+        let hub = Arc::new(Self {
+            parts,
+            runtime: Handle::current(),
+            lanes,
+            awaiting: Awaiting::default(),
+            leases: Leases::default(),
+            expiries: Expiries::default(),
+            counting: Counting::default(),
+            hasher: RandomState::new(),
+            own: LinkCore::own(),
+            accounts: (0..SHARDS).map(|_| Shard::default()).collect(),
+        });
+        for queue in queues {
+            hub.runtime.spawn(Lanes::run(Arc::downgrade(&hub), queue));
+        }
+        hub.runtime.spawn(Self::tick(Arc::downgrade(&hub)));
+        hub
+    }
+
+    /// Is this one of our domains?
+    pub fn hosts(&self, domain: &str) -> bool {
+        self.parts.domains.iter().any(|d| d.as_str() == domain)
+    }
+
+    /// Runs what may wait for the disk away from the threads that serve connections.
+    pub(crate) fn blocking(&self, work: impl FnOnce() + Send + 'static) {
+        self.runtime.spawn_blocking(work);
+    }
+
+    fn shard(&self, address: &Address) -> &Shard {
+        &self.accounts[self.hasher.hash_one(address) as usize % SHARDS]
+    }
+
+    /// An account that is in memory.
+    pub(crate) fn account_at_hand(&self, address: &Address) -> Option<Arc<Account>> {
+        self.shard(address).read().get(address).cloned()
+    }
+
+    /// An account, read from the store if need be. Blocks. `None` if there is no such account.
+    pub(crate) fn account(self: &Arc<Self>, address: &Address) -> Result<Option<Arc<Account>>, Trouble> {
+        if let Some(account) = self.account_at_hand(address) {
+            return Ok(Some(account));
+        }
+        if address.user().is_none()
+            || !self.hosts(address.domain())
+            || !self.parts.accounts.exists(address)?
+        {
+            return Ok(None);
+        }
+        let fresh = Account::load(self, address)?;
+        let mut shard = self.shard(address).write();
+        // Another thread may have been quicker; there must be one object for each account.
+        Ok(Some(shard.entry(address.clone()).or_insert(fresh).clone()))
+    }
+
+    /// Forgets an account that was removed, and ends its devices. Call after the store has removed it.
+    pub fn revoke(self: &Arc<Self>, address: &Address, removed: bool) {
+        let account =
+            if removed { self.shard(address).write().remove(address) } else { self.account_at_hand(address) };
+        if let Some(account) = account {
+            self.end_devices(&account, removed);
+        }
+    }
+
+    /// Every account in memory.
+    pub(crate) fn accounts_at_hand(&self) -> Vec<Arc<Account>> {
+        self.accounts.iter().flat_map(|s| s.read().values().cloned().collect::<Vec<_>>()).collect()
+    }
+}

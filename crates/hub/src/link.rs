@@ -1,0 +1,249 @@
+//! A machine's tie to the hub.
+
+use crate::account::Account;
+use crate::house::Hub;
+use model::{
+    Address, Answer, Ask, Delivery, DeliveryId, Dialect, Endpoint, Envelope, LeaseKey, Notice, Settlement,
+    Ticket,
+};
+use parking_lot::Mutex;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+
+/// Events that may queue for a machine whose peer does not read, before the hub gives it up. Messages are bounded
+/// by the mailbox's window long before; this bounds what is not journalled.
+const OVERRUN: usize = 20_000;
+
+/// What the hub tells a machine.
+#[derive(Debug)]
+pub enum HubEvent {
+    /// An envelope for a bound device or a held lease.
+    Deliver(Delivery),
+    /// News for a bound device.
+    Notice(Endpoint, Notice),
+    /// A submission is on record.
+    Kept(Ticket),
+    /// How a submission ended.
+    Settled(Ticket, Settlement),
+    /// The answer to an ask.
+    Answer(Ticket, Answer),
+    /// The machine takes its events too slowly: it must end.
+    Overrun,
+}
+
+/// A delivery that waits for its acknowledgement.
+pub(crate) struct Flight {
+    pub account: Arc<Account>,
+    pub seq: u64,
+}
+
+/// One thing that may have to wait for the disk, run in the order the machine asked for it.
+pub(crate) enum Job {
+    Submit { ticket: Ticket, envelope: Box<Envelope>, outcome_wanted: bool },
+    Apply { ticket: Ticket, envelope: Arc<Envelope>, outcome_wanted: bool },
+    Ask(Ticket, Ask),
+    Attend(Endpoint, Option<i8>),
+    Unbind(Endpoint),
+    Lease { key: LeaseKey, owner: Address, state: bytes::Bytes, secs: u32 },
+    Leave,
+}
+
+#[derive(Default)]
+pub(crate) struct Lane {
+    pub jobs: VecDeque<Job>,
+    pub running: bool,
+}
+
+/// The hub's side of a link.
+pub(crate) struct LinkCore {
+    pub dialect: Dialect,
+    tx: UnboundedSender<HubEvent>,
+    backlog: AtomicUsize,
+    pub closed: AtomicBool,
+    pub flights: Mutex<(u64, HashMap<u64, Flight>)>,
+    pub lane: Mutex<Lane>,
+    pub bound: Mutex<Vec<Endpoint>>,
+}
+
+impl LinkCore {
+    fn new(dialect: Dialect) -> (Arc<Self>, UnboundedReceiver<HubEvent>) {
+        let (tx, rx) = tokio::sync::mpsc::unbounded_channel();
+        let core = Self {
+            dialect,
+            tx,
+            backlog: AtomicUsize::new(0),
+            closed: AtomicBool::new(false),
+            flights: Mutex::default(),
+            lane: Mutex::default(),
+            bound: Mutex::default(),
+        };
+        (Arc::new(core), rx)
+    }
+
+    /// The hub's own link: nobody listens at its other end.
+    pub fn own() -> Arc<Self> {
+        Self::new(Dialect::Hub).0
+    }
+
+    /// Queues an event. A machine that lags too far behind is told to end, once, and then nothing more.
+    pub fn send(&self, event: HubEvent) {
+        let before = self.backlog.fetch_add(1, Ordering::Relaxed);
+        if before < OVERRUN {
+            // A closed receiver means the machine has ended; its deliveries go back when the link is dropped.
+            let _ = self.tx.send(event);
+        } else if before == OVERRUN {
+            let _ = self.tx.send(HubEvent::Overrun);
+        }
+    }
+
+    /// Notes a delivery that must be acknowledged, and gives its number.
+    pub fn fly(&self, flight: Flight) -> DeliveryId {
+        let mut flights = self.flights.lock();
+        flights.0 += 1;
+        let id = flights.0;
+        flights.1.insert(id, flight);
+        DeliveryId(id)
+    }
+
+    pub fn land(&self, id: DeliveryId) -> Option<Flight> {
+        self.flights.lock().1.remove(&id.0)
+    }
+
+    /// True while nothing of this link waits for the disk: a message may then go the quick way without
+    /// overtaking anything.
+    pub fn is_quick(&self) -> bool {
+        let lane = self.lane.lock();
+        lane.jobs.is_empty() && !lane.running
+    }
+}
+
+/// A machine's tie to the hub. Dropping it unbinds everything the machine bound and returns unacknowledged
+/// deliveries to their mailboxes.
+pub struct Link {
+    pub(crate) core: Arc<LinkCore>,
+    pub(crate) hub: Arc<Hub>,
+}
+
+/// Where a machine's events arrive.
+pub struct Inbox {
+    rx: UnboundedReceiver<HubEvent>,
+    core: Arc<LinkCore>,
+}
+
+impl Inbox {
+    /// Takes up to `limit` events; pending when there are none. `0` means the hub is gone.
+    pub fn poll_take(&mut self, cx: &mut Context<'_>, into: &mut Vec<HubEvent>, limit: usize) -> Poll<usize> {
+        let taken = self.rx.poll_recv_many(cx, into, limit);
+        if let Poll::Ready(n) = taken {
+            self.core.backlog.fetch_sub(n, Ordering::Relaxed);
+        }
+        taken
+    }
+
+    /// Takes the next event.
+    pub async fn next(&mut self) -> Option<HubEvent> {
+        let event = self.rx.recv().await?;
+        self.core.backlog.fetch_sub(1, Ordering::Relaxed);
+        Some(event)
+    }
+}
+
+impl Hub {
+    /// Ties a new machine to the hub.
+    pub fn join(self: &Arc<Self>, dialect: Dialect) -> (Link, Inbox) {
+        let (core, rx) = LinkCore::new(dialect);
+        (Link { core: core.clone(), hub: self.clone() }, Inbox { rx, core })
+    }
+
+    /// Queues a job that may wait for the disk; jobs of one link run one at a time, in order.
+    pub(crate) fn enqueue(self: &Arc<Self>, link: &Arc<LinkCore>, job: Job) {
+        let mut lane = link.lane.lock();
+        lane.jobs.push_back(job);
+        if lane.running {
+            return;
+        }
+        lane.running = true;
+        drop(lane);
+        let (hub, link) = (self.clone(), link.clone());
+        self.blocking(move || {
+            loop {
+                let job = {
+                    let mut lane = link.lane.lock();
+                    match lane.jobs.pop_front() {
+                        Some(job) => job,
+                        None => {
+                            lane.running = false;
+                            return;
+                        }
+                    }
+                };
+                hub.run(&link, job);
+            }
+        });
+    }
+
+    fn run(self: &Arc<Self>, link: &Arc<LinkCore>, job: Job) {
+        match job {
+            Job::Submit { ticket, envelope, outcome_wanted } => {
+                self.submit_slow(link, ticket, envelope, outcome_wanted)
+            }
+            Job::Apply { ticket, envelope, outcome_wanted } => {
+                self.apply(link, ticket, &envelope, outcome_wanted)
+            }
+            Job::Ask(ticket, ask) => {
+                let answer = self.answer(link, ask);
+                link.send(HubEvent::Answer(ticket, answer));
+            }
+            Job::Attend(endpoint, priority) => self.set_attendance(link, &endpoint, priority),
+            Job::Unbind(endpoint) => self.unbind(link, &endpoint),
+            Job::Lease { key, owner, state, secs } => self.set_lease(link, key, owner, state, secs),
+            Job::Leave => self.leave(link),
+        }
+    }
+}
+
+impl Link {
+    /// Hands over an envelope. `Kept` and `Settled` name the ticket.
+    pub fn submit(&self, ticket: Ticket, envelope: Box<Envelope>, outcome_wanted: bool) {
+        if let Err(envelope) = self.hub.submit_quick(&self.core, ticket, envelope, outcome_wanted) {
+            self.hub.enqueue(&self.core, Job::Submit { ticket, envelope, outcome_wanted });
+        }
+    }
+
+    /// Asks something; the answer names the ticket.
+    pub fn ask(&self, ticket: Ticket, ask: Ask) {
+        self.hub.enqueue(&self.core, Job::Ask(ticket, ask));
+    }
+
+    /// A bound device becomes ready for messages, or no longer.
+    pub fn attend(&self, endpoint: Endpoint, priority: Option<i8>) {
+        self.hub.enqueue(&self.core, Job::Attend(endpoint, priority));
+    }
+
+    /// A bound device is gone.
+    pub fn unbind(&self, endpoint: Endpoint) {
+        self.hub.enqueue(&self.core, Job::Unbind(endpoint));
+    }
+
+    /// Leaves state with the hub that outlives the machine.
+    pub fn lease(&self, key: LeaseKey, owner: Address, state: bytes::Bytes, secs: u32) {
+        self.hub.enqueue(&self.core, Job::Lease { key, owner, state, secs });
+    }
+
+    /// What became of a delivery.
+    pub fn ack(&self, delivery: DeliveryId, settlement: Settlement) {
+        if let Some(flight) = self.core.land(delivery) {
+            self.hub.acknowledged(&self.core, &flight, settlement);
+        }
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.core.closed.store(true, Ordering::Release);
+        self.hub.enqueue(&self.core, Job::Leave);
+    }
+}

@@ -1,0 +1,115 @@
+//! Telling everybody entitled.
+
+use super::watch::{send_notify, tell_one};
+use super::{compose::compose, from_hub};
+use crate::account::Account;
+use crate::house::Hub;
+use crate::link::LinkCore;
+use model::{Address, Basic, Endpoint, Event, Notify, PresenceDoc, Subscribe, Term, Tuple, WatchState};
+use std::sync::Arc;
+use store::Consent;
+
+/// The last word of a device that went away: closed, with nothing else left of it.
+pub(crate) fn closed(tuple: &Tuple) -> Tuple {
+    Tuple::plain(tuple.device.clone(), Basic::Closed, crate::clock::wall())
+}
+
+impl Hub {
+    /// An account's presence changed: its watchers, its leases and its own other sessions hear it.
+    pub(crate) fn fan_out(self: &Arc<Self>, account: &Arc<Account>, fresh: &[Tuple], gone: Vec<Tuple>) {
+        let (doc, watchers) = {
+            let mut state = account.state.lock();
+            let doc = compose(&account.address, &state.publications);
+            let watchers: Vec<Address> = state
+                .book
+                .watchers
+                .iter()
+                .filter(|(_, (consent, _))| *consent == Consent::Granted)
+                .map(|(watcher, _)| watcher.clone())
+                .collect();
+            for at in 0..state.watches.len() {
+                let watcher = &state.watches[at].watcher;
+                let allowed = watcher == &account.address || watchers.contains(watcher);
+                if allowed {
+                    tell_one(&mut state.watches[at], true, &account.address, &doc);
+                }
+            }
+            (doc, watchers)
+        };
+        let changed: Vec<usize> = (0..doc.tuples.len()).filter(|i| fresh.contains(&doc.tuples[*i])).collect();
+        for watcher in watchers.iter().chain(std::iter::once(&account.address)) {
+            self.notify_sessions(watcher, &doc, Some(changed.clone()), gone.clone());
+        }
+    }
+
+    /// Tells those sessions of an account which announced themselves.
+    pub(crate) fn notify_sessions(
+        &self,
+        watcher: &Address,
+        doc: &Arc<PresenceDoc>,
+        changed: Option<Vec<usize>>,
+        gone: Vec<Tuple>,
+    ) {
+        let Some(account) = self.account_at_hand(watcher) else { return };
+        let state = account.state.lock();
+        if !state.devices.iter().any(|s| s.announces) {
+            return;
+        }
+        let notify = Notify { key: None, state: WatchState::Active, doc: doc.clone(), changed, gone };
+        let envelope = from_hub(doc.presentity.clone(), watcher.clone(), Event::Notify(notify));
+        for slot in state.devices.iter().filter(|s| s.announces) {
+            self.tell(&account, slot, &envelope);
+        }
+    }
+
+    /// A session announced itself for the first time: it hears how its contacts are, and who asked to see it
+    /// while it was away.
+    pub(crate) fn welcome(self: &Arc<Self>, link: &Arc<LinkCore>, account: &Arc<Account>, device: &Endpoint) {
+        let (watching, requests, own) = {
+            let state = account.state.lock();
+            let watching: Vec<Address> = state
+                .book
+                .watching
+                .iter()
+                .filter(|(_, consent)| **consent == Consent::Granted)
+                .map(|(presentity, _)| presentity.clone())
+                .collect();
+            let requests: Vec<(Address, Option<String>)> = state
+                .book
+                .watchers
+                .iter()
+                .filter(|(_, (consent, _))| *consent == Consent::Pending)
+                .map(|(watcher, (_, note))| (watcher.clone(), note.clone()))
+                .collect();
+            (watching, requests, compose(&account.address, &state.publications))
+        };
+        for presentity in &watching {
+            let Some(other) = self.account_at_hand(presentity) else { continue };
+            let doc = compose(presentity, &other.state.lock().publications);
+            if doc.is_open() {
+                greet(link, device, doc, None);
+            }
+        }
+        let others: Vec<usize> =
+            (0..own.tuples.len()).filter(|i| own.tuples[*i].device != device.device).collect();
+        if !others.is_empty() {
+            greet(link, device, own, Some(others));
+        }
+        let state = account.state.lock();
+        let Some(slot) = state.devices.iter().find(|s| Some(&s.device) == device.device.as_ref()) else {
+            return;
+        };
+        for (watcher, note) in requests {
+            let request = Event::Subscribe(Subscribe { term: Term::Lasting, note, original: None });
+            self.tell(account, slot, &from_hub(watcher, account.address.clone(), request));
+        }
+    }
+}
+
+fn greet(link: &LinkCore, device: &Endpoint, doc: Arc<PresenceDoc>, changed: Option<Vec<usize>>) {
+    send_notify(
+        link,
+        device.clone(),
+        Notify { key: None, state: WatchState::Active, doc, changed, gone: Vec::new() },
+    );
+}

@@ -1,0 +1,51 @@
+//! Presence: who told what of themselves, who may see it, and who is told.
+
+mod compose;
+mod consent;
+mod fanout;
+mod publish;
+mod watch;
+
+pub(crate) use consent::Act;
+
+use crate::link::LinkCore;
+use model::{Address, Device, Endpoint, Envelope, EnvelopeId, Event, LeaseKey, Origin, Tuple};
+use std::sync::{Arc, Weak};
+
+/// What one device or application said of its user.
+pub(crate) struct Publication {
+    pub key: LeaseKey,
+    /// Set where it lives as long as the device stays bound.
+    pub device: Option<Device>,
+    pub tuples: Vec<Tuple>,
+    /// Unix milliseconds at which it lapses by itself.
+    pub until: Option<u64>,
+}
+
+/// A leased view of an account's presence (RFC 6665 subscription).
+pub(crate) struct Watch {
+    pub key: LeaseKey,
+    pub watcher: Address,
+    /// The machine that holds the lease now.
+    pub link: Weak<LinkCore>,
+    pub until: u64,
+    /// Something was to be told while no machine held the lease.
+    pub owed: bool,
+}
+
+/// An envelope the hub itself makes.
+pub(crate) fn from_hub(from: impl Into<Endpoint>, to: impl Into<Endpoint>, event: Event) -> Arc<Envelope> {
+    let at = crate::clock::wall();
+    let mut random = [0u8; 16];
+    // Without randomness the id is merely guessable, and still unique per millisecond in practice.
+    let _ = getrandom::fill(&mut random);
+    Arc::new(Envelope {
+        id: EnvelopeId::v7(at.unix_ms(), u128::from_be_bytes(random)),
+        at,
+        origin: Origin::server(),
+        from: from.into(),
+        to: to.into(),
+        hops: model::MAX_HOPS,
+        event,
+    })
+}

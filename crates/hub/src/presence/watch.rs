@@ -1,0 +1,300 @@
+//! Watching: lasting requests, leases and single looks.
+
+use super::consent::Act;
+use super::{Watch, from_hub};
+use crate::account::{Account, State};
+use crate::clock;
+use crate::drain::UNTRACKED;
+use crate::expiry::Expiry;
+use crate::house::Hub;
+use crate::link::{HubEvent, LinkCore};
+use crate::presence::compose::compose;
+use model::{
+    Address, Delivery, Endpoint, Envelope, Event, LeaseKey, Notify, Outcome, PresenceDoc, Reason, Refusal,
+    Role, Subscribe, Term, WatchState,
+};
+use std::sync::{Arc, Weak};
+use store::{Consent, Trouble};
+
+impl Hub {
+    /// A watcher's wish. Blocks.
+    pub(crate) fn subscribe(
+        self: &Arc<Self>,
+        link: &Arc<LinkCore>,
+        envelope: &Arc<Envelope>,
+        subscribe: &Subscribe,
+    ) -> Result<Outcome, Trouble> {
+        let (watcher, presentity) = (&envelope.from.address, &envelope.to.address);
+        match &subscribe.term {
+            Term::Lasting => {
+                let consent = self.consent(presentity, watcher, Act::Ask, envelope)?;
+                Ok(if consent == Some(Consent::Granted) { Outcome::Delivered } else { Outcome::Pending })
+            }
+            Term::End => {
+                self.consent(presentity, watcher, Act::Leave, envelope)?;
+                if let Some(account) = self.account(presentity)? {
+                    self.tell_roster_devices(&account, envelope);
+                }
+                Ok(Outcome::Delivered)
+            }
+            Term::Once { key } => self.look_once(link, envelope, key.clone()),
+            Term::Lease { key, secs: 0 } => self.end_lease(link, envelope, key),
+            Term::Lease { key, secs } => self.lease_watch(link, envelope, key, *secs),
+        }
+    }
+
+    /// May this watcher see this presentity? Everybody may see themselves.
+    fn may_watch(&self, state: &State, presentity: &Address, watcher: &Address) -> bool {
+        presentity == watcher || matches!(state.book.watchers.get(watcher), Some((Consent::Granted, _)))
+    }
+
+    fn look_once(
+        self: &Arc<Self>,
+        link: &Arc<LinkCore>,
+        envelope: &Arc<Envelope>,
+        key: Option<LeaseKey>,
+    ) -> Result<Outcome, Trouble> {
+        let (watcher, presentity) = (&envelope.from.address, &envelope.to.address);
+        let Some(account) = self.account(presentity)? else {
+            return Ok(Outcome::Refused(Refusal::new(Reason::NotFound)));
+        };
+        let doc = {
+            let state = account.state.lock();
+            if self.may_watch(&state, presentity, watcher) {
+                Some(compose(presentity, &state.publications))
+            } else {
+                None
+            }
+        };
+        // A look without consent learns nothing, not even that it may not look (RFC 6121 section 4.3.2).
+        let doc = doc.unwrap_or_else(|| Arc::new(PresenceDoc::empty(presentity.clone())));
+        let leased = key.is_some();
+        if leased || doc.is_open() {
+            let state = if leased { WatchState::Expired } else { WatchState::Active };
+            let to = envelope.from.clone();
+            send_notify(link, to, Notify { key, state, doc, changed: None, gone: Vec::new() });
+        }
+        Ok(Outcome::Delivered)
+    }
+
+    fn end_lease(
+        self: &Arc<Self>,
+        link: &Arc<LinkCore>,
+        envelope: &Arc<Envelope>,
+        key: &LeaseKey,
+    ) -> Result<Outcome, Trouble> {
+        let Some(account) = self.account(&envelope.to.address)? else {
+            return Ok(Outcome::Refused(Refusal::new(Reason::NotFound)));
+        };
+        let (doc, was) = {
+            let mut state = account.state.lock();
+            let before = state.watches.len();
+            state.watches.retain(|w| &w.key != key || w.watcher != envelope.from.address);
+            let seen = self.may_watch(&state, &account.address, &envelope.from.address);
+            let doc = if seen {
+                compose(&account.address, &state.publications)
+            } else {
+                Arc::new(PresenceDoc::empty(account.address.clone()))
+            };
+            (doc, before != state.watches.len())
+        };
+        if !was {
+            return Ok(Outcome::Refused(Refusal::new(Reason::NotFound).with_text("no such subscription")));
+        }
+        let notify = Notify {
+            key: Some(key.clone()),
+            state: WatchState::Expired,
+            doc,
+            changed: None,
+            gone: Vec::new(),
+        };
+        send_notify(link, envelope.from.clone(), notify);
+        Ok(Outcome::Delivered)
+    }
+
+    fn lease_watch(
+        self: &Arc<Self>,
+        link: &Arc<LinkCore>,
+        envelope: &Arc<Envelope>,
+        key: &LeaseKey,
+        secs: u32,
+    ) -> Result<Outcome, Trouble> {
+        let (watcher, presentity) = (&envelope.from.address, &envelope.to.address);
+        let Some(account) = self.account(presentity)? else {
+            return Ok(Outcome::Refused(Refusal::new(Reason::NotFound)));
+        };
+        let until = clock::wall().unix_ms() + u64::from(secs) * 1000;
+        let is_new = {
+            let mut state = account.state.lock();
+            let watch = state.watches.iter_mut().find(|w| &w.key == key);
+            match watch {
+                Some(watch) if &watch.watcher == watcher => {
+                    watch.link = Arc::downgrade(link);
+                    watch.until = until;
+                    false
+                }
+                Some(_) => return Ok(Outcome::Refused(Refusal::new(Reason::Forbidden))),
+                None => {
+                    let (key, watcher) = (key.clone(), watcher.clone());
+                    state.watches.push(Watch {
+                        key,
+                        watcher,
+                        link: Arc::downgrade(link),
+                        until,
+                        owed: false,
+                    });
+                    true
+                }
+            }
+        };
+        self.expiries.add(until, Expiry::Watch { presentity: presentity.clone(), key: key.clone() });
+        let mut allowed = self.may_watch(&account.state.lock(), presentity, watcher);
+        if is_new && !allowed {
+            allowed = self.consent(presentity, watcher, Act::Ask, envelope)? == Some(Consent::Granted);
+        }
+        if is_new && watcher != presentity {
+            // A dialect that leases its watches has no verb to answer a request: whoever asks to see somebody
+            // thereby lets themselves be seen by them.
+            self.consent(
+                watcher,
+                presentity,
+                Act::Grant,
+                &from_hub(watcher.clone(), presentity.clone(), granted()),
+            )?;
+        }
+        // A grant has told every watch of this watcher already; telling twice is harmless, not telling is not.
+        self.tell_watch(&account, key);
+        Ok(if allowed { Outcome::Delivered } else { Outcome::Pending })
+    }
+
+    /// Tells one leased watch how things stand.
+    pub(crate) fn tell_watch(&self, account: &Arc<Account>, key: &LeaseKey) {
+        let mut state = account.state.lock();
+        let doc = compose(&account.address, &state.publications);
+        let Some(at) = state.watches.iter().position(|w| &w.key == key) else { return };
+        let allowed = self.may_watch(&state, &account.address, &state.watches[at].watcher);
+        tell_one(&mut state.watches[at], allowed, &account.address, &doc);
+    }
+
+    /// Consent between two parties changed: the watcher's leases and sessions hear it.
+    pub(crate) fn consent_changed(
+        self: &Arc<Self>,
+        shown: &Option<Arc<Account>>,
+        presentity: &Address,
+        watcher: &Address,
+        consent: Option<Consent>,
+    ) {
+        let Some(account) = shown else { return };
+        let doc = {
+            let mut state = account.state.lock();
+            let doc = compose(presentity, &state.publications);
+            let mut rejected = Vec::new();
+            for watch in state.watches.iter_mut().filter(|w| &w.watcher == watcher) {
+                match consent {
+                    Some(Consent::Granted) => tell_one(watch, true, presentity, &doc),
+                    Some(_) => {}
+                    None => rejected.push(watch.key.clone()),
+                }
+            }
+            for key in rejected {
+                if let Some(at) = state.watches.iter().position(|w| w.key == key) {
+                    let watch = state.watches.swap_remove(at);
+                    reject(&watch, presentity);
+                }
+            }
+            doc
+        };
+        match consent {
+            Some(Consent::Granted) if doc.is_open() => self.notify_sessions(watcher, &doc, None, Vec::new()),
+            None if doc.is_open() => {
+                // Consent withdrawn: to this watcher every device goes away (RFC 6121 section 3.2.1).
+                let gone = doc.tuples.iter().map(super::fanout::closed).collect();
+                let empty = Arc::new(PresenceDoc::empty(presentity.clone()));
+                self.notify_sessions(watcher, &empty, Some(Vec::new()), gone);
+            }
+            _ => {}
+        }
+    }
+
+    /// A leased watch ran out.
+    pub(crate) fn lapse_watch(self: &Arc<Self>, presentity: &Address, key: &LeaseKey, now: u64) {
+        let Some(account) = self.account_at_hand(presentity) else { return };
+        let mut state = account.state.lock();
+        let Some(at) = state.watches.iter().position(|w| &w.key == key && w.until <= now) else { return };
+        let watch = state.watches.swap_remove(at);
+        if let Some(link) = watch.link.upgrade() {
+            let doc = Arc::new(PresenceDoc::empty(presentity.clone()));
+            let notify = Notify {
+                key: Some(watch.key),
+                state: WatchState::Expired,
+                doc,
+                changed: None,
+                gone: Vec::new(),
+            };
+            send_notify(&link, Endpoint::bare(watch.watcher), notify);
+        }
+    }
+
+    /// Another machine took a lease over: what was owed to it is told now.
+    pub(crate) fn claim_watches(&self, link: &Arc<LinkCore>, key: &LeaseKey, owner: &Address) {
+        for account in self.accounts_at_hand() {
+            let mut owed = false;
+            for watch in
+                account.state.lock().watches.iter_mut().filter(|w| &w.key == key && &w.watcher == owner)
+            {
+                watch.link = Arc::downgrade(link);
+                owed |= std::mem::take(&mut watch.owed);
+            }
+            if owed {
+                self.tell_watch(&account, key);
+            }
+        }
+    }
+}
+
+fn granted() -> Event {
+    Event::Authorize(model::Authorize { decision: model::Decision::Granted, original: None })
+}
+
+/// Tells a watch the document, or that it must wait for consent.
+pub(super) fn tell_one(watch: &mut Watch, allowed: bool, presentity: &Address, doc: &Arc<PresenceDoc>) {
+    let Some(link) =
+        Weak::upgrade(&watch.link).filter(|l| !l.closed.load(std::sync::atomic::Ordering::Acquire))
+    else {
+        watch.owed = true;
+        return;
+    };
+    let (state, doc) = if allowed {
+        (WatchState::Active, doc.clone())
+    } else {
+        (WatchState::Pending, Arc::new(PresenceDoc::empty(presentity.clone())))
+    };
+    let notify = Notify { key: Some(watch.key.clone()), state, doc, changed: None, gone: Vec::new() };
+    send_notify(&link, Endpoint::bare(watch.watcher.clone()), notify);
+}
+
+fn reject(watch: &Watch, presentity: &Address) {
+    if let Some(link) = watch.link.upgrade() {
+        let doc = Arc::new(PresenceDoc::empty(presentity.clone()));
+        let notify = Notify {
+            key: Some(watch.key.clone()),
+            state: WatchState::Rejected,
+            doc,
+            changed: None,
+            gone: Vec::new(),
+        };
+        send_notify(&link, Endpoint::bare(watch.watcher.clone()), notify);
+    }
+}
+
+/// Sends a notification to the machine behind a link.
+pub(super) fn send_notify(link: &LinkCore, to: Endpoint, notify: Notify) {
+    let envelope = from_hub(notify.doc.presentity.clone(), to.clone(), Event::Notify(notify));
+    link.send(HubEvent::Deliver(Delivery {
+        id: UNTRACKED,
+        device: to,
+        envelope,
+        role: Role::Primary,
+        delayed_since: None,
+    }));
+}

@@ -1,0 +1,71 @@
+use crate::pipeline::{Context, Stage, Verdict};
+use model::{Envelope, Event, Reason, Refusal, Vouch};
+
+/// Who may write to somebody without having been accepted before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Strangers {
+    /// Anybody this server serves.
+    #[default]
+    Allow,
+    /// Only those where one side has consented to the other's presence, or somebody of the same company.
+    Colleagues,
+    /// Only those where one side has consented to the other's presence.
+    Refuse,
+}
+
+/// Messages only from people the addressee knows, where the company wants that.
+pub struct Consent {
+    /// The rule.
+    pub strangers: Strangers,
+}
+
+impl Stage for Consent {
+    fn name(&self) -> &'static str {
+        "consent"
+    }
+
+    fn apply(&self, envelope: &mut Envelope, context: &Context) -> Verdict {
+        let (from, to) = (&envelope.from.address, &envelope.to.address);
+        let passes = !matches!(envelope.event, Event::Message(_) | Event::Composing(_))
+            || envelope.origin.vouch == Vouch::Server
+            || context.acquainted
+            || from == to
+            || match self.strangers {
+                Strangers::Allow => true,
+                Strangers::Colleagues => from.domain() == to.domain(),
+                Strangers::Refuse => false,
+            };
+        if passes {
+            return Verdict::Pass;
+        }
+        Verdict::Refuse(
+            Refusal::new(Reason::Policy).with_text("the addressee accepts messages from contacts only"),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::limits::tests::{context, message};
+    use super::*;
+    use model::Address;
+
+    #[test]
+    fn strangers_pass_as_the_rule_says() {
+        let mut foreign = message("x");
+        foreign.origin.vouch = Vouch::Account(foreign.from.address.clone());
+        let mut colleague = foreign.clone();
+        colleague.to = Address::parse("benvolio@example.net").unwrap().into();
+        for (strangers, acquainted, of_foreign, of_colleague) in [
+            (Strangers::Allow, false, true, true),
+            (Strangers::Colleagues, false, false, true),
+            (Strangers::Refuse, false, false, false),
+            (Strangers::Refuse, true, true, true),
+        ] {
+            let stage = Consent { strangers };
+            let cx = Context { acquainted, ..context() };
+            assert_eq!(stage.apply(&mut foreign, &cx) == Verdict::Pass, of_foreign);
+            assert_eq!(stage.apply(&mut colleague, &cx) == Verdict::Pass, of_colleague);
+        }
+    }
+}

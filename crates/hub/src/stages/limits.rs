@@ -1,0 +1,76 @@
+use crate::pipeline::{Context, Stage, Verdict};
+use model::{Envelope, Event, Reason, Refusal};
+
+/// Size and hop limits, so that no envelope is larger than every door can carry or travels in circles.
+pub struct Limits {
+    /// Most bytes of all parts, subject and the sender's rendering together.
+    pub message_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        // RFC 6120 section 13.12 wants 10,000 at least; the SIP wire accepts 64 kB.
+        Self { message_bytes: 64 * 1024 }
+    }
+}
+
+impl Stage for Limits {
+    fn name(&self) -> &'static str {
+        "limits"
+    }
+
+    fn apply(&self, envelope: &mut Envelope, _: &Context) -> Verdict {
+        if envelope.hops == 0 {
+            return Verdict::Refuse(Refusal::new(Reason::Loop).with_text("too many hops"));
+        }
+        if let Event::Message(m) = &envelope.event {
+            let parts: usize = m.parts.iter().map(|p| p.body.len()).sum();
+            let subject = m.subject.as_ref().map_or(0, String::len);
+            let original = m.original.as_ref().map_or(0, |o| o.bytes.len());
+            // The rendering repeats the parts, so the two are not added.
+            if (parts + subject).max(original) > self.message_bytes {
+                return Verdict::Refuse(Refusal::new(Reason::TooLarge).with_text("the message is too large"));
+            }
+        }
+        Verdict::Pass
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use model::*;
+
+    pub(crate) fn context() -> Context {
+        Context { now: Timestamp(0), acquainted: false }
+    }
+
+    pub(crate) fn message(text: &str) -> Envelope {
+        let address = |t| Address::parse(t).unwrap();
+        Envelope {
+            id: EnvelopeId(1),
+            at: Timestamp(0),
+            origin: Origin::server(),
+            from: Endpoint::bare(address("romeo@example.net")),
+            to: Endpoint::bare(address("juliet@example.com")),
+            hops: MAX_HOPS,
+            event: Event::Message(Message {
+                parts: vec![Part::text(text.to_owned(), None)],
+                lasting: true,
+                ..Message::default()
+            }),
+        }
+    }
+
+    #[test]
+    fn large_and_looping_envelopes_are_refused() {
+        let limits = Limits { message_bytes: 10 };
+        assert_eq!(limits.apply(&mut message("0123456789"), &context()), Verdict::Pass);
+        let Verdict::Refuse(r) = limits.apply(&mut message("0123456789a"), &context()) else { panic!() };
+        assert_eq!(r.reason, Reason::TooLarge);
+        let mut looping = message("x");
+        looping.hops = 0;
+        let Verdict::Refuse(r) = limits.apply(&mut looping, &context()) else { panic!() };
+        assert_eq!(r.reason, Reason::Loop);
+    }
+}

@@ -1,0 +1,11 @@
+//! The stages of the pipeline, one file each.
+
+mod consent;
+mod identity;
+mod limits;
+mod throttle;
+
+pub use consent::{Consent, Strangers};
+pub use identity::Identity;
+pub use limits::Limits;
+pub use throttle::Throttle;

@@ -1,0 +1,191 @@
+//! The way in: plan, pipeline, journal.
+
+use crate::clock;
+use crate::house::Hub;
+use crate::link::{HubEvent, LinkCore};
+use crate::pipeline::Context;
+use crate::router::{Committed, Plan};
+use model::codec::{encode_body, encode_head};
+use model::{Address, Envelope, Event, Outcome, Reason, Refusal, Settlement, Term, Ticket};
+use std::sync::Arc;
+use store::{Draft, RowKind, Trouble};
+
+impl Hub {
+    /// Takes an envelope that needs nothing from the disk; gives it back if it does, or if something of the same
+    /// link already waits for the disk and must not be overtaken.
+    pub(crate) fn submit_quick(
+        self: &Arc<Self>,
+        link: &Arc<LinkCore>,
+        ticket: Ticket,
+        envelope: Box<Envelope>,
+        outcome_wanted: bool,
+    ) -> Result<(), Box<Envelope>> {
+        let quick = matches!(
+            envelope.event,
+            Event::Message(_) | Event::Receipt(_) | Event::Composing(_) | Event::Opaque(_)
+        );
+        if !quick || !link.is_quick() {
+            return Err(envelope);
+        }
+        let Some(account) = self.account_at_hand(&envelope.to.address) else { return Err(envelope) };
+        self.enter(link, ticket, envelope, outcome_wanted, Plan::Mailbox(account));
+        Ok(())
+    }
+
+    /// Takes any envelope. Blocks.
+    pub(crate) fn submit_slow(
+        self: &Arc<Self>,
+        link: &Arc<LinkCore>,
+        ticket: Ticket,
+        envelope: Box<Envelope>,
+        outcome_wanted: bool,
+    ) {
+        match self.plan(&envelope) {
+            Ok(plan) => self.enter(link, ticket, envelope, outcome_wanted, plan),
+            Err(trouble) => {
+                tracing::error!(id = %envelope.id, %trouble, "cannot plan");
+                self.refuse(link, ticket, &envelope, Refusal::new(Reason::Internal));
+            }
+        }
+    }
+
+    fn plan(self: &Arc<Self>, envelope: &Envelope) -> Result<Plan, Trouble> {
+        let to = &envelope.to.address;
+        if !self.hosts(to.domain()) {
+            let text = format!("this server has no way to {}", to.domain());
+            return Ok(Plan::Refuse(Refusal::new(Reason::RemoteNotFound).with_text(text)));
+        }
+        if to.user().is_none() {
+            return Ok(Plan::Refuse(
+                Refusal::new(Reason::Unavailable).with_text("the server itself reads no messages"),
+            ));
+        }
+        let Some(account) = self.account(to)? else {
+            return Ok(Plan::Refuse(Refusal::new(Reason::NotFound).with_text("there is no such user")));
+        };
+        Ok(match envelope.event {
+            Event::Publish(_) | Event::Subscribe(_) | Event::Authorize(_) => Plan::Presence,
+            Event::Notify(_) => Plan::Refuse(Refusal::new(Reason::BadRequest)),
+            _ => Plan::Mailbox(account),
+        })
+    }
+
+    /// Pipeline, then journal.
+    fn enter(
+        self: &Arc<Self>,
+        link: &Arc<LinkCore>,
+        ticket: Ticket,
+        mut envelope: Box<Envelope>,
+        outcome_wanted: bool,
+        plan: Plan,
+    ) {
+        self.counting.entered(&envelope.event);
+        let context = Context { now: clock::wall(), acquainted: self.acquainted(&envelope, &plan) };
+        let refusal = self.parts.pipeline.judge(&mut envelope, &context);
+        let plan = match refusal {
+            Some(refusal) => Plan::Refuse(refusal),
+            None => plan,
+        };
+        if let Plan::Refuse(refusal) = &plan {
+            self.parts.pipeline.settled(&envelope, &Outcome::Refused(refusal.clone()), &context);
+        }
+        let envelope = Arc::<Envelope>::from(envelope);
+        if self.is_recorded(&envelope) {
+            self.record(link, ticket, envelope, outcome_wanted, plan);
+            return;
+        }
+        link.send(HubEvent::Kept(ticket));
+        match plan {
+            Plan::Refuse(refusal) => self.refuse(link, ticket, &envelope, refusal),
+            Plan::Presence => self.apply(link, ticket, &envelope, outcome_wanted),
+            Plan::Mailbox(account) => {
+                let settlement = self.pass_on(&account, &envelope);
+                if outcome_wanted || matches!(settlement.outcome, Outcome::Refused(_)) {
+                    link.send(HubEvent::Settled(ticket, settlement));
+                }
+            }
+        }
+    }
+
+    fn acquainted(&self, envelope: &Envelope, plan: &Plan) -> bool {
+        match plan {
+            Plan::Mailbox(account) => account.state.lock().knows(&envelope.from.address),
+            _ => false,
+        }
+    }
+
+    /// A lease that merely renews what consent already allows is no news for the record; one that asks is.
+    fn is_recorded(&self, envelope: &Envelope) -> bool {
+        match &envelope.event {
+            Event::Subscribe(s) if matches!(s.term, Term::Lease { secs, .. } if secs > 0) => {
+                let presentity = &envelope.to.address;
+                presentity != &envelope.from.address
+                    && self
+                        .account_at_hand(presentity)
+                        .is_some_and(|a| !a.state.lock().book.watchers.contains_key(&envelope.from.address))
+            }
+            event => event.is_journalled(),
+        }
+    }
+
+    fn record(
+        self: &Arc<Self>,
+        link: &Arc<LinkCore>,
+        ticket: Ticket,
+        envelope: Arc<Envelope>,
+        outcome_wanted: bool,
+        plan: Plan,
+    ) {
+        let (mailbox, refused) = match &plan {
+            Plan::Mailbox(account) => (self.waits_for(&envelope, &account.address), None),
+            Plan::Presence => (None, None),
+            Plan::Refuse(refusal) => (None, Some(refusal)),
+        };
+        let draft = Draft {
+            kind: RowKind::Envelope,
+            at: envelope.at,
+            mailbox,
+            parties: (envelope.from.address.clone(), envelope.to.address.clone()),
+            head: encode_head(&envelope, refused),
+            body: encode_body(&envelope),
+        };
+        let (hub, link) = (self.clone(), link.clone());
+        self.parts.journal.append(
+            draft,
+            Box::new(move |result| {
+                let lane = hub.clone();
+                lane.to_lane(Committed { result, envelope, plan, link, ticket, outcome_wanted });
+            }),
+        );
+    }
+
+    fn waits_for(&self, envelope: &Envelope, account: &Address) -> Option<Address> {
+        let lasting = !matches!(&envelope.event, Event::Message(m) if !m.lasting);
+        lasting.then(|| account.clone())
+    }
+
+    /// An act of the presence kind that is on record, or need not be. Blocks.
+    pub(crate) fn apply(
+        self: &Arc<Self>,
+        link: &Arc<LinkCore>,
+        ticket: Ticket,
+        envelope: &Arc<Envelope>,
+        wanted: bool,
+    ) {
+        let result = match &envelope.event {
+            Event::Publish(p) => self.publish(link, envelope, p),
+            Event::Subscribe(s) => self.subscribe(link, envelope, s),
+            Event::Authorize(a) => self.authorize(envelope, a),
+            _ => Ok(Outcome::Refused(Refusal::new(Reason::BadRequest))),
+        };
+        match result {
+            Ok(Outcome::Refused(refusal)) => self.refuse(link, ticket, envelope, refusal),
+            Ok(outcome) if wanted => link.send(HubEvent::Settled(ticket, Settlement::from(outcome))),
+            Ok(_) => {}
+            Err(trouble) => {
+                tracing::error!(id = %envelope.id, %trouble, "presence could not be kept");
+                self.refuse(link, ticket, envelope, Refusal::new(Reason::Internal));
+            }
+        }
+    }
+}
