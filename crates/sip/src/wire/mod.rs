@@ -12,6 +12,7 @@ mod write;
 pub use frame::{Fault, Framed, Framer, datagram};
 pub use params::{Params, split_list, unquote};
 pub use reply::ReplyHead;
+pub(crate) use unit::number as seconds;
 pub use unit::{Contact, NameAddr, Request, Response, SipUri, Unit};
 pub use write::{Writer, clean, quote, reason_phrase};
 

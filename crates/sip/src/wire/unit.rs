@@ -40,7 +40,10 @@ impl SipUri {
                     Some(user) => Some(percent_decode(user)?),
                     None => None,
                 };
-                let host = String::from_utf8(uri.host()?.to_bytes().to_vec()).ok()?.to_ascii_lowercase();
+                let mut host = String::from_utf8(uri.host()?.to_bytes().to_vec()).ok()?.to_ascii_lowercase();
+                if host.contains(':') && !host.starts_with('[') {
+                    host = format!("[{host}]");
+                }
                 let mut params = Vec::new();
                 for p in uri.params().into_iter().flatten() {
                     let name = String::from_utf8_lossy(p.name()).to_ascii_lowercase();

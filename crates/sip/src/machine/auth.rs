@@ -1,0 +1,154 @@
+//! Who sends a request (RFC 3261 22, RFC 7616).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use model::{Address, Answer, Ask, Credential, Now, Tick};
+
+use super::{Job, SipMachine, Waiting};
+use crate::digest::{Algorithm, Credentials, Freshness, challenges};
+use crate::transaction::Hop;
+use crate::translate::address;
+use crate::wire::SipUri;
+
+/// Wrong passwords answered with a new challenge; the next ones are answered 403.
+const MAX_TRIES: u32 = 5;
+/// How long wrong passwords are remembered.
+const MEMORY: Duration = Duration::from_secs(300);
+/// Accounts that one connection may speak for.
+const MAX_VOUCHED: usize = 64;
+
+/// A request whose proof waits for the stored key.
+#[derive(Debug)]
+pub(super) struct Proving {
+    job: Job,
+    account: Address,
+    credentials: Credentials,
+}
+
+/// Wrong passwords, by peer and account.
+#[derive(Debug, Default)]
+pub(super) struct Failures(BTreeMap<(Hop, Address), (u32, Tick)>);
+
+impl Failures {
+    fn count(&self, now: Tick, peer: Hop, account: &Address) -> u32 {
+        let recent = self.0.get(&(peer, account.clone())).filter(|(_, at)| now.since(*at) < MEMORY);
+        recent.map_or(0, |(n, _)| *n)
+    }
+
+    fn add(&mut self, now: Tick, peer: Hop, account: &Address) {
+        if self.0.len() >= 10_000 {
+            self.0.retain(|_, (_, at)| now.since(*at) < MEMORY);
+            if self.0.len() >= 10_000 {
+                self.0.clear();
+            }
+        }
+        let n = self.count(now, peer, account) + 1;
+        self.0.insert((peer, account.clone()), (n, now));
+    }
+}
+
+impl SipMachine {
+    /// Finds out who sends this, and then acts on it.
+    pub(super) fn authenticate(&mut self, now: Now, job: Job) {
+        let register = job.request.method() == "REGISTER";
+        let who = if register { &job.request.to } else { &job.request.from };
+        let Some(account) = address::from_header(who).map(|e| e.address).filter(|a| a.user().is_some()) else {
+            return self.refuse(now, &job, if register { 404 } else { 403 });
+        };
+        if !self.config.serves(account.domain()) {
+            return self.refuse(now, &job, if register { 404 } else { 403 });
+        }
+        // On a connection one proof holds until it ends: the connection itself is the witness.
+        if matches!(job.source, Hop::Stream(_)) && self.vouched.contains(&account) {
+            return self.act(now, job, account);
+        }
+        let realm = account.domain().to_owned();
+        let credentials = ["Authorization", "Proxy-Authorization"]
+            .into_iter()
+            .flat_map(|h| job.request.headers(h))
+            .filter_map(|v| Credentials::parse(&v))
+            .find(|c| c.realm.eq_ignore_ascii_case(&realm) && (self.config.md5 || c.algorithm != Algorithm::Md5));
+        let Some(credentials) = credentials else {
+            return self.challenge(now, &job, &realm, false);
+        };
+        if !names(&credentials.username, &account) {
+            return self.refuse(now, &job, 403);
+        }
+        if !same_target(credentials.uri(), &job.request.target()) {
+            return self.refuse(now, &job, 400);
+        }
+        match self.nonces.judge(now.tick, job.source, &credentials) {
+            Freshness::Foreign => self.challenge(now, &job, &realm, false),
+            Freshness::Stale => self.challenge(now, &job, &realm, true),
+            Freshness::Fresh if self.failures.count(now.tick, job.source, &account) >= 2 * MAX_TRIES => {
+                self.refuse(now, &job, 403);
+            }
+            Freshness::Fresh => {
+                let ask = Ask::Credential { account: account.clone(), scheme: credentials.algorithm.scheme() };
+                self.ask(now, ask, Waiting::Credential(Box::new(Proving { job, account, credentials })));
+            }
+        }
+    }
+
+    /// The stored key is here.
+    pub(super) fn proved(&mut self, now: Now, proving: Proving, answer: Answer) {
+        let Proving { job, account, credentials } = proving;
+        let key = match answer {
+            Answer::Credential(Some(Credential::Ha1(key))) => Some(key),
+            Answer::Credential(_) => None,
+            Answer::Refused(no) => return self.answer_refusal(now, &job.receipt(), &no, true),
+            _ => return self.refuse(now, &job, 500),
+        };
+        let proven = key.is_some_and(|k| credentials.proves(job.request.method(), &k));
+        let realm = account.domain().to_owned();
+        if !proven {
+            // An unknown account looks the same as a wrong password.
+            self.failures.add(now.tick, job.source, &account);
+            if self.failures.count(now.tick, job.source, &account) > MAX_TRIES {
+                return self.refuse(now, &job, 403);
+            }
+            return self.challenge(now, &job, &realm, false);
+        }
+        // Another request with the same count may have come in while we asked.
+        if self.nonces.judge(now.tick, job.source, &credentials) != Freshness::Fresh {
+            return self.challenge(now, &job, &realm, true);
+        }
+        self.nonces.mark(now.tick, job.source, &credentials);
+        self.failures.0.remove(&(job.source, account.clone()));
+        if matches!(job.source, Hop::Stream(_)) && self.vouched.len() < MAX_VOUCHED {
+            self.vouched.insert(account.clone());
+        }
+        self.act(now, job, account);
+    }
+
+    /// 401 from the registrar, 407 for what we pass on, as RFC 3261 22.2 and 22.3 have it.
+    fn challenge(&mut self, now: Now, job: &Job, realm: &str, stale: bool) {
+        let salt = self.dice.u64();
+        let nonce = self.nonces.make(now.tick, salt);
+        let list = challenges(realm, &nonce, stale, self.config.md5);
+        let (status, header) = match job.request.method() {
+            "REGISTER" => (401, "WWW-Authenticate"),
+            _ => (407, "Proxy-Authenticate"),
+        };
+        self.answer(now, job, status, |w| {
+            for c in &list {
+                w.header(header, c);
+            }
+        });
+    }
+}
+
+/// Some clients write the whole address as their user name.
+fn names(username: &str, account: &Address) -> bool {
+    let name = username.to_lowercase();
+    account.user() == Some(name.as_str()) || account.as_str() == name
+}
+
+/// The signed URI must name what the request is for, but ports and parameters differ in the field.
+fn same_target(signed: &str, target: &str) -> bool {
+    match (SipUri::parse(signed), SipUri::parse(target)) {
+        (Some(a), Some(b)) => a.user == b.user && a.host == b.host,
+        _ => signed.trim() == target,
+    }
+}

@@ -1,0 +1,209 @@
+//! MESSAGE (RFC 3428), both ways.
+
+use std::sync::Arc;
+
+use connector::Output;
+use model::{Address, Delivery, DeliveryId, Endpoint, Envelope, Event, MAX_HOPS, Now, Outcome, Reason, Refusal, Role, Settlement, Timestamp};
+
+use super::{Job, SOFTWARE, Sent, SipMachine, Waiting};
+use crate::transaction::Hop;
+use crate::translate::message::{self, Context, Incoming, Outgoing, SHARD_MARK};
+use crate::translate::{address, refusal};
+use crate::wire::{MAX_UDP_REQUEST, Response, Writer};
+
+/// A MESSAGE on its way to a device.
+#[derive(Debug)]
+pub(super) struct SentMessage {
+    delivery: DeliveryId,
+    device: Endpoint,
+    envelope: Arc<Envelope>,
+    delayed_since: Option<Timestamp>,
+    losses: Vec<model::Loss>,
+    cpim: bool,
+}
+
+impl SipMachine {
+    /// Carries out a MESSAGE of an account: translate, submit, and answer when it is settled.
+    pub(super) fn message(&mut self, now: Now, job: Job, account: Address) {
+        let Some(to) = address::from_uri(&job.request.target()).filter(|e| e.address.user().is_some()) else {
+            return self.refuse(now, &job, 404);
+        };
+        let coding = job.request.header("Content-Encoding").unwrap_or_default();
+        if !coding.is_empty() && !coding.eq_ignore_ascii_case("identity") {
+            return self.answer(now, &job, 415, |w| {
+                w.header("Accept-Encoding", "identity");
+            });
+        }
+        let translated = match message::from_sip(&Incoming::of(&job.request)) {
+            Ok(t) => t,
+            Err(no) => return self.answer_refusal(now, &job.receipt(), &no, true),
+        };
+        if translated.cpim {
+            let source = job.source;
+            for b in self.bindings.values_mut().filter(|b| b.hop == source && b.endpoint.address == account) {
+                b.cpim = true;
+            }
+        }
+        let from = self.device_at(job.source, &account).unwrap_or_else(|| Endpoint::bare(account));
+        let full = to.device.is_some();
+        let waiting = Waiting::Message { owed: job.receipt(), full };
+        self.submit(now, from, to, hops(&job), translated.event, waiting);
+    }
+
+    /// Sends what the hub delivers to a device.
+    pub(super) fn send_message(&mut self, now: Now, delivery: Delivery) {
+        if delivery.role == Role::Copy {
+            // A SIP client would show its user's own words as somebody else's.
+            let no = Refusal::new(Reason::Unsupported);
+            return self.out.push_back(Output::ack(delivery.id, Outcome::Refused(no)));
+        }
+        let sent = SentMessage {
+            delivery: delivery.id,
+            device: delivery.device,
+            envelope: delivery.envelope,
+            delayed_since: delivery.delayed_since,
+            losses: Vec::new(),
+            cpim: false,
+        };
+        self.try_message(now, sent, true);
+    }
+
+    fn try_message(&mut self, now: Now, mut sent: SentMessage, may_cpim: bool) {
+        let refuse = |this: &mut Self, no| this.out.push_back(Output::ack(sent.delivery, Outcome::Refused(no)));
+        let Some(binding) = self.bindings.get(&sent.device) else {
+            return refuse(self, Refusal::new(Reason::Unavailable));
+        };
+        let (uri, hop, shard) = (binding.uri.clone(), binding.hop, binding.shard);
+        if matches!(sent.envelope.event, Event::Composing(_)) && !binding.composing {
+            return refuse(self, Refusal::new(Reason::Unsupported));
+        }
+        let from = address::to_uri(&sent.envelope.from.address);
+        let to = address::to_uri(&sent.device.address);
+        let cx = Context {
+            cpim: may_cpim && binding.cpim,
+            from: &from,
+            to: &to,
+            at: sent.delayed_since.unwrap_or(sent.envelope.at),
+            dialect: sent.envelope.origin.dialect,
+        };
+        let out = match message::to_sip(&sent.envelope.event, &cx) {
+            Ok(out) => out,
+            Err(no) => return refuse(self, no),
+        };
+        let branch = self.branch();
+        let bytes = self.render_message(&sent, &out, &uri, hop, shard, &branch, [&from, &to]);
+        if matches!(hop, Hop::Udp(_)) && bytes.len() > MAX_UDP_REQUEST {
+            // RFC 3428 8: not over a way without congestion control.
+            let no = Refusal::new(Reason::TooLarge).with_text("too long for this recipient's connection");
+            return refuse(self, no);
+        }
+        sent.cpim = out.mime == message::CPIM;
+        sent.losses = out.losses;
+        let number = self.number();
+        if self.transactions.request(now.tick, hop, &branch, "MESSAGE", number, bytes) {
+            self.sent.insert(number, Sent::Message(sent));
+        } else {
+            self.out.push_back(Output::ack(sent.delivery, Outcome::Refused(Refusal::new(Reason::Overloaded))));
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn render_message(
+        &mut self,
+        sent: &SentMessage,
+        out: &Outgoing,
+        uri: &str,
+        hop: Hop,
+        shard: u64,
+        branch: &str,
+        [from, to]: [&str; 2],
+    ) -> Vec<u8> {
+        let mut call_id = out.call_id.clone().unwrap_or_else(|| self.dice.token(24));
+        if matches!(hop, Hop::Udp(_)) {
+            // The answer must find its way back to this shard.
+            call_id = format!("{}{SHARD_MARK}{shard:016x}", message::thread_of(&call_id));
+        }
+        let tag = self.dice.token(10);
+        let mut w = Writer::request("MESSAGE", uri);
+        w.header("Via", self.via(branch))
+            .header("Max-Forwards", sent.envelope.hops.max(1))
+            .header("From", format!("<{from}>;tag={tag}"))
+            .header("To", format!("<{to}>"))
+            .header("Call-ID", call_id)
+            .header("CSeq", format!("{} MESSAGE", self.next.clamp(1, 0x7fff_ffff)))
+            .header("User-Agent", SOFTWARE);
+        if let Some(at) = sent.delayed_since {
+            w.header("Date", http_date(at));
+        }
+        if let Some(subject) = &out.subject {
+            w.header("Subject", subject);
+        }
+        w.header("Content-Type", &out.mime);
+        if let Some(lang) = &out.lang {
+            w.header("Content-Language", lang);
+        }
+        w.finish(&out.body)
+    }
+
+    /// A device answered, or did not in time.
+    pub(super) fn message_answered(&mut self, now: Now, sent: SentMessage, response: Option<&Response>) {
+        let Some(response) = response else {
+            // The contact is dead. The refusal is a transient one, so the hub may keep the message for another day.
+            let no = Refusal::new(Reason::RemoteTimeout);
+            self.out.push_back(Output::Ack(sent.delivery, Outcome::Refused(no).into()));
+            let device = sent.device;
+            return self.unbind(&device);
+        };
+        let status = response.status;
+        if matches!(status, 406 | 415 | 488 | 606) {
+            if sent.cpim && !matches!(sent.envelope.event, Event::Receipt(_)) {
+                // It does not open envelopes after all: once more without.
+                if let Some(b) = self.bindings.get_mut(&sent.device) {
+                    b.cpim = false;
+                }
+                return self.try_message(now, sent, false);
+            }
+            if let (Event::Composing(_), Some(b)) = (&sent.envelope.event, self.bindings.get_mut(&sent.device)) {
+                b.composing = false;
+            }
+        }
+        let outcome = match status {
+            202 => Outcome::Accepted,
+            200..=299 => Outcome::Delivered,
+            _ => {
+                let contact = response.header("Contact");
+                Outcome::Refused(refusal::refusal(status, &response.reason(), contact.as_deref()))
+            }
+        };
+        self.out.push_back(Output::Ack(sent.delivery, Settlement { outcome, losses: sent.losses }));
+    }
+}
+
+/// What is left of Max-Forwards after us.
+pub(super) fn hops(job: &Job) -> u8 {
+    let given = job.request.seconds("Max-Forwards").and_then(|n| u8::try_from(n).ok());
+    given.unwrap_or(MAX_HOPS).saturating_sub(1)
+}
+
+/// RFC 3261 20.17: RFC 1123 form, always GMT.
+fn http_date(at: Timestamp) -> String {
+    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let (y, mo, d, h, mi, s, _) = at.civil();
+    // 1 January 1970 was a Thursday.
+    let day = DAYS[usize::try_from(at.unix_ms() / 86_400_000 % 7).unwrap_or(0)];
+    let month = MONTHS[(mo.clamp(1, 12) - 1) as usize];
+    format!("{day}, {d:02} {month} {y:04} {h:02}:{mi:02}:{s:02} GMT")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates() {
+        assert_eq!(http_date(Timestamp(0)), "Thu, 01 Jan 1970 00:00:00 GMT");
+        assert_eq!(http_date(Timestamp(1_709_251_199_999)), "Thu, 29 Feb 2024 23:59:59 GMT");
+    }
+}

@@ -1,0 +1,624 @@
+//! The machine: one connection, or one shard of a datagram socket.
+//!
+//! It dispatches; what a method means stands in the file of that method.
+
+mod auth;
+mod im;
+mod publication;
+mod registrar;
+mod subscription;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use connector::{Dice, Flow, Input, Machine, Output, Peer, Seed, Transport};
+use model::{
+    Address, Answer, Ask, Delivery, Dialect, Endpoint, Envelope, EnvelopeId, Event, LeaseKey, Notice, Now, Origin,
+    Outcome, Reason, Refusal, Security, Settlement, Tick, Ticket, Vouch,
+};
+
+use crate::config::Config;
+use crate::digest::Nonces;
+use crate::transaction::{ClientEvent, Hop, LONG, Seen, ServerId, Transactions};
+use crate::translate::refusal;
+use crate::wire::{Fault, Framed, Framer, ReplyHead, Request, Response, SipUri, Unit, Writer, datagram};
+use auth::Failures;
+use im::SentMessage;
+use publication::{Publication, Publishing};
+use registrar::{Binding, Registering};
+use subscription::Watch;
+
+/// Methods we serve (RFC 3261 20.5).
+const ALLOW: &str = "OPTIONS, REGISTER, MESSAGE, SUBSCRIBE, NOTIFY, PUBLISH, INVITE, ACK, CANCEL";
+/// Bodies a MESSAGE may carry, the best known first.
+const ACCEPT: &str = "text/plain, text/html, message/cpim, application/im-iscomposing+xml, message/imdn+xml, application/pidf+xml";
+/// What we call ourselves.
+const SOFTWARE: &str = "Rialto";
+/// Requests of one connection in the hands of the hub, past which it is not read.
+const WINDOW: u32 = 64;
+/// How long the hub may take for anything.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Open questions of one machine.
+const MAX_TICKETS: usize = 20_000;
+
+/// A request on its way through the machine.
+#[derive(Debug)]
+struct Job {
+    id: ServerId,
+    source: Hop,
+    back: Hop,
+    request: Request,
+}
+
+impl Job {
+    fn receipt(&self) -> Owed {
+        Owed { id: self.id, back: self.back, reply: self.request.reply.clone() }
+    }
+}
+
+/// What is left of a job once only the answer is owed.
+#[derive(Debug)]
+struct Owed {
+    id: ServerId,
+    back: Hop,
+    reply: ReplyHead,
+}
+
+/// What an answer of the hub is for.
+#[derive(Debug)]
+enum Waiting {
+    Credential(Box<auth::Proving>),
+    Bind { registering: u64, binding: Box<Binding> },
+    Message { owed: Owed, full: bool },
+    Subscribe { owed: Owed, key: LeaseKey },
+    ClaimWatch { job: Box<Job>, account: Address, key: LeaseKey },
+    Publish(Box<Publishing>),
+    ClaimPublication { job: Box<Job>, account: Address, lineage: String },
+    /// Nobody waits for it.
+    Nothing,
+}
+
+/// What a response from a device is for.
+#[derive(Debug)]
+enum Sent {
+    Message(SentMessage),
+    Notify(LeaseKey),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    Binding(Endpoint),
+    Watch(LeaseKey),
+    FirstNotify(LeaseKey),
+    Publication(String),
+}
+
+/// One SIP protocol engine.
+pub struct SipMachine {
+    config: Arc<Config>,
+    transport: Transport,
+    tls: bool,
+    peer: Peer,
+    dice: Dice,
+    framer: Framer,
+    partial_since: Option<Tick>,
+    transactions: Transactions,
+    nonces: Nonces,
+    failures: Failures,
+    /// Accounts that proved their password on this connection.
+    vouched: BTreeSet<Address>,
+    tickets: BTreeMap<Ticket, (Tick, Waiting)>,
+    sent: BTreeMap<u64, Sent>,
+    next: u64,
+    registering: BTreeMap<u64, Registering>,
+    bindings: BTreeMap<Endpoint, Binding>,
+    watches: BTreeMap<LeaseKey, Watch>,
+    publications: BTreeMap<String, Publication>,
+    timers: BTreeSet<(Tick, Due)>,
+    out: VecDeque<Output>,
+    paused: bool,
+    closed: bool,
+}
+
+impl std::fmt::Debug for SipMachine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SipMachine")
+            .field("peer", &self.peer)
+            .field("bindings", &self.bindings.len())
+            .field("watches", &self.watches.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl SipMachine {
+    /// A machine for one connection, or for one shard.
+    pub fn new(config: Arc<Config>, transport: Transport, tls: bool, peer: Peer, seed: Seed) -> Self {
+        let mut dice = Dice::new(seed);
+        let nonces = Nonces::new(dice.bytes());
+        Self {
+            config,
+            transport,
+            tls,
+            peer,
+            dice,
+            framer: Framer::default(),
+            partial_since: None,
+            transactions: Transactions::default(),
+            nonces,
+            failures: Failures::default(),
+            vouched: BTreeSet::new(),
+            tickets: BTreeMap::new(),
+            sent: BTreeMap::new(),
+            next: 0,
+            registering: BTreeMap::new(),
+            bindings: BTreeMap::new(),
+            watches: BTreeMap::new(),
+            publications: BTreeMap::new(),
+            timers: BTreeSet::new(),
+            out: VecDeque::new(),
+            paused: false,
+            closed: false,
+        }
+    }
+
+    // ---- bytes in
+
+    fn framed(&mut self, now: Now, source: Hop, addr: SocketAddr, framed: Framed) {
+        match framed {
+            Framed::Unit(Unit::Request(r)) => self.request(now, source, addr, r),
+            Framed::Unit(Unit::Response(r)) => {
+                if let Some(event) = self.transactions.response(now.tick, source, Box::new(r)) {
+                    self.client_event(now, event);
+                }
+            }
+            Framed::Ping => {
+                if let Hop::Stream(flow) = source {
+                    self.out.push_back(Output::Bytes(flow, Bytes::from_static(b"\r\n")));
+                }
+            }
+            Framed::Fault(fault) => self.fault(source, addr, fault),
+        }
+    }
+
+    /// Answers what could be read of a bad message, without a transaction (RFC 3261 8.2.7), and ends a stream whose
+    /// framing is lost.
+    fn fault(&mut self, source: Hop, addr: SocketAddr, fault: Fault) {
+        if let Some(mut reply) = fault.reply {
+            reply.seen_from(addr);
+            let tag = self.dice.token(10);
+            let bytes = Bytes::from(reply.answer(fault.status, &tag).finish(b""));
+            match source {
+                Hop::Stream(flow) => self.out.push_back(Output::Bytes(flow, bytes)),
+                Hop::Udp(_) => self.out.push_back(Output::Datagram(reply.answer_to(addr), bytes)),
+            }
+        }
+        if let (Hop::Stream(flow), true) = (source, fault.fatal) {
+            self.close(flow);
+        }
+    }
+
+    fn close(&mut self, flow: Flow) {
+        if !self.closed {
+            self.closed = true;
+            self.flush();
+            self.out.push_back(Output::Close(flow));
+        }
+    }
+
+    fn request(&mut self, now: Now, source: Hop, addr: SocketAddr, mut request: Request) {
+        request.reply.seen_from(addr);
+        let back = match source {
+            Hop::Stream(_) => source,
+            Hop::Udp(_) => Hop::Udp(request.reply.answer_to(addr)),
+        };
+        let Seen::New(id) = self.transactions.receive(now.tick, source, back, &request) else { return };
+        let job = Job { id, source, back, request };
+        if self.tickets.len() >= MAX_TICKETS {
+            return self.refuse(now, &job, 500);
+        }
+        self.dispatch(now, job);
+        if let (Hop::Stream(flow), false) = (source, self.paused)
+            && self.transactions.waiting(source) >= WINDOW
+        {
+            self.paused = true;
+            self.out.push_back(Output::Pause(flow));
+        }
+    }
+
+    fn dispatch(&mut self, now: Now, job: Job) {
+        let method = job.request.method().to_owned();
+        if method == "CANCEL" {
+            // Whatever it cancels has been answered, or will be (RFC 3261 9.2).
+            let known = self.transactions.invite_of(job.source, &job.request.reply);
+            return self.refuse(now, &job, if known { 200 } else { 481 });
+        }
+        let unknown: Vec<String> =
+            ["Require", "Proxy-Require"].into_iter().flat_map(|h| job.request.list(h)).collect();
+        if !unknown.is_empty() {
+            // No extension is demanded of us that we could honour (RFC 3261 8.2.2.3).
+            return self.answer(now, &job, 420, |w| {
+                w.header("Unsupported", unknown.join(", "));
+            });
+        }
+        if SipUri::parse(&job.request.target()).is_none() {
+            let scheme = job.request.target();
+            let ours = ["sip:", "sips:", "im:", "pres:"].iter().any(|s| scheme.to_ascii_lowercase().starts_with(s));
+            return self.refuse(now, &job, if ours { 400 } else { 416 });
+        }
+        if job.request.seconds("Max-Forwards") == Some(0) && method != "REGISTER" && method != "OPTIONS" {
+            return self.refuse(now, &job, 483);
+        }
+        match method.as_str() {
+            "REGISTER" | "MESSAGE" => self.authenticate(now, job),
+            "SUBSCRIBE" | "PUBLISH" => {
+                let event = job.request.params("Event").map(|p| p.head.to_ascii_lowercase());
+                if event.as_deref() == Some("presence") {
+                    self.authenticate(now, job);
+                } else {
+                    self.answer(now, &job, 489, |w| {
+                        w.header("Allow-Events", "presence");
+                    });
+                }
+            }
+            "OPTIONS" => self.answer(now, &job, 200, |w| {
+                w.header("Allow", ALLOW).header("Accept", ACCEPT).header("Allow-Events", "presence");
+            }),
+            "INVITE" if !job.request.reply.has_to_tag() => self.answer(now, &job, 488, |w| {
+                w.header("Warning", "399 rialto \"Sessions are not offered here, only messages and presence\"");
+            }),
+            "INVITE" | "BYE" | "NOTIFY" | "UPDATE" | "PRACK" | "INFO" | "REFER" if job.request.reply.has_to_tag() => {
+                self.refuse(now, &job, 481);
+            }
+            "NOTIFY" => self.refuse(now, &job, 481),
+            "BYE" | "UPDATE" | "PRACK" | "INFO" | "REFER" => self.answer(now, &job, 405, |w| {
+                w.header("Allow", ALLOW);
+            }),
+            _ => self.answer(now, &job, 501, |w| {
+                w.header("Allow", ALLOW);
+            }),
+        }
+    }
+
+    /// The request is from `account`: do what it asks.
+    fn act(&mut self, now: Now, job: Job, account: Address) {
+        match job.request.method() {
+            "REGISTER" => self.register(now, job, account),
+            "MESSAGE" => self.message(now, job, account),
+            "SUBSCRIBE" => self.subscribe(now, job, account),
+            "PUBLISH" => self.publish(now, job, account),
+            _ => self.refuse(now, &job, 501),
+        }
+    }
+
+    // ---- answers out
+
+    fn refuse(&mut self, now: Now, job: &Job, status: u16) {
+        self.answer(now, job, status, |_| {});
+    }
+
+    fn answer(&mut self, now: Now, job: &Job, status: u16, edit: impl FnOnce(&mut Writer)) {
+        let tag = self.dice.token(10);
+        let mut w = job.request.reply.answer(status, &tag);
+        edit(&mut w);
+        w.header("Server", SOFTWARE);
+        self.send_answer(now, job.id, job.back, w);
+    }
+
+    fn answer_owed(&mut self, now: Now, owed: &Owed, status: u16, tag: Option<&str>, edit: impl FnOnce(&mut Writer)) {
+        let fresh;
+        let tag = match tag {
+            Some(t) => t,
+            None => {
+                fresh = self.dice.token(10);
+                &fresh
+            }
+        };
+        let mut w = owed.reply.answer(status, tag);
+        edit(&mut w);
+        w.header("Server", SOFTWARE);
+        self.send_answer(now, owed.id, owed.back, w);
+    }
+
+    /// Answers with a refusal of the hub (RFC 7247 7.1).
+    fn answer_refusal(&mut self, now: Now, owed: &Owed, no: &Refusal, full: bool) {
+        // The account has proved itself already: a challenge would only go in circles.
+        let status = match refusal::status(no, full) {
+            401 | 407 => 403,
+            s => s,
+        };
+        let tag = self.dice.token(10);
+        let mut w = owed.reply.answer_with(status, &refusal::words(no, status), &tag);
+        if let Some(contact) = refusal::contact(no).filter(|_| (300..400).contains(&status)) {
+            w.header("Contact", contact);
+        }
+        match status {
+            405 | 501 => {
+                w.header("Allow", ALLOW);
+            }
+            415 => {
+                w.header("Accept", ACCEPT);
+            }
+            _ => {}
+        }
+        w.header("Server", SOFTWARE);
+        self.send_answer(now, owed.id, owed.back, w);
+    }
+
+    fn send_answer(&mut self, now: Now, id: ServerId, back: Hop, w: Writer) {
+        self.transactions.respond(now.tick, id, back, w.finish(b""));
+        if let (true, Hop::Stream(flow)) = (self.paused, back)
+            && self.transactions.waiting(back) < WINDOW / 2
+        {
+            self.paused = false;
+            self.out.push_back(Output::Resume(flow));
+        }
+    }
+
+    // ---- requests out
+
+    /// A fresh branch (RFC 3261 8.1.1.7).
+    fn branch(&mut self) -> String {
+        format!("z9hG4bK{}", self.dice.token(24))
+    }
+
+    fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    fn via(&self, branch: &str) -> String {
+        match (self.transport, self.tls) {
+            (Transport::Udp, _) => format!("SIP/2.0/UDP {};rport;branch={branch}", self.sent_by()),
+            (Transport::Tcp, false) => format!("SIP/2.0/TCP {};branch={branch}", self.sent_by()),
+            (Transport::Tcp, true) => format!("SIP/2.0/TLS {};branch={branch}", self.sent_by()),
+        }
+    }
+
+    fn sent_by(&self) -> String {
+        let local = self.peer.local;
+        let host = match (&self.config.public_host, local.ip().is_unspecified()) {
+            (Some(host), _) => host.clone(),
+            (None, false) => match local.ip().to_canonical() {
+                std::net::IpAddr::V4(ip) => ip.to_string(),
+                std::net::IpAddr::V6(ip) => format!("[{ip}]"),
+            },
+            (None, true) => self.config.domains.first().cloned().unwrap_or_else(|| "localhost".to_owned()),
+        };
+        if local.port() == 0 { host } else { format!("{host}:{}", local.port()) }
+    }
+
+    /// Our own Contact, inside dialogs.
+    fn contact(&self) -> String {
+        let transport = match (self.transport, self.tls) {
+            (Transport::Udp, _) => "",
+            (Transport::Tcp, false) => ";transport=tcp",
+            (Transport::Tcp, true) => ";transport=tls",
+        };
+        format!("<sip:{}{transport}>", self.sent_by())
+    }
+
+    fn client_event(&mut self, now: Now, event: ClientEvent) {
+        let (number, response): (u64, Option<Box<Response>>) = match event {
+            ClientEvent::Final(n, r) => (n, Some(r)),
+            ClientEvent::Timeout(n) => (n, None),
+        };
+        match self.sent.remove(&number) {
+            Some(Sent::Message(sent)) => self.message_answered(now, sent, response.as_deref()),
+            Some(Sent::Notify(key)) => self.notify_answered(now, &key, response.as_deref()),
+            None => {}
+        }
+    }
+
+    // ---- the hub
+
+    fn ticket(&mut self, now: Now, waiting: Waiting) -> Ticket {
+        // Tickets are numbered in time order, so the oldest stand first.
+        while let Some((&old, (at, _))) = self.tickets.first_key_value() {
+            if now.tick.since(*at) < PATIENCE {
+                break;
+            }
+            self.tickets.remove(&old);
+        }
+        let ticket = Ticket(self.number());
+        self.tickets.insert(ticket, (now.tick, waiting));
+        ticket
+    }
+
+    fn ask(&mut self, now: Now, ask: Ask, waiting: Waiting) {
+        let ticket = self.ticket(now, waiting);
+        self.out.push_back(Output::Ask { ticket, ask });
+    }
+
+    /// Hands an event to the hub. Nobody waits for the outcome of `Waiting::Nothing`.
+    fn submit(&mut self, now: Now, from: Endpoint, to: Endpoint, hops: u8, event: Event, waiting: Waiting) {
+        let outcome_wanted = !matches!(waiting, Waiting::Nothing);
+        let vouch = Vouch::Account(from.address.clone());
+        let security = if self.tls { Security::Tls } else { Security::Plain };
+        let envelope = Box::new(Envelope {
+            id: EnvelopeId::v7(now.wall.unix_ms(), self.dice.u128()),
+            at: now.wall,
+            origin: Origin { dialect: Dialect::Sip, security, vouch },
+            from,
+            to,
+            hops,
+            event,
+        });
+        let ticket = if outcome_wanted { self.ticket(now, waiting) } else { Ticket(self.number()) };
+        self.out.push_back(Output::Submit { ticket, envelope, outcome_wanted });
+    }
+
+    fn settled(&mut self, now: Now, ticket: Ticket, settlement: Settlement) {
+        let Some((_, waiting)) = self.tickets.remove(&ticket) else { return };
+        match waiting {
+            Waiting::Message { owed, full } => match settlement.outcome {
+                Outcome::Delivered => self.answer_owed(now, &owed, 200, None, |_| {}),
+                // It is on record and on its way (RFC 3428 7).
+                Outcome::Accepted | Outcome::Pending | Outcome::Unknown => {
+                    self.answer_owed(now, &owed, 202, None, |_| {});
+                }
+                Outcome::Refused(no) => self.answer_refusal(now, &owed, &no, full),
+            },
+            Waiting::Subscribe { owed, key } => self.subscribed(now, owed, &key, settlement.outcome),
+            Waiting::Publish(publishing) => self.published(now, *publishing, settlement.outcome),
+            // These are answered, not settled.
+            Waiting::Credential(_)
+            | Waiting::Bind { .. }
+            | Waiting::ClaimWatch { .. }
+            | Waiting::ClaimPublication { .. }
+            | Waiting::Nothing => {}
+        }
+    }
+
+    fn answered(&mut self, now: Now, ticket: Ticket, answer: Answer) {
+        let Some((_, waiting)) = self.tickets.remove(&ticket) else { return };
+        match waiting {
+            Waiting::Credential(proving) => self.proved(now, *proving, answer),
+            Waiting::Bind { registering, binding } => self.bound(now, registering, *binding, answer),
+            Waiting::ClaimWatch { job, account, key } => {
+                let state = match answer {
+                    Answer::Claimed(state) => state,
+                    _ => None,
+                };
+                self.claimed_watch(now, *job, account, key, state);
+            }
+            Waiting::ClaimPublication { job, account, lineage } => {
+                let state = match answer {
+                    Answer::Claimed(state) => state,
+                    _ => None,
+                };
+                self.claimed_publication(now, *job, account, lineage, state);
+            }
+            Waiting::Message { .. } | Waiting::Subscribe { .. } | Waiting::Publish(_) | Waiting::Nothing => {}
+        }
+    }
+
+    fn deliver(&mut self, now: Now, delivery: Delivery) {
+        match &delivery.envelope.event {
+            Event::Notify(notify) => {
+                let notify = notify.clone();
+                self.watch_news(now, &delivery, notify);
+            }
+            Event::Message(_) | Event::Composing(_) | Event::Receipt(_) => self.send_message(now, delivery),
+            // Consent shows itself in the next NOTIFY; SIP has no message for it (RFC 8048 5.3.1).
+            Event::Authorize(_) => self.out.push_back(Output::ack(delivery.id, Outcome::Delivered)),
+            Event::Subscribe(_) | Event::Publish(_) | Event::Opaque(_) => {
+                let no = Refusal::new(Reason::Unsupported);
+                self.out.push_back(Output::ack(delivery.id, Outcome::Refused(no)));
+            }
+        }
+    }
+
+    fn notice(&mut self, device: &Endpoint, notice: &Notice) {
+        match notice {
+            Notice::Replaced => self.drop_binding(device),
+            Notice::Revoked => {
+                self.drop_binding(device);
+                self.vouched.remove(&device.address);
+            }
+            // A SIP phone keeps its own contact list.
+            Notice::Roster(_) | Notice::RosterRemoved(_) => {}
+        }
+    }
+
+    /// The device a request comes from, if exactly one is registered there.
+    fn device_at(&self, hop: Hop, account: &Address) -> Option<Endpoint> {
+        let mut here = self.bindings.iter().filter(|(e, b)| e.address == *account && b.hop == hop);
+        match (here.next(), here.next()) {
+            (Some((one, _)), None) => Some(one.clone()),
+            _ => None,
+        }
+    }
+
+    fn tick(&mut self, now: Now) {
+        for event in self.transactions.tick(now.tick) {
+            self.client_event(now, event);
+        }
+        while let Some((at, due)) = self.timers.first() {
+            if *at > now.tick {
+                break;
+            }
+            let due = due.clone();
+            self.timers.pop_first();
+            match due {
+                Due::Binding(endpoint) => self.binding_expired(&endpoint),
+                Due::Watch(key) => self.watch_expired(now, &key),
+                Due::FirstNotify(key) => self.first_notify(now, &key),
+                Due::Publication(lineage) => {
+                    self.publications.remove(&lineage);
+                }
+            }
+        }
+        // Nobody may hold a connection open with half a message.
+        if self.partial_since.is_some_and(|at| now.tick >= at + LONG) {
+            self.close(Flow::ACCEPTED);
+        }
+    }
+
+    /// Moves what the transactions want sent into the outputs, in order.
+    fn flush(&mut self) {
+        while let Some((hop, bytes)) = self.transactions.poll() {
+            self.out.push_back(match hop {
+                Hop::Stream(flow) => Output::Bytes(flow, bytes),
+                Hop::Udp(addr) => Output::Datagram(addr, bytes),
+            });
+        }
+    }
+}
+
+impl Machine for SipMachine {
+    fn handle(&mut self, now: Now, input: Input<'_>) {
+        if self.closed && !matches!(input, Input::Deliver(_)) {
+            return;
+        }
+        match input {
+            Input::Opened(_) | Input::Kept(_) => {}
+            Input::Secured(..) => self.tls = true,
+            Input::Bytes(flow, bytes) => {
+                let hop = Hop::Stream(flow);
+                for framed in self.framer.feed(bytes) {
+                    self.framed(now, hop, self.peer.remote, framed);
+                }
+                self.partial_since =
+                    if self.framer.is_partial() { self.partial_since.or(Some(now.tick)) } else { None };
+            }
+            Input::Datagram(source, bytes) => {
+                if let Some(framed) = datagram(bytes) {
+                    self.framed(now, Hop::Udp(source), source, framed);
+                }
+            }
+            // What was being delivered goes back to the mailbox, dialogs and publications wait as leases.
+            Input::Closed(_) => self.closed = true,
+            Input::Drain => {
+                if self.transport == Transport::Tcp {
+                    self.close(Flow::ACCEPTED);
+                }
+            }
+            Input::Deliver(delivery) if self.closed => {
+                let no = Refusal::new(Reason::Unavailable);
+                self.out.push_back(Output::ack(delivery.id, Outcome::Refused(no)));
+            }
+            Input::Deliver(delivery) => self.deliver(now, delivery),
+            Input::Notice(device, notice) => self.notice(&device, &notice),
+            Input::Settled(ticket, settlement) => self.settled(now, ticket, settlement),
+            Input::Answer(ticket, answer) => self.answered(now, ticket, answer),
+            Input::Tick => self.tick(now),
+        }
+        self.flush();
+    }
+
+    fn poll(&mut self) -> Option<Output> {
+        self.out.pop_front()
+    }
+
+    fn deadline(&self) -> Option<Tick> {
+        if self.closed {
+            return None;
+        }
+        let own = self.timers.first().map(|(at, _)| *at);
+        let partial = self.partial_since.map(|at| at + LONG);
+        [own, partial, self.transactions.deadline()].into_iter().flatten().min()
+    }
+}

@@ -1,0 +1,303 @@
+//! Instant messages (RFC 7572), typing (RFC 3994) and receipts (RFC 5438).
+
+use bytes::Bytes;
+use model::{
+    Composing, Dialect, Event, Loss, Message, Original, Part, Reason, Receipt, Refusal, Timestamp, Wants,
+};
+
+use crate::cpim::Cpim;
+use crate::wire::{Params, Request};
+use crate::{imdn, iscomposing};
+
+/// The media type of the CPIM envelope.
+pub const CPIM: &str = "message/cpim";
+
+/// What of a SIP request matters to its translation; apart from the wire, so that it can be tested alone.
+#[derive(Debug, Clone, Default)]
+pub struct Incoming<'a> {
+    /// Content-Type.
+    pub mime: Option<String>,
+    /// Content-Language.
+    pub lang: Option<String>,
+    /// Subject.
+    pub subject: Option<String>,
+    /// Call-ID.
+    pub call_id: &'a str,
+    /// The body.
+    pub body: &'a [u8],
+}
+
+impl<'a> Incoming<'a> {
+    /// Picks it out of a request.
+    pub fn of(request: &'a Request) -> Self {
+        Self {
+            mime: request.header("Content-Type"),
+            lang: request.header("Content-Language"),
+            subject: request.header("Subject").filter(|s| !s.is_empty()),
+            call_id: &request.call_id,
+            body: request.body(),
+        }
+    }
+}
+
+/// A Call-ID that goes out over datagrams ends with this mark and the shard hash in sixteen hex digits.
+pub const SHARD_MARK: &str = "~r";
+
+/// The thread of a Call-ID (RFC 7572 4), without our own shard mark.
+pub fn thread_of(call_id: &str) -> &str {
+    match call_id.rsplit_once(SHARD_MARK) {
+        Some((thread, hash)) if hash.len() == 16 && hash.bytes().all(|b| b.is_ascii_hexdigit()) => thread,
+        _ => call_id,
+    }
+}
+
+/// A Call-ID for a thread, if the thread can be one: a `word` of RFC 3261 25.1, not too long.
+pub fn call_id_of(thread: &str) -> Option<&str> {
+    let ok = |b: u8| b.is_ascii_alphanumeric() || b"-.!%*_+`'~()<>:\\\"/[]?{}@".contains(&b);
+    (!thread.is_empty() && thread.len() <= 200 && thread.bytes().all(ok)).then_some(thread)
+}
+
+/// A translated request.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Translated {
+    /// What it says.
+    pub event: Event,
+    /// The sender speaks CPIM, so it may be answered in CPIM.
+    pub cpim: bool,
+}
+
+/// MESSAGE to event.
+///
+/// # Errors
+/// The refusal to answer with: nothing in it, or an envelope that cannot be opened.
+pub fn from_sip(incoming: &Incoming<'_>) -> Result<Translated, Refusal> {
+    let mime = incoming.mime.clone().unwrap_or_else(|| "text/plain".to_owned());
+    let original = Some(original(&mime, incoming.body));
+    if base(&mime) != CPIM {
+        let event = content(incoming, &mime, incoming.body, None, original)?;
+        return Ok(Translated { event, cpim: false });
+    }
+    let cpim = Cpim::parse(incoming.body)
+        .ok_or_else(|| Refusal::new(Reason::BadRequest).with_text("unreadable CPIM envelope"))?;
+    let inner = cpim.mime.clone();
+    let body = cpim.body.clone();
+    let event = content(incoming, &inner, &body, Some(cpim), original)?;
+    Ok(Translated { event, cpim: true })
+}
+
+fn content(
+    incoming: &Incoming<'_>,
+    mime: &str,
+    body: &[u8],
+    cpim: Option<Cpim>,
+    original: Option<Original>,
+) -> Result<Event, Refusal> {
+    let thread = Some(thread_of(incoming.call_id).into());
+    let bad = |text: &str| Refusal::new(Reason::BadRequest).with_text(text);
+    match base(mime).as_str() {
+        iscomposing::MIME => {
+            let active = iscomposing::parse(body).ok_or_else(|| bad("unreadable isComposing document"))?;
+            let lang = incoming.lang.as_deref().map(Into::into);
+            Ok(Event::Composing(Composing { active, thread, lang, original }))
+        }
+        imdn::MIME => {
+            let (of, kind) = imdn::parse(body).ok_or_else(|| bad("unreadable notification"))?;
+            Ok(Event::Receipt(Receipt { of: of.into(), kind, original }))
+        }
+        _ if body.is_empty() => Err(bad("empty message")),
+        _ => {
+            let cpim = cpim.unwrap_or_default();
+            let lang = cpim.lang.or_else(|| incoming.lang.clone());
+            let (subject_lang, subject) = match cpim.subject {
+                Some((lang, text)) => (lang, Some(text)),
+                None => (None, incoming.subject.clone()),
+            };
+            let part = Part {
+                mime: unspaced(mime).into(),
+                lang: lang.as_deref().map(Into::into),
+                body: utf8(mime, body),
+            };
+            Ok(Event::Message(Message {
+                id: cpim.id.unwrap_or_default().into(),
+                thread,
+                subject,
+                lang: lang.or(subject_lang).map(Into::into),
+                parts: vec![part],
+                wants: cpim.wants,
+                lasting: true,
+                original,
+            }))
+        }
+    }
+}
+
+/// The body with its type, as `Original` of this dialect holds it.
+fn original(mime: &str, body: &[u8]) -> Original {
+    let mut bytes = mime.as_bytes().to_vec();
+    bytes.extend_from_slice(b"\r\n\r\n");
+    bytes.extend_from_slice(body);
+    Original { dialect: Dialect::Sip, bytes: Bytes::from(bytes) }
+}
+
+fn open_original(original: Option<&Original>) -> Option<(String, Bytes)> {
+    let original = original.filter(|o| o.dialect == Dialect::Sip)?;
+    let at = original.bytes.windows(4).position(|w| w == b"\r\n\r\n")?;
+    let mime = std::str::from_utf8(&original.bytes[..at]).ok()?;
+    Some((mime.to_owned(), original.bytes.slice(at + 4..)))
+}
+
+fn base(mime: &str) -> String {
+    mime.split(';').next().unwrap_or("").trim().to_ascii_lowercase()
+}
+
+fn unspaced(mime: &str) -> String {
+    let p = Params::semicolons(mime);
+    let mut out = base(mime);
+    for (name, value) in p.list.iter().filter(|(n, _)| n != "charset") {
+        out.push_str(&format!(";{name}={}", value.as_deref().unwrap_or("")));
+    }
+    out
+}
+
+/// Text of another character set becomes UTF-8. Only Latin-1 is met in the field; what remains is repaired.
+fn utf8(mime: &str, body: &[u8]) -> Bytes {
+    if !base(mime).starts_with("text/") || std::str::from_utf8(body).is_ok() {
+        return Bytes::copy_from_slice(body);
+    }
+    let charset = Params::semicolons(mime).get("charset").unwrap_or("").to_ascii_lowercase();
+    let text = if charset == "iso-8859-1" || charset == "latin1" || charset == "us-ascii" {
+        body.iter().map(|&b| char::from(b)).collect()
+    } else {
+        String::from_utf8_lossy(body).into_owned()
+    };
+    Bytes::from(text)
+}
+
+/// A MESSAGE body to send, with the headers that depend on the event.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Outgoing {
+    /// Content-Type.
+    pub mime: String,
+    /// Content-Language.
+    pub lang: Option<String>,
+    /// Subject.
+    pub subject: Option<String>,
+    /// Call-ID, when the thread can be one.
+    pub call_id: Option<String>,
+    /// The body.
+    pub body: Vec<u8>,
+    /// What was lost.
+    pub losses: Vec<Loss>,
+}
+
+/// What a translation to SIP must know besides the event.
+#[derive(Debug, Clone)]
+pub struct Context<'a> {
+    /// The device is known to read CPIM.
+    pub cpim: bool,
+    /// Sender as URI.
+    pub from: &'a str,
+    /// Addressee as URI.
+    pub to: &'a str,
+    /// When it was said.
+    pub at: Timestamp,
+    /// The sender's dialect, for the ledger.
+    pub dialect: Dialect,
+}
+
+/// Event to MESSAGE.
+///
+/// # Errors
+/// The refusal to acknowledge with: nothing in it that SIP can carry.
+pub fn to_sip(event: &Event, cx: &Context<'_>) -> Result<Outgoing, Refusal> {
+    match event {
+        Event::Message(m) => message_to_sip(m, cx),
+        Event::Composing(c) => Ok(Outgoing {
+            mime: iscomposing::MIME.to_owned(),
+            call_id: c.thread.as_deref().and_then(call_id_of).map(str::to_owned),
+            body: iscomposing::render(c.active),
+            ..Outgoing::default()
+        }),
+        Event::Receipt(r) => {
+            if r.of.is_empty() {
+                // The message was a plain MESSAGE without an id, so there is nothing the device could match.
+                return Err(Refusal::new(Reason::Unsupported).with_text("the message has no id to report on"));
+            }
+            let body = imdn::render(&r.of, &r.kind, cx.at);
+            Ok(wrap(cx, imdn::MIME.to_owned(), body, |_| {}))
+        }
+        _ => Err(Refusal::new(Reason::Unsupported)),
+    }
+}
+
+/// IMDNs always travel in CPIM (RFC 5438 8).
+fn wrap(cx: &Context<'_>, mime: String, body: Vec<u8>, edit: impl FnOnce(&mut Cpim)) -> Outgoing {
+    let mut cpim = Cpim {
+        from: format!("<{}>", cx.from),
+        to: format!("<{}>", cx.to),
+        at: Some(cx.at),
+        mime,
+        body,
+        ..Cpim::default()
+    };
+    edit(&mut cpim);
+    Outgoing { mime: CPIM.to_owned(), body: cpim.render(), ..Outgoing::default() }
+}
+
+fn message_to_sip(m: &Message, cx: &Context<'_>) -> Result<Outgoing, Refusal> {
+    let mut losses = Vec::new();
+    let lost = |what: &str| Loss::dropped(what, cx.dialect, Dialect::Sip);
+    let call_id = match m.thread.as_deref() {
+        None => None,
+        Some(t) => {
+            let id = call_id_of(t);
+            if id.is_none() {
+                losses.push(Loss::changed("thread", "call-id", cx.dialect, Dialect::Sip));
+            }
+            id.map(str::to_owned)
+        }
+    };
+    let lang = m.parts.iter().find_map(|p| p.lang.clone()).or_else(|| m.lang.clone()).map(|l| l.to_string());
+    // SIP to SIP: the sender's own body, as long as this device can open its envelope.
+    if let Some((mime, body)) = open_original(m.original.as_ref())
+        && (cx.cpim || base(&mime) != CPIM)
+    {
+        return Ok(Outgoing { mime, lang, subject: m.subject.clone(), call_id, body: body.to_vec(), losses });
+    }
+    let part = m
+        .parts
+        .iter()
+        .find(|p| p.is_plain_text())
+        .or_else(|| m.parts.iter().find(|p| base(&p.mime) == "text/html"))
+        .or_else(|| m.parts.first())
+        .ok_or_else(|| Refusal::new(Reason::NotAcceptable).with_text("no body that SIP can carry"))?;
+    for other in m.parts.iter().filter(|p| !std::ptr::eq(*p, part)) {
+        losses.push(lost(match base(&other.mime).as_str() {
+            "text/html" | "application/xhtml+xml" => "html-body",
+            "text/plain" => "body-language",
+            _ => "body-part",
+        }));
+    }
+    let mime = match &part.mime {
+        m if base(m) == "text/plain" => "text/plain;charset=UTF-8".to_owned(),
+        m => m.to_string(),
+    };
+    let wanted = m.wants != Wants::default();
+    let mut out = if cx.cpim && wanted && !m.id.is_empty() {
+        wrap(cx, mime, part.body.to_vec(), |c| {
+            c.id = Some(m.id.to_string());
+            c.wants = m.wants;
+        })
+    } else {
+        if wanted {
+            losses.push(lost("receipt-request"));
+        }
+        Outgoing { mime, body: part.body.to_vec(), ..Outgoing::default() }
+    };
+    (out.lang, out.subject, out.call_id, out.losses) = (lang, m.subject.clone(), call_id, losses);
+    Ok(out)
+}
+
+#[cfg(test)]
+#[path = "message_tests.rs"]
+mod tests;

@@ -1,0 +1,116 @@
+use super::*;
+use model::ReceiptKind;
+
+fn incoming<'a>(mime: &str, body: &'a [u8]) -> Incoming<'a> {
+    Incoming {
+        mime: Some(mime.to_owned()),
+        lang: Some("cs".to_owned()),
+        subject: Some("Hi".to_owned()),
+        call_id: "thread-1@host",
+        body,
+    }
+}
+
+fn cx(cpim: bool) -> Context<'static> {
+    Context { cpim, from: "sip:a@x", to: "sip:b@y", at: Timestamp(0), dialect: Dialect::Xmpp }
+}
+
+#[test]
+fn rfc_7572_section_5_sip_to_neutral() {
+    let t = from_sip(&incoming("text/plain; charset=utf-8", "Dobrý den".as_bytes())).unwrap();
+    let Event::Message(m) = t.event else { panic!() };
+    assert_eq!(m.text(), Some("Dobrý den")); // body
+    assert_eq!(m.subject.as_deref(), Some("Hi")); // Subject
+    assert_eq!(m.thread.as_deref(), Some("thread-1@host")); // Call-ID
+    assert_eq!(m.lang.as_deref(), Some("cs")); // Content-Language
+    assert_eq!((m.parts[0].mime.as_str(), m.lasting, m.id.as_str()), ("text/plain", true, ""));
+    assert!(!t.cpim);
+}
+
+#[test]
+fn rfc_7572_section_4_neutral_to_sip() {
+    let m = Message {
+        id: "x1".into(),
+        thread: Some("e0ffe42b28561960c6b12b944a092794b9683a38".into()),
+        subject: Some("Hi".into()),
+        lang: Some("cs".into()),
+        parts: vec![
+            Part { mime: "application/xhtml+xml".into(), lang: None, body: Bytes::from_static(b"<p/>") },
+            Part::text("Ahoj", None),
+            Part::text("Hello", Some("en".into())),
+        ],
+        wants: Wants { delivered: true, displayed: false },
+        lasting: true,
+        original: None,
+    };
+    let out = to_sip(&Event::Message(m.clone()), &cx(false)).unwrap();
+    assert_eq!((out.mime.as_str(), &out.body[..]), ("text/plain;charset=UTF-8", &b"Ahoj"[..]));
+    assert_eq!(out.call_id.as_deref(), Some("e0ffe42b28561960c6b12b944a092794b9683a38"));
+    assert_eq!(out.subject.as_deref(), Some("Hi"));
+    let lost: Vec<_> = out.losses.iter().map(|l| l.what.as_str()).collect();
+    assert_eq!(lost, ["html-body", "body-language", "receipt-request"]);
+
+    let out = to_sip(&Event::Message(m), &cx(true)).unwrap();
+    let c = Cpim::parse(&out.body).unwrap();
+    assert_eq!((out.mime.as_str(), c.id.as_deref(), c.wants.delivered, &c.body[..]), (CPIM, Some("x1"), true, &b"Ahoj"[..]));
+}
+
+#[test]
+fn a_sip_body_passes_unchanged_between_sip_users() {
+    let body = b"From: <sip:a@x>\r\nTo: <sip:b@y>\r\n\r\nContent-Type: text/plain\r\n\r\nhi";
+    let t = from_sip(&incoming(CPIM, body)).unwrap();
+    assert!(t.cpim);
+    let out = to_sip(&t.event, &cx(true)).unwrap();
+    assert_eq!((out.mime.as_str(), &out.body[..]), (CPIM, &body[..]));
+    // A device that cannot open the envelope gets what is inside.
+    let out = to_sip(&t.event, &cx(false)).unwrap();
+    assert_eq!((out.mime.as_str(), &out.body[..]), ("text/plain;charset=UTF-8", &b"hi"[..]));
+}
+
+#[test]
+fn other_content_is_kept_by_type() {
+    let t = from_sip(&incoming("Text/HTML;charset=utf-8", b"<b>x</b>")).unwrap();
+    let Event::Message(m) = &t.event else { panic!() };
+    assert_eq!(m.parts[0].mime, "text/html");
+    let out = to_sip(&t.event, &cx(false)).unwrap();
+    assert_eq!(out.mime, "Text/HTML;charset=utf-8");
+}
+
+#[test]
+fn latin_1_becomes_utf_8() {
+    let t = from_sip(&incoming("text/plain;charset=ISO-8859-1", b"caf\xe9")).unwrap();
+    let Event::Message(m) = t.event else { panic!() };
+    assert_eq!(m.text(), Some("café"));
+}
+
+#[test]
+fn typing_and_receipts() {
+    let t = from_sip(&incoming(iscomposing::MIME, &iscomposing::render(true))).unwrap();
+    assert!(matches!(&t.event, Event::Composing(c) if c.active && c.thread.as_deref() == Some("thread-1@host")));
+    let out = to_sip(&t.event, &cx(false)).unwrap();
+    assert_eq!(iscomposing::parse(&out.body), Some(true));
+
+    let r = Event::Receipt(Receipt { of: "m1".into(), kind: ReceiptKind::Displayed, original: None });
+    let out = to_sip(&r, &cx(true)).unwrap();
+    assert_eq!(out.mime, CPIM);
+    let back = from_sip(&incoming(CPIM, &out.body)).unwrap();
+    assert!(matches!(back.event, Event::Receipt(r) if r.of == "m1" && r.kind == ReceiptKind::Displayed));
+    let none = Event::Receipt(Receipt { of: "".into(), kind: ReceiptKind::Displayed, original: None });
+    assert!(to_sip(&none, &cx(true)).is_err());
+}
+
+#[test]
+fn nothing_is_no_message() {
+    for (mime, body) in [("text/plain", ""), (CPIM, "x"), (iscomposing::MIME, "x"), (imdn::MIME, "<x/>")] {
+        assert_eq!(from_sip(&incoming(mime, body.as_bytes())).unwrap_err().reason, Reason::BadRequest, "{mime}");
+    }
+}
+
+#[test]
+fn threads_and_call_ids() {
+    assert_eq!(thread_of("abc~r0123456789abcdef"), "abc");
+    assert_eq!(thread_of("abc~r0123"), "abc~r0123");
+    for (thread, ok) in [("a@b", true), ("", false), ("a b", false), ("a\r\nX: y", false), ("ü", false)] {
+        assert_eq!(call_id_of(thread).is_some(), ok, "{thread}");
+    }
+}
