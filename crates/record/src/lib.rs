@@ -1,1 +1,14 @@
-//! Skeleton.
+//! The record: what makes the journal evidence.
+//!
+//! [`Chain`] seals each row as the store's writer commits it, [`verify`] proves afterwards that no row was changed,
+//! removed, added or moved, and [`describe`] puts a row in words. The format is written down in `FORMAT.md` and is for
+//! ever.
+
+mod chain;
+mod describe;
+mod salt;
+mod verify;
+
+pub use chain::{Chain, ChainId, body_digest, link};
+pub use describe::describe;
+pub use verify::{Finding, Fault, Report, verify};

@@ -7,18 +7,17 @@
 mod journal;
 mod memory;
 mod nouns;
-mod outcomes;
 mod recent;
 mod seal;
 mod sqlite;
 mod trouble;
+mod varint;
 
 pub use journal::{Done, Draft, Erase, Journal, MailboxCursor, Row, RowKind, Rows, SettledRow, Waiting};
 pub use memory::MemoryStore;
 pub use nouns::{
     Accounts, Authorization, Authorizations, Consent, RosterEntry, Rosters, SealedPasswords, Settings,
 };
-pub use outcomes::{decode_outcomes, encode_outcomes};
 pub use seal::{Blank, CHAIN_SETTING, Seal, Sealer, Unsealed};
 pub use sqlite::{Options, SqliteReader, SqliteStore};
 pub use trouble::Trouble;

@@ -3,7 +3,7 @@
 use crate::{
     Accounts, Authorization, Authorizations, Blank, CHAIN_SETTING, Done, Draft, Erase, Journal,
     MailboxCursor, RosterEntry, Rosters, Row, RowKind, SealedPasswords, Sealer, Settings, SettledRow,
-    Trouble, Unsealed, Waiting, encode_outcomes,
+    Trouble, Unsealed, Waiting,
 };
 use bytes::Bytes;
 use model::{Address, Credential, Scheme, Seq, Timestamp};
@@ -152,7 +152,8 @@ impl Journal for MemoryStore {
         let Ok(nobody) = Address::parse("localhost") else { return };
         let mut books = self.journal.lock();
         let at = books.rows.last().map_or(Timestamp(0), |r| r.at);
-        let head = encode_outcomes(&[settled]);
+        let mut head = Vec::new();
+        model::codec::encode_outcome(&mut head, settled.seq, &settled.outcome, &settled.losses);
         let parties = (nobody.clone(), nobody);
         books.write(Draft { kind: RowKind::Outcomes, at, mailbox: None, parties, head, body: Vec::new() });
     }

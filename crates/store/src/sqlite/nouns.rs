@@ -2,7 +2,7 @@
 
 use super::fault::{damaged, trouble};
 use super::{SqliteStore, read};
-use crate::outcomes::{get, put};
+use crate::varint::{get, put};
 use crate::{
     Accounts, Authorization, Authorizations, Consent, Journal, MailboxCursor, RosterEntry, Rosters,
     SealedPasswords, Settings, Trouble,

@@ -1,4 +1,4 @@
-use crate::outcomes::{get, put};
+use crate::varint::{get, put};
 use std::collections::HashMap;
 
 /// The end of the journal that the stream table does not hold yet: for each account the numbers of its rows,

@@ -6,7 +6,8 @@ use super::queue::Work;
 use super::schema::{Month, create_month, month_name, months};
 use super::tail::encode_run;
 use super::{Options, Shared};
-use crate::{Done, Draft, RowKind, Sealer, SettledRow, Trouble, Unsealed, encode_outcomes};
+use crate::{Done, Draft, RowKind, Sealer, SettledRow, Trouble, Unsealed};
+use model::codec::encode_outcome;
 use model::{Address, Seq, Timestamp};
 use rusqlite::{CachedStatement, Connection, OptionalExtension};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -162,12 +163,16 @@ impl Writer {
         self.write_rows(drafts, &mut batch).map_err(trouble)?;
         if !outcomes.is_empty() {
             let nobody = Address::parse("localhost").map_err(|e| Trouble::Failed(e.to_string()))?;
+            let mut head = Vec::with_capacity(outcomes.len() * 10);
+            for settled in outcomes {
+                encode_outcome(&mut head, settled.seq, &settled.outcome, &settled.losses);
+            }
             let draft = Draft {
                 kind: RowKind::Outcomes,
                 at: drafts.last().map_or_else(wall_clock, |d| d.at),
                 mailbox: None,
                 parties: (nobody.clone(), nobody),
-                head: encode_outcomes(outcomes),
+                head,
                 body: Vec::new(),
             };
             self.write_rows(std::slice::from_ref(&draft), &mut batch).map_err(trouble)?;

@@ -1,0 +1,179 @@
+//! The verifier finds every kind of tampering, and lawful erasure is none.
+
+use bytes::Bytes;
+use model::{Address, Outcome, Seq, Timestamp};
+use record::{Chain, ChainId, Fault, Report, body_digest, link, verify};
+use store::{CHAIN_SETTING, Draft, Erase, Journal, MemoryStore, Row, RowKind, Rows, SettledRow, Settings, Trouble};
+
+struct Copy(Vec<Row>);
+
+impl Rows for Copy {
+    fn rows(&self, first: Seq, limit: usize) -> Result<Vec<Row>, Trouble> {
+        let at = self.0.iter().position(|r| r.seq >= first).unwrap_or(self.0.len());
+        Ok(self.0[at..].iter().take(limit).cloned().collect())
+    }
+}
+
+fn draft(n: u64) -> Draft {
+    let address = |n: u64| Address::parse(&format!("u{n}@x")).unwrap();
+    Draft {
+        kind: RowKind::Envelope,
+        at: Timestamp(1_794_744_000_000 + n),
+        mailbox: None,
+        parties: (address(n % 3), address(n % 4)),
+        head: format!("head {n}").into_bytes(),
+        body: format!("body {n}").into_bytes(),
+    }
+}
+
+fn written() -> (MemoryStore, ChainId) {
+    let store = MemoryStore::with_sealer(Box::new(Chain::new().unwrap())).unwrap();
+    for n in 0..2_500 {
+        store.append(draft(n), Box::new(|end| assert!(end.is_ok())));
+        if n % 500 == 0 {
+            store.settle(SettledRow { seq: Seq(n + 1), outcome: Outcome::Delivered, losses: vec![] });
+        }
+    }
+    let id = ChainId::from_bytes(&store.value(CHAIN_SETTING).unwrap().unwrap()).unwrap();
+    (store, id)
+}
+
+fn tampered(tamper: impl FnOnce(&mut Vec<Row>, ChainId)) -> Report {
+    let (store, id) = written();
+    let mut rows = Journal::rows(&store, Seq(1), usize::MAX).unwrap();
+    tamper(&mut rows, id);
+    verify(&Copy(rows), id, |_| {}).unwrap()
+}
+
+#[track_caller]
+fn finds(seq: u64, fault: Fault, tamper: impl FnOnce(&mut Vec<Row>, ChainId)) {
+    let report = tampered(tamper);
+    let finding = report.finding.unwrap();
+    assert_eq!((finding.seq.0, finding.fault), (seq, fault), "{finding}");
+    assert_eq!(report.last.map_or(0, |(s, _)| s.0), report.rows);
+}
+
+/// What a thief with the program would do: make a changed row good again by itself.
+fn reseal(row: &mut Row, id: ChainId) {
+    if let (Some(salt), Some(body)) = (&row.salt, &row.body) {
+        row.body_digest = body_digest(salt, body);
+    }
+    row.link = link(id, row);
+}
+
+#[test]
+fn an_untouched_journal_is_good() {
+    let (store, id) = written();
+    let mut told = Vec::new();
+    let report = verify(&store, id, |seq| told.push(seq.0)).unwrap();
+    assert_eq!((report.rows, report.erased, report.finding), (2_505, 0, None));
+    assert_eq!(told, [1_000, 2_000, 2_505]);
+    assert_eq!(report.conversations, 9);
+    let empty = MemoryStore::new();
+    assert_eq!(verify(&empty, id, |_| {}).unwrap().rows, 0);
+}
+
+#[test]
+fn erased_content_still_verifies() {
+    let (store, id) = written();
+    for n in [1, 700, 2_505] {
+        assert_eq!(store.erase(Seq(n)), Ok(true));
+    }
+    let report = verify(&store, id, |_| {}).unwrap();
+    assert_eq!((report.rows, report.erased, report.finding), (2_505, 3, None));
+}
+
+#[test]
+fn changed_rows() {
+    finds(1_300, Fault::Changed, |rows, _| rows[1_299].head = Bytes::from_static(b"other"));
+    finds(1_300, Fault::Changed, |rows, _| rows[1_299].at = Timestamp(1));
+    finds(1_300, Fault::Changed, |rows, _| rows[1_299].kind = RowKind::Admin);
+    finds(1_300, Fault::Changed, |rows, _| rows[1_299].conversation += 1);
+    finds(1_300, Fault::Changed, |rows, _| rows[1_299].conversation_seq += 1);
+    finds(1_300, Fault::Changed, |rows, _| rows[1_299].conversation_prev[0] ^= 1);
+    finds(1_300, Fault::Changed, |rows, _| rows[1_299].body_digest[31] ^= 1);
+    finds(1_300, Fault::Changed, |rows, _| rows[1_299].link[0] ^= 1);
+    finds(1, Fault::Changed, |rows, _| rows[0].head = Bytes::from_static(b"other"));
+    finds(2_505, Fault::Changed, |rows, _| rows[2_504].head = Bytes::from_static(b"other"));
+    finds(1_300, Fault::BodyChanged, |rows, _| rows[1_299].body = Some(Bytes::from_static(b"other")));
+    finds(1_300, Fault::BodyChanged, |rows, _| rows[1_299].salt = Some([1; 16]));
+    finds(1_300, Fault::HalfErased, |rows, _| rows[1_299].body = None);
+    finds(1_300, Fault::HalfErased, |rows, _| rows[1_299].salt = None);
+}
+
+#[test]
+fn a_row_changed_and_sealed_again_betrays_itself_in_the_next() {
+    finds(1_301, Fault::NotNext, |rows, id| {
+        rows[1_299].body = Some(Bytes::from_static(b"other"));
+        reseal(&mut rows[1_299], id);
+    });
+}
+
+#[test]
+fn missing_rows() {
+    finds(1_301, Fault::Missing(Seq(1_300)), |rows, _| drop(rows.remove(1_299)));
+    finds(11, Fault::Missing(Seq(1)), |rows, _| drop(rows.drain(..10)));
+    // Closing the gap by renumbering does not help.
+    finds(1_300, Fault::Foreign, |rows, _| {
+        rows.remove(1_299);
+        rows[1_299..].iter_mut().for_each(|r| r.seq.0 -= 1);
+    });
+    // Cutting the end off leaves a good chain that ends too soon; the last link shows it.
+    let report = tampered(|rows, _| rows.truncate(2_000));
+    assert_eq!((report.finding, report.last.unwrap().0), (None, Seq(2_000)));
+}
+
+#[test]
+fn inserted_and_reordered_rows() {
+    finds(1_300, Fault::Foreign, |rows, _| {
+        let mut row = rows[500].clone();
+        row.seq = Seq(1_300);
+        rows.insert(1_299, row);
+        rows[1_300..].iter_mut().for_each(|r| r.seq.0 += 1);
+    });
+    finds(1_301, Fault::Foreign, |rows, id| {
+        let mut row = rows[500].clone();
+        (row.seq, row.prev, row.conversation) = (Seq(1_300), rows[1_298].link, 0);
+        reseal(&mut row, id);
+        rows.insert(1_299, row);
+        rows[1_300..].iter_mut().for_each(|r| r.seq.0 += 1);
+    });
+    finds(1_300, Fault::Foreign, |rows, _| {
+        rows.swap(1_299, 1_300);
+        (rows[1_299].seq, rows[1_300].seq) = (Seq(1_300), Seq(1_301));
+    });
+    finds(1_299, Fault::Repeated, |rows, _| {
+        let twin = rows[1_298].clone();
+        rows.insert(1_299, twin);
+        rows[1_299].seq = Seq(1_299);
+    });
+}
+
+#[test]
+fn a_whole_forged_tail_still_needs_gapless_conversations() {
+    let forge = |change: fn(&mut Row)| {
+        move |rows: &mut Vec<Row>, id: ChainId| {
+            let mut prev = rows[1_298].link;
+            for (n, row) in rows.iter_mut().enumerate().skip(1_299) {
+                if n == 1_299 {
+                    change(row);
+                }
+                row.prev = prev;
+                row.link = link(id, row);
+                prev = row.link;
+            }
+        }
+    };
+    let (store, _) = written();
+    let place = Journal::rows(&store, Seq(1_300), 1).unwrap()[0].conversation_seq;
+    finds(1_300, Fault::ConversationGap(place), forge(|r| r.conversation_seq += 1));
+    finds(1_300, Fault::ConversationBroken, forge(|r| r.conversation_prev[3] ^= 1));
+}
+
+#[test]
+fn another_chain_is_not_this_one() {
+    let (store, id) = written();
+    let other = ChainId { epoch: id.epoch + 1, ..id };
+    let finding = verify(&store, other, |_| {}).unwrap().finding.unwrap();
+    assert_eq!((finding.seq, finding.fault), (Seq(1), Fault::Foreign));
+}
