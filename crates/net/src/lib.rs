@@ -1,1 +1,17 @@
-//! Skeleton.
+//! Listeners, TLS and the one driver.
+//!
+//! This is the only room that owns sockets and reads the machine's clock. It knows no protocol: a door gives it
+//! listeners and machines, and it gives every machine its bytes, its time and its hub.
+
+mod admit;
+mod clock;
+mod datagram;
+mod drive;
+mod listen;
+mod outbox;
+mod stream;
+mod tls;
+
+pub use admit::Admission;
+pub use listen::{Bound, ListenError, Net};
+pub use tls::{Tls, TlsError};

@@ -1,0 +1,97 @@
+//! How many connections are let in, in all and from one address.
+
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Limits on connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Admission {
+    /// In all.
+    pub total: usize,
+    /// From one address; an IPv6 /64 counts as one.
+    pub per_source: usize,
+}
+
+impl Default for Admission {
+    fn default() -> Self {
+        Self { total: 100_000, per_source: 10_000 }
+    }
+}
+
+#[derive(Default)]
+struct Counts {
+    total: usize,
+    by_source: HashMap<IpAddr, usize>,
+}
+
+/// Counts the connections that are open.
+#[derive(Clone)]
+pub(crate) struct Gate {
+    limits: Admission,
+    counts: Arc<Mutex<Counts>>,
+}
+
+/// One admitted connection; counts until dropped.
+pub(crate) struct Pass {
+    gate: Gate,
+    source: IpAddr,
+}
+
+impl Gate {
+    pub fn new(limits: Admission) -> Self {
+        Self { limits, counts: Arc::default() }
+    }
+
+    /// Lets a connection in, or not.
+    pub fn admit(&self, source: IpAddr) -> Option<Pass> {
+        let source = neighbourhood(source);
+        let mut counts = self.counts.lock();
+        let here = counts.by_source.get(&source).copied().unwrap_or(0);
+        if counts.total >= self.limits.total || here >= self.limits.per_source {
+            return None;
+        }
+        counts.total += 1;
+        counts.by_source.insert(source, here + 1);
+        Some(Pass { gate: self.clone(), source })
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        let mut counts = self.gate.counts.lock();
+        counts.total -= 1;
+        if let Some(here) = counts.by_source.get_mut(&self.source) {
+            *here -= 1;
+            if *here == 0 {
+                counts.by_source.remove(&self.source);
+            }
+        }
+    }
+}
+
+/// One household of IPv6 addresses counts as one source.
+fn neighbourhood(source: IpAddr) -> IpAddr {
+    match source.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() & !u128::from(u64::MAX)).into()),
+        v4 => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_limits_hold_and_are_given_back() {
+        let gate = Gate::new(Admission { total: 3, per_source: 2 });
+        let a: IpAddr = "192.0.2.1".parse().unwrap();
+        let (one, two) = (gate.admit(a), gate.admit(a));
+        assert!(one.is_some() && two.is_some() && gate.admit(a).is_none());
+        let b = gate.admit("2001:db8::1".parse().unwrap());
+        assert!(b.is_some() && gate.admit("2001:db8:1::1".parse().unwrap()).is_none());
+        drop(one);
+        assert!(gate.admit(a).is_some());
+    }
+}

@@ -1,0 +1,355 @@
+//! The one driver: a machine, its connection, its hub and its time.
+
+use crate::admit::Pass;
+use crate::clock::Clock;
+use crate::outbox::{HIGH_WATER, Outbox};
+use crate::stream::Stream;
+use crate::tls::{self, Tls};
+use connector::{Flow, Input, Machine, Output, TlsFacts, TlsMode};
+use hub::{HubEvent, Inbox, Link};
+use model::Tick;
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::ReadBuf;
+use tokio::time::{Instant, Sleep, sleep_until};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+/// A peer that takes this long for a handshake is not one.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// A peer that reads nothing for so long while bytes wait for it is given up.
+const SLOW_READER: Duration = Duration::from_secs(30);
+/// How long a closing connection may take to take its last bytes.
+const GOODBYE: Duration = Duration::from_secs(5);
+/// Bytes read at a time: also the most a machine sees at once.
+const CHUNK: usize = 16 * 1024;
+/// Hub events taken at a time.
+const EVENTS: usize = 128;
+
+thread_local! {
+    // Shared by all connections of a thread, so that a quiet one owns no buffer.
+    static READ: RefCell<Box<[u8]>> = RefCell::new(vec![0; CHUNK].into_boxed_slice());
+    static TAKEN: RefCell<Vec<HubEvent>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What a connection is driven with.
+pub(crate) struct Gear {
+    pub machine: Box<dyn Machine>,
+    pub link: Link,
+    pub inbox: Inbox,
+    pub clock: Clock,
+    pub tls: Option<Arc<Tls>>,
+    pub mode: TlsMode,
+    pub drain: CancellationToken,
+    pub pass: Pass,
+}
+
+/// What the connection does next, beyond moving bytes and events.
+enum Step {
+    Upgrade,
+    End,
+}
+
+struct Driver {
+    machine: Box<dyn Machine>,
+    link: Link,
+    inbox: Inbox,
+    clock: Clock,
+    stream: Stream,
+    outbox: Outbox,
+    paused: bool,
+    upgrading: bool,
+    closing: Option<Instant>,
+    closed: bool,
+    stuck_since: Option<Instant>,
+    timer: Option<Pin<Box<Sleep>>>,
+    drain: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+}
+
+/// Drives one connection from its first byte to its last.
+pub(crate) async fn drive(stream: tokio::net::TcpStream, gear: Gear) {
+    let Gear { machine, link, inbox, clock, tls, mode, drain, pass } = gear;
+    let mut driver = Driver {
+        machine,
+        link,
+        inbox,
+        clock,
+        stream: Stream::Plain(stream),
+        outbox: Outbox::default(),
+        paused: false,
+        upgrading: false,
+        closing: None,
+        closed: false,
+        stuck_since: None,
+        timer: None,
+        drain: Some(Box::pin(drain.cancelled_owned())),
+    };
+    if driver.live(tls.as_deref(), mode).await.is_err() && !driver.closed {
+        driver.feed(Input::Closed(Flow::ACCEPTED));
+    }
+    drop(pass);
+}
+
+/// The machine broke: our bug. Its connection ends, nothing else does.
+struct Broken;
+
+impl Driver {
+    async fn live(&mut self, tls: Option<&Tls>, mode: TlsMode) -> Result<(), Broken> {
+        self.feed_checked(Input::Opened(Flow::ACCEPTED))?;
+        if mode == TlsMode::Direct {
+            self.secure(tls).await?;
+        }
+        loop {
+            match poll_fn(|cx| self.poll_turn(cx)).await? {
+                Step::Upgrade => {
+                    self.upgrading = false;
+                    self.secure(tls).await?;
+                }
+                Step::End => {
+                    let goodbye = poll_fn(|cx| self.stream.poll_shutdown(cx));
+                    let _ = tokio::time::timeout(GOODBYE, goodbye).await;
+                    if !self.closed {
+                        self.closed = true;
+                        self.feed_checked(Input::Closed(Flow::ACCEPTED))?;
+                    }
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// The TLS handshake. Boxed, because its state is large and short-lived.
+    async fn secure(&mut self, tls: Option<&Tls>) -> Result<(), Broken> {
+        let (Stream::Plain(plain), Some(tls)) = (std::mem::replace(&mut self.stream, Stream::None), tls)
+        else {
+            self.closing.get_or_insert_with(Instant::now);
+            return Ok(());
+        };
+        let (acceptor, end_point) = tls.current();
+        let handshake = Box::pin(tokio::time::timeout(HANDSHAKE, acceptor.accept(plain)));
+        match handshake.await {
+            Ok(Ok(stream)) => {
+                let facts: TlsFacts = tls::facts(stream.get_ref().1, end_point);
+                self.stream = Stream::Tls(Box::new(stream));
+                self.feed_checked(Input::Secured(Flow::ACCEPTED, facts))
+            }
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "TLS handshake failed");
+                self.closing = Some(Instant::now());
+                Ok(())
+            }
+            Err(_) => {
+                tracing::debug!("TLS handshake took too long");
+                self.closing = Some(Instant::now());
+                Ok(())
+            }
+        }
+    }
+
+    /// Gives the machine one input and takes all its outputs: the one law of driving.
+    fn feed_checked(&mut self, input: Input<'_>) -> Result<(), Broken> {
+        let now = self.clock.now();
+        let machine = &mut self.machine;
+        if catch_unwind(AssertUnwindSafe(|| machine.handle(now, input))).is_err() {
+            tracing::error!("a machine panicked; its connection ends");
+            self.closed = true;
+            return Err(Broken);
+        }
+        loop {
+            let machine = &mut self.machine;
+            match catch_unwind(AssertUnwindSafe(|| machine.poll())) {
+                Ok(Some(output)) => self.take(output),
+                Ok(None) => return Ok(()),
+                Err(_) => {
+                    tracing::error!("a machine panicked; its connection ends");
+                    self.closed = true;
+                    return Err(Broken);
+                }
+            }
+        }
+    }
+
+    fn feed(&mut self, input: Input<'_>) {
+        let _ = self.feed_checked(input);
+    }
+
+    fn take(&mut self, output: Output) {
+        match output {
+            Output::Bytes(_, bytes) => self.outbox.push(&bytes),
+            Output::Datagram(..) => tracing::error!("a machine of a stream sent a datagram"),
+            Output::Secure(_) => self.upgrading = true,
+            Output::Close(_) => {
+                self.closing.get_or_insert_with(Instant::now);
+            }
+            Output::Pause(_) => self.paused = true,
+            Output::Resume(_) => self.paused = false,
+            Output::AckWhenWritten(ack) => self.outbox.push_ack(ack),
+            other => pass_to_hub(&self.link, other),
+        }
+    }
+
+    /// Moves events, bytes and time until nothing moves any more, or something bigger is to be done.
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Result<Step, Broken>> {
+        loop {
+            let mut moved = false;
+            let open = self.closing.is_none() && !self.upgrading;
+            // A peer that does not read gets no more work done for it; its events wait with the hub.
+            let roomy = self.outbox.len() < HIGH_WATER;
+            if roomy && self.closing.is_none() {
+                moved |= self.poll_hub(cx)?;
+            }
+            if open && roomy && !self.paused {
+                moved |= self.poll_bytes(cx)?;
+            }
+            moved |= self.poll_time(cx)?;
+            let mut wrote = false;
+            let written = self.outbox.poll_write(&mut self.stream, cx, &mut wrote);
+            if wrote {
+                self.stuck_since = None;
+            }
+            moved |= wrote;
+            while let Some(ack) = self.outbox.pop_ack() {
+                self.link.ack(ack.delivery, ack.settlement);
+            }
+            match written {
+                Poll::Ready(Ok(())) if self.upgrading && self.outbox.is_flushed() => {
+                    return Poll::Ready(Ok(Step::Upgrade));
+                }
+                Poll::Ready(Ok(())) if self.closing.is_some() => return Poll::Ready(Ok(Step::End)),
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => return Poll::Ready(Ok(Step::End)),
+                Poll::Pending if self.is_hopeless() => return Poll::Ready(Ok(Step::End)),
+                Poll::Pending => {}
+            }
+            if !moved {
+                self.arm(cx);
+                return Poll::Pending;
+            }
+        }
+    }
+
+    fn is_hopeless(&mut self) -> bool {
+        let now = Instant::now();
+        let since = *self.stuck_since.get_or_insert(now);
+        let patience = if self.closing.is_some() { GOODBYE } else { SLOW_READER };
+        now.duration_since(since) >= patience
+    }
+
+    fn poll_hub(&mut self, cx: &mut Context<'_>) -> Result<bool, Broken> {
+        let mut events = TAKEN.take();
+        let taken = self.inbox.poll_take(cx, &mut events, EVENTS);
+        let mut result = Ok(taken.is_ready());
+        for event in events.drain(..) {
+            if result.is_ok()
+                && let Err(broken) = self.hear(event)
+            {
+                result = Err(broken);
+            }
+        }
+        TAKEN.set(events);
+        result
+    }
+
+    fn hear(&mut self, event: HubEvent) -> Result<(), Broken> {
+        match event {
+            HubEvent::Overrun => {
+                tracing::warn!("a peer does not keep up with what it subscribed to; its connection ends");
+                self.closing.get_or_insert_with(Instant::now);
+                Ok(())
+            }
+            event => self.feed_checked(input_of(event)),
+        }
+    }
+
+    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Result<bool, Broken> {
+        READ.with_borrow_mut(|chunk| {
+            let mut buf = ReadBuf::new(chunk);
+            match self.stream.poll_read(cx, &mut buf) {
+                Poll::Pending => Ok(false),
+                Poll::Ready(Ok(())) if !buf.filled().is_empty() => {
+                    let bytes = buf.filled();
+                    self.feed_checked(Input::Bytes(Flow::ACCEPTED, bytes)).map(|()| true)
+                }
+                // End of stream or failure: nothing can come any more.
+                Poll::Ready(_) => {
+                    self.closing.get_or_insert_with(Instant::now);
+                    if !self.closed {
+                        self.closed = true;
+                        self.feed_checked(Input::Closed(Flow::ACCEPTED))?;
+                    }
+                    Ok(true)
+                }
+            }
+        })
+    }
+
+    fn poll_time(&mut self, cx: &mut Context<'_>) -> Result<bool, Broken> {
+        if let Some(drain) = &mut self.drain
+            && drain.as_mut().poll(cx).is_ready()
+        {
+            self.drain = None;
+            self.feed_checked(Input::Drain)?;
+            return Ok(true);
+        }
+        let due = self.machine.deadline().is_some_and(|tick| self.clock.now().tick >= tick);
+        if due && self.closing.is_none() {
+            self.feed_checked(Input::Tick)?;
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    /// Sets the alarm for the machine's deadline or for a peer that does not read.
+    fn arm(&mut self, cx: &mut Context<'_>) {
+        let deadline: Option<Tick> = if self.closing.is_some() { None } else { self.machine.deadline() };
+        let mut at = deadline.map(|tick| self.clock.instant(tick));
+        if let Some(since) = self.stuck_since {
+            let patience = since + if self.closing.is_some() { GOODBYE } else { SLOW_READER };
+            at = Some(at.map_or(patience, |at| at.min(patience)));
+        }
+        let Some(at) = at else { return };
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(at)));
+        // An alarm that rings early is set anew then: moving it for every byte would cost more.
+        if timer.deadline() > at || timer.is_elapsed() {
+            timer.as_mut().reset(at);
+        }
+        if timer.as_mut().poll(cx).is_ready() {
+            cx.waker().wake_by_ref();
+        }
+    }
+}
+
+/// What the hub tells, in a machine's words.
+pub(crate) fn input_of(event: HubEvent) -> Input<'static> {
+    match event {
+        HubEvent::Deliver(delivery) => Input::Deliver(delivery),
+        HubEvent::Notice(endpoint, notice) => Input::Notice(endpoint, notice),
+        HubEvent::Kept(ticket) => Input::Kept(ticket),
+        HubEvent::Settled(ticket, settlement) => Input::Settled(ticket, settlement),
+        HubEvent::Answer(ticket, answer) => Input::Answer(ticket, answer),
+        HubEvent::Overrun => Input::Drain,
+    }
+}
+
+/// Passes on those outputs that are for the hub.
+pub(crate) fn pass_to_hub(link: &Link, output: Output) {
+    match output {
+        Output::Submit { ticket, envelope, outcome_wanted } => link.submit(ticket, envelope, outcome_wanted),
+        Output::Ask { ticket, ask } => link.ask(ticket, ask),
+        Output::Attend(endpoint, priority) => link.attend(endpoint, priority),
+        Output::Unbind(endpoint) => link.unbind(endpoint),
+        Output::Lease { key, owner, state, secs } => link.lease(key, owner, state, secs),
+        Output::Ack(delivery, settlement) => link.ack(delivery, settlement),
+        Output::AckWhenWritten(ack) => link.ack(ack.delivery, ack.settlement),
+        Output::Bytes(..)
+        | Output::Datagram(..)
+        | Output::Secure(_)
+        | Output::Close(_)
+        | Output::Pause(_)
+        | Output::Resume(_) => {}
+    }
+}
