@@ -109,6 +109,8 @@ pub struct Stamp<'a> {
     pub from: &'a str,
     /// Replaces `to`, if given.
     pub to: Option<&'a str>,
+    /// Leaves `to` out: a broadcast gets one for each receiver.
+    pub without_to: bool,
     /// Added when the stanza has no `xml:lang` of its own (RFC 6120 section 8.1.5).
     pub lang: Option<&'a str>,
 }
@@ -198,7 +200,7 @@ impl<'a> Stanza<'a> {
         for attr in self.attrs {
             match attr.name.of(self.bytes) {
                 b"from" => continue,
-                b"to" if stamp.to.is_some() => continue,
+                b"to" if stamp.to.is_some() || stamp.without_to => continue,
                 b"xml:lang" => lang = None,
                 _ => {}
             }

@@ -1,0 +1,218 @@
+//! One client connection: its state, and the dispatch of what the driver gives it.
+
+use std::sync::Arc;
+
+use connector::{Dice, Flow, Input, Machine, Output, Seed, TlsFacts, TlsMode};
+use model::{Address, Endpoint, Now, Tick};
+
+use crate::features::{carbons::Carbons, stream_management::Acks};
+use crate::jid;
+use crate::wire::{Condition, Limits, Scanner};
+
+use super::Config;
+use super::login::Login;
+use super::out::Out;
+use super::submit::Submissions;
+use super::timers::Timers;
+
+/// How far the stream has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    /// A stream header is expected; nobody is authenticated.
+    Opening,
+    /// Features are out; STARTTLS or SASL is expected.
+    Negotiating,
+    /// TLS was asked for and is not up yet.
+    Securing,
+    /// Authenticated; a new stream header is expected.
+    Reopening,
+    /// Features are out; binding is expected.
+    Unbound,
+    /// A session: stanzas flow.
+    Bound,
+    /// The end was said.
+    Over,
+}
+
+/// A client connection, RFC 6120.
+#[derive(Debug)]
+pub struct C2s {
+    pub(crate) config: Arc<Config>,
+    pub(crate) now: Now,
+    pub(crate) dice: Dice,
+    pub(crate) out: Out,
+    pub(crate) phase: Phase,
+    pub(crate) tls_mode: TlsMode,
+    pub(crate) tls: Option<TlsFacts>,
+    /// `None` only while it is lent to the loop that reads.
+    pub(super) scanner: Option<Scanner>,
+    /// What to do with the scanner before the next item.
+    pub(super) turn: Option<Turn>,
+    /// Bytes that arrived while the stream was parked.
+    pub(super) stash: Vec<u8>,
+    /// There may be something to read without new bytes.
+    pub(super) unread: bool,
+    /// An answer is awaited without which the next item cannot be understood.
+    pub(super) parked: bool,
+    pub(super) paused: bool,
+    /// Our header is out on this stream.
+    pub(super) header_sent: bool,
+    /// The domain the client talks to.
+    pub(crate) domain: Option<String>,
+    /// The default language of the client's stanzas.
+    pub(crate) lang: Option<String>,
+    pub(super) login: Login,
+    pub(crate) account: Option<Address>,
+    pub(crate) bound: Option<Endpoint>,
+    /// The full JID, as stamped on every stanza.
+    pub(crate) full: String,
+    /// The bare JID.
+    pub(crate) bare: String,
+    /// The device is ready for messages.
+    pub(super) attending: bool,
+    pub(super) submissions: Submissions,
+    pub(crate) acks: Acks,
+    pub(crate) carbons: Carbons,
+    pub(super) timers: Timers,
+}
+
+/// A change of the scanner that waits until the current item is let go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// A new stream header follows on the same connection.
+    Restart(Limits),
+    /// TLS follows: whatever else has arrived is not to be trusted.
+    Forget,
+}
+
+impl C2s {
+    /// A machine for a connection just accepted.
+    pub fn new(config: Arc<Config>, tls_mode: TlsMode, seed: Seed) -> C2s {
+        let limits = config.before_auth;
+        C2s {
+            config,
+            now: Now::default(),
+            dice: Dice::new(seed),
+            out: Out::default(),
+            phase: Phase::Opening,
+            tls_mode,
+            tls: None,
+            scanner: Some(Scanner::new(limits)),
+            turn: None,
+            stash: Vec::new(),
+            unread: false,
+            parked: false,
+            paused: false,
+            header_sent: false,
+            domain: None,
+            lang: None,
+            login: Login::default(),
+            account: None,
+            bound: None,
+            full: String::new(),
+            bare: String::new(),
+            attending: false,
+            submissions: Submissions::default(),
+            acks: Acks::default(),
+            carbons: Carbons::default(),
+            timers: Timers::default(),
+        }
+    }
+
+    /// Ends the stream from our side; the device goes with it.
+    pub(crate) fn hang_up(&mut self) {
+        if self.phase == Phase::Over {
+            return;
+        }
+        self.out.push(Output::Close(Flow::ACCEPTED));
+        self.let_go();
+    }
+
+    /// Nothing more will be said or heard.
+    pub(super) fn let_go(&mut self) {
+        self.phase = Phase::Over;
+        self.stash = Vec::new();
+        self.login = Login::default();
+        // Deliveries that were never acknowledged go back to the mailbox by themselves.
+        if let Some(device) = self.bound.take() {
+            self.out.push(Output::Unbind(device));
+        }
+    }
+
+    /// Reads no further until an answer is there.
+    pub(crate) fn park(&mut self) {
+        self.parked = true;
+    }
+
+    /// Goes on reading.
+    pub(crate) fn unpark(&mut self) {
+        self.parked = false;
+    }
+
+    /// The device is bound: stanzas may flow.
+    pub(crate) fn session(&mut self, device: Endpoint) {
+        self.full = jid::text(&device);
+        self.bound = Some(device);
+        self.phase = Phase::Bound;
+    }
+
+    /// The number the client's next stanza will have.
+    pub(crate) fn next_number(&self) -> u64 {
+        self.submissions.next()
+    }
+
+    /// All the client's stanzas before this number are done.
+    pub(crate) fn done_before(&self) -> u64 {
+        self.submissions.done_before()
+    }
+
+    /// Stops or restarts reading as the window and the parking brake demand.
+    fn regulate(&mut self) {
+        if self.phase == Phase::Over {
+            return;
+        }
+        let unkept = self.submissions.unkept();
+        let full = if self.paused { unkept > self.config.window / 2 } else { unkept >= self.config.window };
+        let stop = self.parked || full;
+        if stop != self.paused {
+            self.paused = stop;
+            self.out.push(if stop { Output::Pause(Flow::ACCEPTED) } else { Output::Resume(Flow::ACCEPTED) });
+        }
+    }
+}
+
+impl Machine for C2s {
+    fn handle(&mut self, now: Now, input: Input<'_>) {
+        self.now = now;
+        if self.phase == Phase::Over {
+            return;
+        }
+        match input {
+            Input::Opened(_) => self.timers.opened(now.tick),
+            Input::Bytes(_, bytes) => {
+                self.timers.heard(now.tick);
+                self.read(bytes);
+            }
+            Input::Secured(_, facts) => self.secured(facts),
+            Input::Closed(_) => self.let_go(),
+            Input::Drain => self.fail(Condition::SystemShutdown),
+            Input::Deliver(delivery) => self.deliver(delivery),
+            Input::Notice(device, notice) => self.notice(&device, notice),
+            Input::Kept(ticket) => self.kept(ticket),
+            Input::Settled(ticket, settlement) => self.settled(ticket, settlement),
+            Input::Answer(ticket, answer) => self.answered(ticket, answer),
+            Input::Tick => self.tick(),
+            Input::Datagram(..) => {}
+        }
+        self.resume_reading();
+        self.regulate();
+    }
+
+    fn poll(&mut self) -> Option<Output> {
+        self.out.pop()
+    }
+
+    fn deadline(&self) -> Option<Tick> {
+        self.next_deadline()
+    }
+}

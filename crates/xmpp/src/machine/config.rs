@@ -1,0 +1,80 @@
+//! What an operator may choose about client streams.
+
+use std::time::Duration;
+
+use connector::Listener;
+
+use crate::jid::{self, Malformed};
+use crate::sasl::Decoy;
+use crate::wire::Limits;
+
+/// The settings of the door.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The domains served, normalised; the first one answers where a client names none.
+    pub domains: Vec<String>,
+    /// Where it listens.
+    pub listeners: Vec<Listener>,
+    /// Refuse authentication before TLS (RFC 6120 section 5.3.1).
+    pub require_tls: bool,
+    /// How long a connection may take to log in and bind.
+    pub auth_timeout: Duration,
+    /// How many times one connection may fail to log in (RFC 6120 section 6.4.5).
+    pub auth_tries: u32,
+    /// Silence after which we look whether the client is still there (RFC 6120 section 4.6).
+    pub idle: Duration,
+    /// How long a client that acknowledges stanzas may take to answer then.
+    pub reply_timeout: Duration,
+    /// Submissions not yet on record at which we stop reading.
+    pub window: usize,
+    /// Stanzas sent and not acknowledged (XEP-0198) at which we give the client up.
+    pub unacked: usize,
+    /// Answers for names nobody has.
+    pub decoy: Decoy,
+    /// Before authentication.
+    pub before_auth: Limits,
+    /// After it.
+    pub limits: Limits,
+}
+
+impl Config {
+    /// Usual values. `secret` stays the same over restarts and is known to nobody else; `iterations` is the count
+    /// that stored SCRAM keys have.
+    ///
+    /// # Errors
+    /// A domain is not one (RFC 7622 section 3.2), or there is none.
+    pub fn new(
+        domains: &[&str],
+        listeners: Vec<Listener>,
+        secret: [u8; 32],
+        iterations: u32,
+    ) -> Result<Config, Malformed> {
+        if domains.is_empty() {
+            return Err(Malformed);
+        }
+        Ok(Config {
+            domains: domains.iter().map(|d| jid::domain(d)).collect::<Result<_, _>>()?,
+            listeners,
+            require_tls: true,
+            auth_timeout: Duration::from_secs(30),
+            auth_tries: 3,
+            idle: Duration::from_secs(120),
+            reply_timeout: Duration::from_secs(60),
+            window: 64,
+            unacked: 1000,
+            decoy: Decoy { secret, iterations },
+            before_auth: Limits::BEFORE_AUTH,
+            limits: Limits::C2S,
+        })
+    }
+
+    /// Is this domain served here?
+    pub fn hosts(&self, domain: &str) -> bool {
+        self.domains.iter().any(|d| d == domain)
+    }
+
+    /// The domain that answers where none was named.
+    pub(crate) fn first(&self) -> &str {
+        self.domains.first().map_or("", String::as_str)
+    }
+}

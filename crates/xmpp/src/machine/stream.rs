@@ -1,0 +1,219 @@
+//! Stream negotiation: headers, features, STARTTLS, errors and the end (RFC 6120 sections 4 and 5).
+
+use connector::{Flow, Output, TlsFacts, TlsMode};
+
+use crate::features;
+use crate::jid;
+use crate::sasl::Offer;
+use crate::wire::{
+    CLIENT, Condition, Header, Item, Kind, SASL, STREAM_ERRORS, STREAMS, Stanza, TLS, Writer, escape_attr,
+};
+
+use super::C2s;
+use super::c2s::{Phase, Turn};
+
+impl C2s {
+    /// Bytes from the client.
+    pub(super) fn read(&mut self, bytes: &[u8]) {
+        if self.phase == Phase::Securing {
+            // Sent in the clear behind our back; nothing of it may be believed (RFC 6120 section 5.4.3.3).
+            return;
+        }
+        if self.parked {
+            self.stash.extend_from_slice(bytes);
+            self.unread = true;
+            if self.stash.len() > self.config.limits.bytes {
+                self.fail(Condition::PolicyViolation);
+            }
+            return;
+        }
+        let Some(mut scanner) = self.scanner.take() else { return };
+        let mut input = bytes;
+        loop {
+            match self.turn.take() {
+                Some(Turn::Restart(limits)) => scanner.restart(limits),
+                Some(Turn::Forget) => {
+                    scanner.forget();
+                    scanner.restart(self.config.before_auth);
+                    input = &[];
+                }
+                None => {}
+            }
+            if self.phase == Phase::Over {
+                return;
+            }
+            if self.parked {
+                // The scanner may hold complete elements too: look again when the answer is there.
+                self.stash.extend_from_slice(input);
+                self.unread = true;
+                break;
+            }
+            match scanner.next(&mut input) {
+                Ok(None) => break,
+                Ok(Some(Item::Open(header))) => self.opened(header),
+                Ok(Some(Item::Close)) => self.closed(),
+                Ok(Some(Item::Element(stanza))) => self.element(&stanza),
+                Err(condition) => self.fail(condition),
+            }
+        }
+        self.scanner = Some(scanner);
+    }
+
+    /// Goes on with what arrived while the stream was parked.
+    pub(super) fn resume_reading(&mut self) {
+        while self.unread && !self.parked && self.phase != Phase::Over {
+            self.unread = false;
+            let stash = std::mem::take(&mut self.stash);
+            self.read(&stash);
+        }
+    }
+
+    fn opened(&mut self, header: Header) {
+        let wanted = header.to.as_deref().map(jid::domain);
+        let domain = match (&wanted, &self.account) {
+            (Some(Ok(domain)), None) if self.config.hosts(domain) => Some(domain.clone()),
+            (None, None) if self.config.domains.len() == 1 => Some(self.config.first().to_owned()),
+            // Once authenticated, the domain cannot change (RFC 6120 section 4.7.2).
+            (Some(Ok(domain)), Some(account)) if domain == account.domain() => Some(domain.clone()),
+            (None, Some(account)) => Some(account.domain().to_owned()),
+            _ => None,
+        };
+        self.lang = header.lang.filter(|l| l.len() <= 64);
+        let known = domain.is_some();
+        self.domain = domain.or_else(|| self.domain.take());
+        self.header_sent = false;
+        self.send_header();
+        if header.content != CLIENT {
+            return self.fail(Condition::InvalidNamespace);
+        }
+        if header.version.0 < 1 {
+            return self.fail(Condition::UnsupportedVersion);
+        }
+        if !known {
+            return self.fail(Condition::HostUnknown);
+        }
+        self.send_features();
+        self.phase = if self.account.is_some() { Phase::Unbound } else { Phase::Negotiating };
+    }
+
+    fn send_header(&mut self) {
+        if self.header_sent {
+            return;
+        }
+        self.header_sent = true;
+        let id = self.dice.token(20);
+        let from = self.domain.as_deref().unwrap_or(self.config.first());
+        let mut head = Vec::with_capacity(220);
+        head.extend_from_slice(b"<?xml version='1.0'?><stream:stream xmlns='");
+        head.extend_from_slice(CLIENT.as_bytes());
+        head.extend_from_slice(b"' xmlns:stream='");
+        head.extend_from_slice(STREAMS.as_bytes());
+        head.extend_from_slice(b"' id='");
+        head.extend_from_slice(id.as_bytes());
+        head.extend_from_slice(b"' from='");
+        escape_attr(from, &mut head);
+        if let Some(account) = &self.account {
+            head.extend_from_slice(b"' to='");
+            escape_attr(&jid::bare(account), &mut head);
+        }
+        head.extend_from_slice(b"' version='1.0' xml:lang='en'>");
+        self.out.write_vec(head);
+    }
+
+    fn send_features(&mut self) {
+        let mut w = Writer::new();
+        w.open("stream:features");
+        if self.account.is_some() {
+            features::advertise(self, &mut w);
+        } else {
+            if self.tls.is_none() && self.tls_mode == TlsMode::Upgrade {
+                w.open_ns("starttls", TLS);
+                if self.config.require_tls {
+                    w.open("required").end();
+                }
+                w.end();
+            }
+            self.login.offer = Offer::of(self.tls.as_ref());
+            if self.may_login() {
+                self.login.offer.write(&mut w);
+            }
+        }
+        let features = w.finish();
+        self.out.write(&features);
+    }
+
+    /// Is this channel good enough for a log-in?
+    pub(super) fn may_login(&self) -> bool {
+        self.tls.is_some() || !self.config.require_tls
+    }
+
+    /// A first-level element.
+    fn element(&mut self, stanza: &Stanza<'_>) {
+        let ns = stanza.ns();
+        match stanza.kind() {
+            Kind::Nonza if self.phase == Phase::Negotiating && ns == TLS.as_bytes() => self.starttls(stanza),
+            Kind::Nonza if self.phase == Phase::Negotiating && ns == SASL.as_bytes() => self.sasl(stanza),
+            Kind::Nonza if self.phase >= Phase::Unbound && features::nonza(self, stanza) => {}
+            // A stream error of theirs: they are about to close.
+            Kind::Nonza if ns == STREAMS.as_bytes() && stanza.name() == b"error" => self.closed(),
+            Kind::Nonza if self.phase < Phase::Unbound => self.fail(Condition::NotAuthorized),
+            Kind::Nonza if ns == STREAMS.as_bytes() => self.fail(Condition::InvalidXml),
+            Kind::Nonza => self.fail(Condition::UnsupportedStanzaType),
+            _ if self.phase < Phase::Unbound => self.fail(Condition::NotAuthorized),
+            kind => self.stanza(kind, stanza),
+        }
+    }
+
+    fn starttls(&mut self, stanza: &Stanza<'_>) {
+        if stanza.name() != b"starttls" || self.tls.is_some() || self.tls_mode != TlsMode::Upgrade {
+            // RFC 6120 section 5.4.2.2: failure ends the stream.
+            self.out.write(b"<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></stream:stream>");
+            return self.hang_up();
+        }
+        self.out.write(b"<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+        self.out.push(Output::Secure(Flow::ACCEPTED));
+        self.phase = Phase::Securing;
+        self.turn = Some(Turn::Forget);
+    }
+
+    /// TLS is up.
+    pub(super) fn secured(&mut self, facts: TlsFacts) {
+        self.tls = Some(facts);
+        if self.phase == Phase::Securing {
+            self.phase = Phase::Opening;
+            self.header_sent = false;
+        }
+    }
+
+    /// Ends the stream with an error (RFC 6120 section 4.9).
+    pub(crate) fn fail(&mut self, condition: Condition) {
+        self.fail_with(condition, None);
+    }
+
+    /// The same with words.
+    pub(crate) fn fail_with(&mut self, condition: Condition, text: Option<&str>) {
+        if self.phase == Phase::Over {
+            return;
+        }
+        if self.phase != Phase::Securing {
+            // An error is only an error inside a stream (RFC 6120 section 4.9.1.2).
+            self.send_header();
+            let mut w = Writer::new();
+            w.open("stream:error").empty_ns(condition.name(), STREAM_ERRORS);
+            if let Some(text) = text {
+                w.open_ns("text", STREAM_ERRORS).attr("xml:lang", "en").text(text).end();
+            }
+            let error = w.finish();
+            self.out.write(&error);
+            self.out.write(b"</stream:stream>");
+        }
+        self.hang_up();
+    }
+
+    /// The client closed its stream: so do we (RFC 6120 section 4.4).
+    fn closed(&mut self) {
+        self.send_header();
+        self.out.write(b"</stream:stream>");
+        self.hang_up();
+    }
+}
