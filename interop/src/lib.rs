@@ -1,1 +1,41 @@
-//! Skeleton.
+//! Real peers against the real server.
+//!
+//! Every test here starts the `rialto` binary in a directory of its own, on free ports of the loopback interface, and
+//! puts it in front of programs that nobody here wrote: slixmpp, libpurple (Finch, Pidgin), liblinphone, baresip and
+//! SIPp. The library is the harness; the stories are in `tests/`, one file for each peer; the scripts, scenarios and the
+//! small libpurple program that the tests drive are in `peers/` and `sipp/`.
+//!
+//! Two rules keep the stories steady. Nothing waits by sleeping: a test waits *until* something was seen, with a
+//! deadline. And to show that something did *not* happen, a test first makes a later event happen (a "fence") and then
+//! reads the transcript up to it.
+
+pub mod finch;
+pub mod have;
+pub mod known;
+pub mod linphone;
+pub mod ports;
+pub mod purple;
+pub mod rialto;
+pub mod sipp;
+pub mod slixmpp;
+pub mod talk;
+
+pub use rialto::Rialto;
+pub use talk::Talk;
+
+use std::time::Duration;
+
+/// How long a test waits for what should happen at once. Generous, because a loaded machine is slow, not wrong.
+pub const SOON: Duration = Duration::from_secs(30);
+
+/// The password of every test account.
+pub const PASSWORD: &str = "wherefore-art-thou-7";
+
+/// The domain that the tests use.
+pub const DOMAIN: &str = "example.com";
+
+/// The address of a test user.
+#[must_use]
+pub fn at(user: &str) -> String {
+    format!("{user}@{DOMAIN}")
+}

@@ -1,0 +1,164 @@
+"""A real XMPP client (slixmpp) that a test drives with lines of text.
+
+Commands arrive on standard input, events leave on standard output, one a line:
+
+    send TO TEXT        online             message FROM TEXT
+    add WHO             offline            presence FROM SHOW [STATUS]
+    approve WHO         failed REASON      ask WHO
+    deny WHO            error WHO REASON   granted WHO / denied WHO
+    show SHOW [STATUS]  roster N           pong SECONDS
+    quit                delivered FROM ID  (XEP-0184)
+    ping, disco, typing TO
+                        features NAME...   typing FROM
+"""
+
+import argparse
+import asyncio
+import logging
+import sys
+
+import slixmpp
+
+
+def say(*words):
+    """Print one event."""
+    line = " ".join(str(word) for word in words)
+    print(line.replace("\r", "").replace("\n", "\\n"), flush=True)
+
+
+class Peer(slixmpp.ClientXMPP):
+    """Prints what happens; never decides anything itself."""
+
+    def __init__(self, options):
+        super().__init__(options.jid, options.password)
+        self.enable_direct_tls = options.direct
+        self.enable_starttls = not options.direct
+        self.ca_certs = options.ca
+        # Approving is what the tests are about: slixmpp must not do it unasked.
+        self.auto_authorize = None
+        self.auto_subscribe = False
+        for plugin in ("xep_0030", "xep_0085", "xep_0184", "xep_0199", "xep_0203", "xep_0280"):
+            self.register_plugin(plugin)
+        self["xep_0184"].auto_ack = True
+        if options.stream_management:
+            self.register_plugin("xep_0198")
+        handlers = {
+            "session_start": self.started,
+            "disconnected": lambda why: say("offline", why or ""),
+            "failed_all_auth": self.refused,
+            "ssl_invalid_chain": lambda why: say("failed", "tls", why),
+            "connection_failed": lambda why: say("failed", "connect", why),
+            "message": self.message,
+            "message_error": self.error,
+            "presence_available": self.presence,
+            "presence_unavailable": self.presence,
+            "presence_error": self.error,
+            "presence_subscribe": lambda p: say("ask", p["from"].bare),
+            "presence_subscribed": lambda p: say("granted", p["from"].bare),
+            "presence_unsubscribed": lambda p: say("denied", p["from"].bare),
+            "receipt_received": lambda m: say("delivered", m["from"].bare, m["receipt"]),
+            "chatstate_composing": lambda m: say("typing", m["from"].bare),
+            "carbon_sent": lambda m: say("carbon", m["carbon_sent"]["to"].bare, m["carbon_sent"]["body"]),
+            "carbon_received": lambda m: say("carbon", m["carbon_received"]["from"].bare, m["carbon_received"]["body"]),
+            "sm_enabled": lambda _: say("stream-management"),
+        }
+        for event, handler in handlers.items():
+            self.add_event_handler(event, handler)
+
+    async def started(self, _event):
+        """The session is bound: fetch the roster, then say so to the test and to the world."""
+        try:
+            await self.get_roster()
+            say("roster", len(self.client_roster.keys()))
+        except slixmpp.exceptions.IqError as fault:
+            say("error", "roster", fault.condition)
+        self.send_presence()
+        say("online", self.boundjid.full)
+
+    async def refused(self, _event):
+        """No mechanism worked; slixmpp would otherwise try again for ever."""
+        say("failed", "auth")
+        await self.disconnect()
+
+    def message(self, stanza):
+        """Bodies only; chat states and receipts have their own events."""
+        if stanza["type"] in ("chat", "normal") and stanza["body"]:
+            late = "delayed" if stanza.get_plugin("delay", check=True) else "live"
+            say("message", stanza["from"].bare, stanza["body"])
+            say("envelope", stanza["type"], late, stanza["from"].full)
+
+    def error(self, stanza):
+        """A stanza came back."""
+        say("error", stanza["from"].bare, stanza["error"]["condition"])
+
+    def presence(self, stanza):
+        """Presence of others; our own echo is of no interest."""
+        if stanza["from"].bare != self.boundjid.bare:
+            say("presence", stanza["from"].bare, stanza["type"], stanza["status"])
+
+    async def command(self, line):
+        """Carry out one line."""
+        verb, _, rest = line.partition(" ")
+        who, _, text = rest.partition(" ")
+        if verb == "send":
+            self.send_message(mto=who, mbody=text.replace("\\n", "\n"), mtype="chat")
+        elif verb == "receipt":
+            note = self.make_message(mto=who, mbody=text, mtype="chat")
+            note["request_receipt"] = True
+            note.send()
+        elif verb == "typing":
+            note = self.make_message(mto=who, mtype="chat")
+            note["chat_state"] = "composing"
+            note.send()
+        elif verb == "add":
+            self.send_presence_subscription(pto=who, ptype="subscribe")
+        elif verb == "approve":
+            self.send_presence_subscription(pto=who, ptype="subscribed")
+        elif verb == "deny":
+            self.send_presence_subscription(pto=who, ptype="unsubscribed")
+        elif verb == "show":
+            show = None if who == "available" else who
+            self.send_presence(pshow=show, pstatus=text or None)
+        elif verb == "carbons":
+            await self["xep_0280"].enable()
+            say("carbons")
+        elif verb == "ping":
+            say("pong", await self["xep_0199"].ping(self.boundjid.domain, timeout=10))
+        elif verb == "disco":
+            info = await self["xep_0030"].get_info(jid=self.boundjid.domain, timeout=10)
+            say("features", *sorted(info["disco_info"]["features"]))
+        elif verb == "quit":
+            await self.disconnect()
+        else:
+            say("error", "command", verb)
+
+
+async def main(options):
+    """Connect, then obey until the input ends."""
+    peer = Peer(options)
+    peer.connect(host=options.host, port=options.port)
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while line := await reader.readline():
+        word = line.decode().rstrip("\n")
+        try:
+            await peer.command(word)
+        except Exception as fault:  # a failed command is an event of its own
+            say("error", "command", type(fault).__name__, fault)
+        if word == "quit":
+            return
+    await peer.disconnect()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("jid")
+    parser.add_argument("--password", required=True)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--ca", required=True)
+    parser.add_argument("--direct", action="store_true", help="TLS from the first byte")
+    parser.add_argument("--stream-management", action="store_true")
+    logging.basicConfig(level=logging.DEBUG, stream=sys.stderr)
+    asyncio.run(main(parser.parse_args()))

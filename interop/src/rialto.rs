@@ -1,0 +1,205 @@
+//! The server under test, in a directory of its own.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::ports::Ports;
+use crate::talk::{Talk, until};
+use crate::{DOMAIN, PASSWORD, at, have};
+
+/// A running server. Dropping it kills the server and removes its directory.
+pub struct Rialto {
+    // Declared first: the process ends before its directory goes.
+    process: Option<Talk>,
+    binary: PathBuf,
+    ports: Ports,
+    dir: TempDir,
+}
+
+impl Rialto {
+    /// Start a server for `example.com` with these users, and wait until it is ready.
+    ///
+    /// # Panics
+    /// If any step fails.
+    #[must_use]
+    pub fn start(users: &[&str]) -> Self {
+        let binary = have::rialto();
+        let dir =
+            tempfile::Builder::new().prefix("rialto-interop-").tempdir().expect("a temporary directory");
+        let ports = Ports::take();
+        let mut rialto = Self { process: None, binary, ports, dir };
+        let data = rialto.data();
+        let base = rialto.ports.base.to_string();
+        // `localhost` is a domain too, so that its name is in the certificate: liblinphone insists on the host name that
+        // it dials, and the only name which resolves on every machine is that one.
+        rialto.must(
+            Command::new(&rialto.binary)
+                .args(["init", "--domain", DOMAIN, "--domain", "localhost", "--base-port", &base, "--data"])
+                .arg(&data),
+        );
+        for user in users {
+            rialto.add_user(user, PASSWORD);
+        }
+        rialto.run();
+        rialto
+    }
+
+    /// Start the server process and wait until its listeners are open.
+    fn run(&mut self) {
+        let process = Talk::start(
+            "rialto",
+            Command::new(&self.binary)
+                .args(["serve", "--config"])
+                .arg(self.config())
+                .env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "debug".into())),
+            self.dir.path().join("rialto.log"),
+        );
+        process.expect("ready");
+        self.process = Some(process);
+    }
+
+    /// Kill the server without warning and start it again: what it promised to keep must still be there.
+    pub fn crash_and_restart(&mut self) {
+        self.process = None;
+        self.run();
+    }
+
+    /// Add an account; works before and while the server runs.
+    ///
+    /// # Panics
+    /// If the server's command refuses.
+    pub fn add_user(&self, user: &str, password: &str) {
+        let mut child = Command::new(&self.binary)
+            .args(["user", "add", &at(user), "--password-stdin", "--config"])
+            .arg(self.config())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the server's command starts");
+        let mut input = child.stdin.take().expect("stdin is piped");
+        writeln!(input, "{password}").expect("the command reads the password");
+        drop(input);
+        let done = child.wait_with_output().expect("the command ends");
+        assert!(done.status.success(), "user add {user}: {}", said(&done));
+    }
+
+    /// The port for XMPP with STARTTLS.
+    #[must_use]
+    pub fn xmpp(&self) -> u16 {
+        self.ports.base
+    }
+
+    /// The port for XMPP with TLS from the first byte.
+    #[must_use]
+    pub fn xmpps(&self) -> u16 {
+        self.ports.base + 1
+    }
+
+    /// The port for SIP over UDP and TCP.
+    #[must_use]
+    pub fn sip(&self) -> u16 {
+        self.ports.base + 2
+    }
+
+    /// The port for SIP over TLS.
+    #[must_use]
+    pub fn sips(&self) -> u16 {
+        self.ports.base + 3
+    }
+
+    /// A directory of a peer's own, removed with the server.
+    ///
+    /// # Panics
+    /// If it cannot be made.
+    #[must_use]
+    pub fn home(&self, peer: &str) -> PathBuf {
+        let home = self.dir.path().join(peer);
+        std::fs::create_dir_all(&home).expect("the temporary directory is writable");
+        home
+    }
+
+    /// Where a peer's log goes.
+    #[must_use]
+    pub fn log(&self, peer: &str) -> PathBuf {
+        self.dir.path().join(format!("{peer}.log"))
+    }
+
+    fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    fn config(&self) -> PathBuf {
+        self.data().join("rialto.toml")
+    }
+
+    /// The certificate of the server's own authority.
+    #[must_use]
+    pub fn ca(&self) -> PathBuf {
+        self.data().join("ca.pem")
+    }
+
+    /// The server's certificate.
+    #[must_use]
+    pub fn certificate(&self) -> PathBuf {
+        self.data().join("tls/cert.pem")
+    }
+
+    /// The end of the journal, as the server's own command prints it.
+    #[must_use]
+    pub fn journal(&self) -> String {
+        said(&self.must(
+            Command::new(&self.binary).args(["journal", "tail", "-n", "100", "--config"]).arg(self.config()),
+        ))
+    }
+
+    /// The last word of every test: the journal is intact while the server runs, the server stops when it is told to, and
+    /// the journal is still intact.
+    ///
+    /// # Panics
+    /// If one of these does not hold.
+    pub fn finish(mut self) {
+        self.verify();
+        let process = self.process.take().expect("the server runs");
+        process.terminate();
+        until("the server stops on SIGTERM", || process.ended());
+        drop(process);
+        self.verify();
+    }
+
+    fn verify(&self) {
+        self.must(Command::new(&self.binary).args(["journal", "verify", "--config"]).arg(self.config()));
+    }
+
+    fn must(&self, command: &mut Command) -> Output {
+        let done = command.stdin(Stdio::null()).output().expect("the server's command starts");
+        assert!(done.status.success(), "{command:?}: {}\n{}", said(&done), self.report());
+        done
+    }
+
+    fn report(&self) -> String {
+        self.process.as_ref().map(Talk::transcript).unwrap_or_default()
+    }
+}
+
+fn said(done: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr))
+}
+
+/// How long presence may take that a peer fetches on a timer of its own: libpurple looks for new buddies to subscribe to
+/// every ten seconds or so.
+pub const LAZY: Duration = Duration::from_secs(60);
+
+/// Copy a file into a peer's directory, making the folders on the way.
+///
+/// # Panics
+/// If it cannot be copied.
+pub fn place(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to.parent().expect("a file lies in a folder"))
+        .expect("the directory is writable");
+    std::fs::copy(from, to).unwrap_or_else(|fault| panic!("{} cannot be copied: {fault}", from.display()));
+}
