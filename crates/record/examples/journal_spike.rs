@@ -13,7 +13,9 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use store::{CHAIN_SETTING, Draft, Journal, MailboxCursor, Options, RowKind, SettledRow, Settings, SqliteStore};
+use store::{
+    CHAIN_SETTING, Draft, Journal, MailboxCursor, Options, RowKind, Settings, SettledRow, SqliteStore,
+};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -106,7 +108,8 @@ fn write(dir: &Path, rows: u64, load: bool, slow: Duration, tell: bool) -> Resul
     while settled < rows {
         if next < rows && next - settled < IN_FLIGHT as u64 {
             for _ in 0..64.min(rows - next) {
-                chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                chance =
+                    chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                 let account = (chance >> 33) as usize % ACCOUNTS;
                 let contact = (account + 1 + (chance >> 17) as usize % CONTACTS) % ACCOUNTS;
                 let at = (chance >> 40) as usize % 3_000;
@@ -162,10 +165,17 @@ fn write(dir: &Path, rows: u64, load: bool, slow: Duration, tell: bool) -> Resul
     println!("writer's processor time: {:.2} us a row", spent as f64 / 1000.0 / rows as f64);
     println!("append to acknowledged: p50 {:.1?}, p99 {:.1?}, p99.9 {:.1?}", wait(500), wait(990), wait(999));
     if let Some(hashed) = hashed {
-        println!("load on the same core: {:.0} MB/s hashed meanwhile", hashed as f64 / took.as_secs_f64() / 1e6);
+        println!(
+            "load on the same core: {:.0} MB/s hashed meanwhile",
+            hashed as f64 / took.as_secs_f64() / 1e6
+        );
     }
     let size = std::fs::metadata(dir.join("rialto.db"))?.len();
-    println!("{:.0} bytes on disk a row, of which {} are head and body", size as f64 / all as f64, HEAD + BODY);
+    println!(
+        "{:.0} bytes on disk a row, of which {} are head and body",
+        size as f64 / all as f64,
+        HEAD + BODY
+    );
     drop(store);
     let begun = Instant::now();
     let store = open(dir, Duration::ZERO)?;

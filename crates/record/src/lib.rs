@@ -11,4 +11,4 @@ mod verify;
 
 pub use chain::{Chain, ChainId, body_digest, link};
 pub use describe::describe;
-pub use verify::{Finding, Fault, Report, verify};
+pub use verify::{Fault, Finding, Report, verify};

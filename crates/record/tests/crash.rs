@@ -6,7 +6,9 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
-use store::{CHAIN_SETTING, Draft, Journal, MailboxCursor, Options, RowKind, SettledRow, Settings, SqliteStore};
+use store::{
+    CHAIN_SETTING, Draft, Journal, MailboxCursor, Options, RowKind, Settings, SettledRow, SqliteStore,
+};
 
 const CHILD: &str = "RIALTO_CRASH_TEST_FILE";
 const ACCOUNTS: u64 = 20;
@@ -82,7 +84,10 @@ fn nothing_acknowledged_is_lost() {
 
         let store = open(&path);
         let head = store.head().0;
-        assert!(head >= acknowledged && head >= before, "{head} rows, {acknowledged} acknowledged, {before} before");
+        assert!(
+            head >= acknowledged && head >= before,
+            "{head} rows, {acknowledged} acknowledged, {before} before"
+        );
         before = head;
         let id = ChainId::from_bytes(&store.value(CHAIN_SETTING).unwrap().unwrap()).unwrap();
         let report = verify(&store, id, |_| {}).unwrap();
@@ -96,7 +101,8 @@ fn nothing_acknowledged_is_lost() {
             assert!(waiting.windows(2).all(|w| w[0].seq < w[1].seq));
             seen += waiting.len() as u64;
         }
-        let rows = (1..=head).step_by(1_000).flat_map(|first| Journal::rows(&store, Seq(first), 1_000).unwrap());
+        let rows =
+            (1..=head).step_by(1_000).flat_map(|first| Journal::rows(&store, Seq(first), 1_000).unwrap());
         assert_eq!(seen, rows.filter(|r| r.kind == RowKind::Envelope && r.seq.0 <= head).count() as u64);
     }
     assert!(before > 0);

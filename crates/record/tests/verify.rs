@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use model::{Address, Outcome, Seq, Timestamp};
 use record::{Chain, ChainId, Fault, Report, body_digest, link, verify};
-use store::{CHAIN_SETTING, Draft, Erase, Journal, MemoryStore, Row, RowKind, Rows, SettledRow, Settings, Trouble};
+use store::{
+    CHAIN_SETTING, Draft, Erase, Journal, MemoryStore, Row, RowKind, Rows, Settings, SettledRow, Trouble,
+};
 
 struct Copy(Vec<Row>);
 

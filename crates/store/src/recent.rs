@@ -1,17 +1,17 @@
 use std::collections::HashMap;
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash, RandomState};
 
 /// A bounded cache that forgets what was not used lately, in two generations: when the young one is full it
 /// becomes the old one, and what was in the old one and not asked for since is gone. Holds at most `2 * limit`.
-pub(crate) struct Recent<K, V> {
-    young: HashMap<K, V>,
-    old: HashMap<K, V>,
+pub(crate) struct Recent<K, V, S = RandomState> {
+    young: HashMap<K, V, S>,
+    old: HashMap<K, V, S>,
     limit: usize,
 }
 
-impl<K: Hash + Eq + Clone, V: Clone> Recent<K, V> {
+impl<K: Hash + Eq, V: Clone, S: BuildHasher + Default> Recent<K, V, S> {
     pub(crate) fn new(limit: usize) -> Self {
-        Self { young: HashMap::new(), old: HashMap::new(), limit: limit.max(1) }
+        Self { young: HashMap::default(), old: HashMap::default(), limit: limit.max(1) }
     }
 
     pub(crate) fn get(&mut self, key: &K) -> Option<V> {
@@ -42,7 +42,7 @@ mod tests {
 
     #[test]
     fn keeps_what_is_used_and_forgets_the_rest() {
-        let mut cache = Recent::new(10);
+        let mut cache: Recent<_, _> = Recent::new(10);
         cache.put(0, "kept");
         for n in 1..1000 {
             cache.put(n, "passing");

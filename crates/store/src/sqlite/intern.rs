@@ -4,8 +4,33 @@ use crate::recent::Recent;
 use model::Address;
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 const CACHED: usize = 100_000;
+
+/// Hashes numbers this store gave out itself, which nobody outside can choose: one multiplication is enough.
+#[derive(Default)]
+pub(super) struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, n: u64) {
+        self.0 = (self.0.rotate_left(5) ^ n).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        // The map takes its buckets from the low bits and its tags from the high ones; the product mixes upwards.
+        self.0.rotate_left(26)
+    }
+}
+
+pub(super) type OwnIds = BuildHasherDefault<IdHasher>;
+pub(super) type ById<V> = HashMap<u64, V, OwnIds>;
 
 /// Addresses by number.
 pub(super) struct Names {
@@ -64,11 +89,12 @@ pub(super) struct Talk {
 
 /// Conversations by number. Counters are written behind the journal: until then they are in `dirty`.
 pub(super) struct Conversations {
-    numbers: Recent<(u64, u64), u64>,
+    numbers: Recent<(u64, u64), u64, OwnIds>,
     fresh: Vec<(u64, u64)>,
-    batch: HashMap<u64, Talk>,
-    dirty: HashMap<u64, Talk>,
-    clean: Recent<u64, Talk>,
+    dirty: ById<Talk>,
+    /// What the open transaction replaced in `dirty`, for a rollback; last first.
+    undo: Vec<(u64, Option<Talk>)>,
+    clean: Recent<u64, Talk, OwnIds>,
 }
 
 impl Conversations {
@@ -76,8 +102,8 @@ impl Conversations {
         Self {
             numbers: Recent::new(CACHED),
             fresh: Vec::new(),
-            batch: HashMap::new(),
-            dirty: HashMap::new(),
+            dirty: ById::default(),
+            undo: Vec::new(),
             clean: Recent::new(CACHED),
         }
     }
@@ -98,9 +124,7 @@ impl Conversations {
                 conn.prepare_cached("INSERT INTO conversation (a, b) VALUES (?1, ?2)")?
                     .execute((pair.0 as i64, pair.1 as i64))?;
                 self.fresh.push(pair);
-                let number = conn.last_insert_rowid() as u64;
-                self.batch.insert(number, Talk::default());
-                number
+                conn.last_insert_rowid() as u64
             }
         };
         self.numbers.put(pair, number);
@@ -109,7 +133,7 @@ impl Conversations {
 
     /// Where a conversation stands.
     pub(super) fn talk(&mut self, conn: &Connection, number: u64) -> rusqlite::Result<Talk> {
-        if let Some(talk) = self.batch.get(&number).or_else(|| self.dirty.get(&number)) {
+        if let Some(talk) = self.dirty.get(&number) {
             return Ok(*talk);
         }
         if let Some(talk) = self.clean.get(&number) {
@@ -126,7 +150,8 @@ impl Conversations {
 
     /// Moves a conversation on, for the transaction that is open.
     pub(super) fn set(&mut self, number: u64, talk: Talk) {
-        self.batch.insert(number, talk);
+        let before = self.dirty.insert(number, talk);
+        self.undo.push((number, before));
     }
 
     /// Takes what the journal's tail says at start.
@@ -136,11 +161,16 @@ impl Conversations {
 
     pub(super) fn committed(&mut self) {
         self.fresh.clear();
-        self.dirty.extend(self.batch.drain());
+        self.undo.clear();
     }
 
     pub(super) fn rolled_back(&mut self) {
-        self.batch.clear();
+        while let Some((number, before)) = self.undo.pop() {
+            match before {
+                Some(talk) => self.dirty.insert(number, talk),
+                None => self.dirty.remove(&number),
+            };
+        }
         for pair in self.fresh.drain(..) {
             self.numbers.remove(&pair);
         }

@@ -1,11 +1,11 @@
+use super::intern::ById;
 use crate::varint::{get, put};
-use std::collections::HashMap;
 
 /// The end of the journal that the stream table does not hold yet: for each account the numbers of its rows,
 /// ascending. Kept in memory, written behind, and read again from the journal at start.
 #[derive(Default)]
 pub(super) struct Tail {
-    accounts: HashMap<u64, Vec<u64>>,
+    accounts: ById<Vec<u64>>,
     /// How many journal rows lie behind the stream table, with or without a mailbox.
     pub(super) rows: usize,
 }

@@ -247,8 +247,10 @@ impl Writer {
 
     fn write_cursors(&mut self, cursors: &[(u64, crate::MailboxCursor)]) -> rusqlite::Result<()> {
         let Self { conn, names, .. } = self;
-        let mut upsert =
-            conn.prepare_cached("INSERT OR REPLACE INTO cursor (account, low, above) VALUES (?1, ?2, ?3)")?;
+        let mut upsert = conn.prepare_cached(
+            "INSERT INTO cursor (account, low, above) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (account) DO UPDATE SET low = excluded.low, above = excluded.above",
+        )?;
         for (_, cursor) in cursors {
             let above: Vec<u64> = cursor.above.iter().map(|s| s.0).collect();
             let id = names.id(conn, &cursor.account)?;
