@@ -1,4 +1,11 @@
 //! The XMPP door: client streams (RFC 6120, RFC 6121) as a pure machine.
+//!
+//! Five layers, each testable alone. [`wire`] turns bytes into validated elements and back; [`sasl`] proves who
+//! somebody is; [`machine`] is the stream and its session; `features` holds one file for each extension;
+//! [`translate`] maps stanzas to the neutral nouns and back. [`jid`] is the only place where addresses are taken
+//! apart.
+//!
+//! [`Door`] is what the house wires up; [`Config`] is what an operator may choose.
 
 mod features;
 pub mod jid;

@@ -63,7 +63,10 @@ fn scram(mechanism: &str, gs2: &str, binding: &[u8], password: &[u8]) -> Vec<Str
     let last = STANDARD.encode(format!("{bare},p={}", STANDARD.encode(proof)));
     let lines = rig.step(&format!("<< <response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>{last}</response>"));
     if lines[0].contains("<success") {
-        assert_eq!(payload(&lines[0]), format!("v={}", STANDARD.encode(mac(&mac(&salted, b"Server Key"), auth.as_bytes()))));
+        assert_eq!(
+            payload(&lines[0]),
+            format!("v={}", STANDARD.encode(mac(&mac(&salted, b"Server Key"), auth.as_bytes())))
+        );
     }
     lines
 }

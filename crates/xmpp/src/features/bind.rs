@@ -24,7 +24,11 @@ fn bind(c2s: &mut C2s, request: &Request<'_, '_>) -> Reply {
         return Reply::Error(StanzaError::BAD_REQUEST);
     };
     let Some(tree) = Tree::of(request.stanza) else { return Reply::Error(StanzaError::BAD_REQUEST) };
-    let wanted = tree.root().child("bind", BIND).and_then(|b| b.child("resource", BIND)).map(|r| r.text().into_owned());
+    let wanted = tree
+        .root()
+        .child("bind", BIND)
+        .and_then(|b| b.child("resource", BIND))
+        .map(|r| r.text().into_owned());
     let device = match wanted.as_deref().map(str::trim) {
         None | Some("") => None,
         Some(text) => match jid::device(text) {

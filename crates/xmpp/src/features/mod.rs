@@ -13,6 +13,9 @@ use crate::machine::{C2s, Reply, Request};
 use crate::translate::refusal::StanzaError;
 use crate::wire::{Stanza, Writer};
 
+/// Takes an element that is no stanza. False: not one of this feature's.
+pub(crate) type TakeNonza = fn(&mut C2s, &Stanza<'_>) -> bool;
+
 /// What a specification adds to a client stream.
 pub(crate) struct Feature {
     /// Names announced by service discovery (XEP-0030) for the server and for accounts.
@@ -21,8 +24,8 @@ pub(crate) struct Feature {
     pub advertise: Option<fn(&C2s, &mut Writer)>,
     /// The requests it answers.
     pub iqs: &'static [Handler],
-    /// The elements besides stanzas it understands, by namespace. False: not this one.
-    pub nonzas: Option<(&'static str, fn(&mut C2s, &Stanza<'_>) -> bool)>,
+    /// The elements besides stanzas it understands, by namespace.
+    pub nonzas: Option<(&'static str, TakeNonza)>,
 }
 
 impl Feature {

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use connector::{Flow, FlushedAck, Output};
 use model::{
-    Decision, Delivery, DeliveryId, Endpoint, Envelope, Event, Loss, Notice, Notify, Outcome, Refusal, Role, Settlement,
-    Term, Tuple, WatchState,
+    Decision, Delivery, DeliveryId, Endpoint, Envelope, Event, Loss, Notice, Notify, Outcome, Refusal, Role,
+    Settlement, Term, Tuple, WatchState,
 };
 
 use crate::features::{carbons, delayed, roster};
@@ -67,7 +67,9 @@ impl C2s {
                 None => one(message::render(m, dialect, &id(), &from(), &to())),
             },
             Event::Composing(c) => one(composing::render(c, &id(), &from(), &to())),
-            Event::Receipt(r) => one(receipt::render(r, &id(), &from(), &to(), self.domain.as_deref().unwrap_or(""))),
+            Event::Receipt(r) => {
+                one(receipt::render(r, &id(), &from(), &to(), self.domain.as_deref().unwrap_or("")))
+            }
             Event::Opaque(o) => match ours(&Some(o.original.clone())) {
                 Some(bytes) => (Wire::One(bytes.clone()), Vec::new()),
                 None => return Err(Refusal::new(model::Reason::Unsupported)),
@@ -91,9 +93,13 @@ impl C2s {
             Event::Publish(p) => {
                 let (from, to) = (from(), to());
                 if p.tuples.is_empty() {
-                    return Ok((Wire::Many(vec![presence::simple("unavailable", &from, &to, None)]), Vec::new()));
+                    return Ok((
+                        Wire::Many(vec![presence::simple("unavailable", &from, &to, None)]),
+                        Vec::new(),
+                    ));
                 }
-                let (list, losses) = p.tuples.iter().map(|t| presence::render(t, &from, &to)).unzip::<_, _, Vec<_>, Vec<_>>();
+                let (list, losses) =
+                    p.tuples.iter().map(|t| presence::render(t, &from, &to)).unzip::<_, _, Vec<_>, Vec<_>>();
                 (Wire::Many(list), losses.concat())
             }
         })
@@ -101,7 +107,12 @@ impl C2s {
 
     /// Subscription traffic is between bare addresses (RFC 6121 section 3).
     fn subscription(&self, kind: &str, envelope: &Envelope, note: Option<&str>) -> (Wire, Vec<Loss>) {
-        let xml = presence::simple(kind, &jid::bare(&envelope.from.address), &jid::bare(&envelope.to.address), note);
+        let xml = presence::simple(
+            kind,
+            &jid::bare(&envelope.from.address),
+            &jid::bare(&envelope.to.address),
+            note,
+        );
         (Wire::Many(vec![xml]), Vec::new())
     }
 
@@ -119,7 +130,10 @@ impl C2s {
         match notify.state {
             WatchState::Pending => {}
             WatchState::Rejected | WatchState::Expired => {
-                add((presence::simple("unavailable", &jid::bare(&notify.doc.presentity), to, None), Vec::new()));
+                add((
+                    presence::simple("unavailable", &jid::bare(&notify.doc.presentity), to, None),
+                    Vec::new(),
+                ));
             }
             WatchState::Active => {
                 for tuple in &notify.gone {
@@ -128,7 +142,10 @@ impl C2s {
                 let all = &notify.doc.tuples;
                 match &notify.changed {
                     Some(changed) => {
-                        changed.iter().filter_map(|i| all.get(*i)).for_each(|t| add(presence::render(t, &who(t), to)));
+                        changed
+                            .iter()
+                            .filter_map(|i| all.get(*i))
+                            .for_each(|t| add(presence::render(t, &who(t), to)));
                     }
                     None if all.is_empty() && notify.gone.is_empty() => {
                         let from = jid::bare(&notify.doc.presentity);
@@ -163,7 +180,9 @@ impl C2s {
                 self.bound = None;
                 self.fail_with(Condition::Conflict, Some("Replaced by a new connection."));
             }
-            Notice::Revoked => self.fail_with(Condition::NotAuthorized, Some("The account was changed or removed.")),
+            Notice::Revoked => {
+                self.fail_with(Condition::NotAuthorized, Some("The account was changed or removed."))
+            }
         }
     }
 }

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use compact_str::CompactString;
 use connector::Output;
 use model::{
-    Answer, Ask, Authorize, Basic, Decision, Dialect, Endpoint, Event, LeaseKey, Opaque, Original, Publish, Subscribe,
-    Term,
+    Answer, Ask, Authorize, Basic, Decision, Dialect, Endpoint, Event, LeaseKey, Opaque, Original, Publish,
+    Subscribe, Term,
 };
 
 use crate::features;
@@ -71,7 +71,10 @@ impl C2s {
                 Ok(to) => Some(to),
                 Err(_) => {
                     if !matches!(stanza.attr("type").as_deref(), Some("error" | "result")) {
-                        self.answer_error(&Stub { to: CompactString::default(), ..stub }, &StanzaError::JID_MALFORMED);
+                        self.answer_error(
+                            &Stub { to: CompactString::default(), ..stub },
+                            &StanzaError::JID_MALFORMED,
+                        );
                     }
                     return self.finished(seq);
                 }
@@ -92,7 +95,9 @@ impl C2s {
         from == self.full
             || jid::parse(from).is_ok_and(|from| {
                 Some(&from.address) == self.account.as_ref()
-                    && from.device.is_none_or(|d| self.bound.as_ref().and_then(|b| b.device.as_ref()) == Some(&d))
+                    && from
+                        .device
+                        .is_none_or(|d| self.bound.as_ref().and_then(|b| b.device.as_ref()) == Some(&d))
             })
     }
 
@@ -136,7 +141,8 @@ impl C2s {
                 let target = jid::bare(&to.address);
                 let own = self.bare.clone();
                 let mut out = Vec::new();
-                let stamp = Stamp { from: &own, to: Some(&target), lang: self.lang.as_deref(), without_to: false };
+                let stamp =
+                    Stamp { from: &own, to: Some(&target), lang: self.lang.as_deref(), without_to: false };
                 stanza.write(&stamp, |child| self.is_forged(child), b"", &mut out);
                 let original = Some(Original { dialect: Dialect::Xmpp, bytes: out.into() });
                 match &*kind {
@@ -145,7 +151,9 @@ impl C2s {
                         Event::Subscribe(Subscribe { term: Term::Lasting, note, original })
                     }
                     "unsubscribe" => Event::Subscribe(Subscribe { term: Term::End, note: None, original }),
-                    "probe" => Event::Subscribe(Subscribe { term: Term::Once { key: None }, note: None, original }),
+                    "probe" => {
+                        Event::Subscribe(Subscribe { term: Term::Once { key: None }, note: None, original })
+                    }
                     "subscribed" => Event::Authorize(Authorize { decision: Decision::Granted, original }),
                     _ => Event::Authorize(Authorize { decision: Decision::Denied, original }),
                 }
@@ -158,7 +166,9 @@ impl C2s {
         };
         let Some(to) = to else { return false };
         stub.quiet = &*kind == "probe";
-        self.submit(event, bare, Endpoint::bare(to.address), stub, seq);
+        // Consent is between people; a probe is one device's question.
+        let from = if stub.quiet { me } else { bare };
+        self.submit(event, from, Endpoint::bare(to.address), stub, seq);
         true
     }
 
@@ -218,8 +228,13 @@ impl C2s {
                 // Answers to what we asked: roster pushes and pings. That it came is all we wanted.
                 return false;
             }
-            let request =
-                Request { stanza, payload, set: &*kind == "set", server: server || to.is_none(), stub: stub.clone() };
+            let request = Request {
+                stanza,
+                payload,
+                set: &*kind == "set",
+                server: server || to.is_none(),
+                stub: stub.clone(),
+            };
             return match features::iq(self, &request) {
                 Reply::Later => true,
                 reply => {
@@ -258,21 +273,27 @@ impl C2s {
         (out.into(), moved)
     }
 
-    /// Elements that only a server may add: XEP-0359 section 4, XEP-0203 section 4.
+    /// Elements that only we may add: stanza ids in the name of our users and domains (XEP-0359 section 4), and
+    /// delays in the name of our domains (XEP-0203 section 4).
     fn is_forged(&self, child: &ChildRef<'_>) -> bool {
-        let by = if child.is("stanza-id", STANZA_ID) {
-            "by"
+        let ours = |by: &str| jid::parse(by).map(|by| self.config.hosts(by.address.domain()));
+        if child.is("stanza-id", STANZA_ID) {
+            // What cannot be read is not let through either.
+            child.attr("by").is_none_or(|by| ours(&by).unwrap_or(true))
         } else if child.is("delay", DELAY) {
-            "from"
+            child.attr("from").is_some_and(|by| !by.contains('@') && ours(&by).unwrap_or(true))
         } else {
-            return false;
-        };
-        // What cannot be read is not let through either.
-        child.attr(by).is_none_or(|by| jid::parse(&by).map_or(true, |by| self.config.hosts(by.address.domain())))
+            false
+        }
     }
 
     /// Asks the hub in the name of a request; `then` makes the reply.
-    pub(crate) fn ask_for(&mut self, request: &Request<'_, '_>, ask: Ask, then: fn(&mut C2s, Answer) -> Reply) -> Reply {
+    pub(crate) fn ask_for(
+        &mut self,
+        request: &Request<'_, '_>,
+        ask: Ask,
+        then: fn(&mut C2s, Answer) -> Reply,
+    ) -> Reply {
         self.ask(ask, Asked::Iq(request.stub.clone(), then));
         Reply::Later
     }

@@ -210,5 +210,9 @@ fn check_authzid(authzid: &str, account: Option<&Address>) -> Result<(), Failure
         return Ok(());
     }
     let wanted = jid::parse(authzid).map_err(|_| Failure::InvalidAuthzid)?;
-    if wanted.device.is_none() && Some(&wanted.address) == account { Ok(()) } else { Err(Failure::InvalidAuthzid) }
+    if wanted.device.is_none() && Some(&wanted.address) == account {
+        Ok(())
+    } else {
+        Err(Failure::InvalidAuthzid)
+    }
 }

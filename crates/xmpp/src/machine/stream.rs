@@ -22,7 +22,8 @@ impl C2s {
         if self.parked {
             self.stash.extend_from_slice(bytes);
             self.unread = true;
-            if self.stash.len() > self.config.limits.bytes {
+            let limits = if self.account.is_some() { &self.config.limits } else { &self.config.before_auth };
+            if self.stash.len() > limits.bytes.max(65_536) {
                 self.fail(Condition::PolicyViolation);
             }
             return;

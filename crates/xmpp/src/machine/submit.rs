@@ -7,8 +7,8 @@ use std::time::Duration;
 use compact_str::CompactString;
 use connector::Output;
 use model::{
-    Answer, Ask, Dialect, Endpoint, Envelope, EnvelopeId, Event, MAX_HOPS, Origin, Outcome, Reason, Refusal, Security,
-    Settlement, Tick, Ticket, Vouch,
+    Answer, Ask, Dialect, Endpoint, Envelope, EnvelopeId, Event, MAX_HOPS, Origin, Outcome, Reason, Refusal,
+    Security, Settlement, Tick, Ticket, Vouch,
 };
 
 use crate::jid;

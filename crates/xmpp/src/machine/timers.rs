@@ -48,6 +48,10 @@ impl C2s {
         if self.phase != Phase::Bound {
             return self.fail(Condition::ConnectionTimeout);
         }
+        if self.paused {
+            // It is we who do not listen.
+            return self.timers.heard(now);
+        }
         if self.acks.enabled() {
             if self.timers.probed.is_some() {
                 return self.fail(Condition::ConnectionTimeout);

@@ -48,7 +48,8 @@ impl Offer {
     /// What can be offered over this channel.
     pub fn of(tls: Option<&TlsFacts>) -> Offer {
         let Some(facts) = tls else { return Offer::default() };
-        let exporter = facts.exporter.map(|e| Binding { name: "tls-exporter", data: Bytes::copy_from_slice(&e) });
+        let exporter =
+            facts.exporter.map(|e| Binding { name: "tls-exporter", data: Bytes::copy_from_slice(&e) });
         let end_point =
             facts.server_end_point.clone().map(|data| Binding { name: "tls-server-end-point", data });
         Offer { secure: true, bindings: exporter.into_iter().chain(end_point).collect() }

@@ -98,7 +98,9 @@ fn printable(text: &str) -> bool {
 
 fn extension(field: &str) -> bool {
     let mut bytes = field.bytes();
-    bytes.next().is_some_and(|b| b.is_ascii_alphabetic()) && bytes.next() == Some(b'=') && bytes.next().is_some()
+    bytes.next().is_some_and(|b| b.is_ascii_alphabetic())
+        && bytes.next() == Some(b'=')
+        && bytes.next().is_some()
 }
 
 /// The stored key of an account, or what stands for one.
@@ -205,7 +207,8 @@ impl Scram {
         if let Some(bound) = &self.first.binding {
             wanted.extend_from_slice(&bound.data);
         }
-        let auth = [self.first.bare.as_bytes(), b",", self.server_first.as_bytes(), b",", without_proof.as_bytes()];
+        let auth =
+            [self.first.bare.as_bytes(), b",", self.server_first.as_bytes(), b",", without_proof.as_bytes()];
         let fits = match self.scheme {
             Scheme::ScramSha256 => proves::<Hmac<Sha256>, Sha256>(&self.key.stored, &auth, &proof),
             _ => proves::<Hmac<Sha1>, Sha1>(&self.key.stored, &auth, &proof),
@@ -342,8 +345,22 @@ mod tests {
     #[test]
     fn garbage_is_malformed_and_never_panics() {
         for bad in [
-            "", "n", "n,,", "n,,n", "n,,n=u", "n,a,n=u,r=a", "n,,n=u,r=", "n,,n=,r=a", "n,,n=a=2,r=a", "n,,m=x,n=u,r=a",
-            "x,,n=u,r=a", "n,,n=u,r=a b", "n,,n=u,r=a,", "n,,n=u,r=a,b", "p,,n=u,r=a", "n,a=,n=u,r=a",
+            "",
+            "n",
+            "n,,",
+            "n,,n",
+            "n,,n=u",
+            "n,a,n=u,r=a",
+            "n,,n=u,r=",
+            "n,,n=,r=a",
+            "n,,n=a=2,r=a",
+            "n,,m=x,n=u,r=a",
+            "x,,n=u,r=a",
+            "n,,n=u,r=a b",
+            "n,,n=u,r=a,",
+            "n,,n=u,r=a,b",
+            "p,,n=u,r=a",
+            "n,a=,n=u,r=a",
         ] {
             let got = ClientFirst::parse(bad.as_bytes(), false, &Offer::default());
             assert_eq!(got, Err(Failure::MalformedRequest), "{bad}");
@@ -352,7 +369,17 @@ mod tests {
         assert_eq!((first.user.as_str(), first.authzid.as_deref()), ("u,v=", Some("b")));
         let scram =
             Scram::challenge(Scheme::ScramSha1, first, decoy().or(None, Scheme::ScramSha1, "u"), "zz");
-        for bad in ["", "c", "c=biws,", "c=biws,r=a", "c=!,r=azz,p=AA==", "c=biws,r=azz,p=!", "p=AA==", ",p=", "c=biws,p=AA=="] {
+        for bad in [
+            "",
+            "c",
+            "c=biws,",
+            "c=biws,r=a",
+            "c=!,r=azz,p=AA==",
+            "c=biws,r=azz,p=!",
+            "p=AA==",
+            ",p=",
+            "c=biws,p=AA==",
+        ] {
             assert_eq!(scram.finish(bad.as_bytes()), Err(Failure::MalformedRequest), "{bad}");
         }
         assert_eq!(scram.finish(b"c=biws,r=azz,p=AA=="), Err(Failure::NotAuthorized));

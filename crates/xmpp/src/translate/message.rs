@@ -44,7 +44,9 @@ pub fn read(stanza: &Stanza<'_>, kind: &str, bytes: Bytes, moved: Option<isize>)
             return Some(Event::Receipt(receipt::read(state, bytes)));
         }
         if let Some(active) = composing::state(stanza)
-            && stanza.children().all(|c| c.ns() != b"jabber:x:oob" && c.ns() != b"eu.siacs.conversations.axolotl")
+            && stanza
+                .children()
+                .all(|c| c.ns() != b"jabber:x:oob" && c.ns() != b"eu.siacs.conversations.axolotl")
         {
             return Some(Event::Composing(composing::read(active, stanza, bytes)));
         }
@@ -165,9 +167,15 @@ fn plain_text(html: &str) -> String {
         }
     }
     out.push_str(rest);
-    for (entity, plain) in
-        [("&nbsp;", " "), ("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&apos;", "'"), ("&amp;", "&")]
-    {
+    for (entity, plain) in [
+        ("&nbsp;", " "),
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&quot;", "\""),
+        ("&#39;", "'"),
+        ("&apos;", "'"),
+        ("&amp;", "&"),
+    ] {
         if out.contains(entity) {
             out = out.replace(entity, plain);
         }
@@ -212,8 +220,16 @@ mod tests {
     #[test]
     fn what_is_no_message_is_told_apart() {
         let rows = [
-            ("<message><composing xmlns='http://jabber.org/protocol/chatstates'/></message>", "chat", "composing"),
-            ("<message><body>x</body><active xmlns='http://jabber.org/protocol/chatstates'/></message>", "chat", "message"),
+            (
+                "<message><composing xmlns='http://jabber.org/protocol/chatstates'/></message>",
+                "chat",
+                "composing",
+            ),
+            (
+                "<message><body>x</body><active xmlns='http://jabber.org/protocol/chatstates'/></message>",
+                "chat",
+                "message",
+            ),
             ("<message><received xmlns='urn:xmpp:receipts' id='1'/></message>", "", "receipt"),
             ("<message><displayed xmlns='urn:xmpp:chat-markers:0' id='1'/></message>", "", "receipt"),
             ("<message id='5'><error type='cancel'/></message>", "error", "receipt"),
@@ -242,7 +258,11 @@ mod tests {
     #[test]
     fn sip_messages_are_rendered() {
         let text = |body: &'static str, lang: Option<&str>| Part::text(body, lang.map(Into::into));
-        let html = Part { mime: "text/html; charset=utf-8".into(), lang: None, body: Bytes::from_static(b"<p>a &lt; <b>b</b><br>c</p>") };
+        let html = Part {
+            mime: "text/html; charset=utf-8".into(),
+            lang: None,
+            body: Bytes::from_static(b"<p>a &lt; <b>b</b><br>c</p>"),
+        };
         let image = Part { mime: "image/png".into(), lang: None, body: Bytes::from_static(b"\x89PNG") };
         let rows = [
             (

@@ -65,8 +65,14 @@ mod tests {
     #[test]
     fn imdn_becomes_receipts_markers_and_errors() {
         let rows = [
-            (ReceiptKind::Delivered, "<message from='a@b' to='c@d' id='i'><received xmlns='urn:xmpp:receipts' id='m1'/></message>"),
-            (ReceiptKind::Displayed, "<message from='a@b' to='c@d' id='i'><displayed xmlns='urn:xmpp:chat-markers:0' id='m1'/></message>"),
+            (
+                ReceiptKind::Delivered,
+                "<message from='a@b' to='c@d' id='i'><received xmlns='urn:xmpp:receipts' id='m1'/></message>",
+            ),
+            (
+                ReceiptKind::Displayed,
+                "<message from='a@b' to='c@d' id='i'><displayed xmlns='urn:xmpp:chat-markers:0' id='m1'/></message>",
+            ),
             (
                 ReceiptKind::Failed(Refusal::new(Reason::NotFound)),
                 "<message from='a@b' to='c@d' id='m1' type='error'><error type='cancel'>\

@@ -103,7 +103,8 @@ const READ: [(&str, Reason); 3] = [
 /// A refusal as a stanza error.
 pub fn render(refusal: &Refusal) -> StanzaError {
     let row = TABLE.iter().find(|(reason, ..)| *reason == refusal.reason);
-    let (condition, kind) = row.map_or(("undefined-condition", "cancel"), |(_, condition, kind)| (*condition, *kind));
+    let (condition, kind) =
+        row.map_or(("undefined-condition", "cancel"), |(_, condition, kind)| (*condition, *kind));
     let text = match (&refusal.text, refusal.reason) {
         (None, Reason::TooLarge) => Some("The message is too long for the way it would have to go.".into()),
         (None, Reason::Loop) => Some("The message went in circles.".into()),
@@ -184,9 +185,11 @@ mod tests {
 
     #[test]
     fn conditions_of_other_servers() {
-        for (condition, reason) in
-            [("service-unavailable", Reason::Unavailable), ("not-allowed", Reason::Policy), ("nonsense", Reason::BadRequest)]
-        {
+        for (condition, reason) in [
+            ("service-unavailable", Reason::Unavailable),
+            ("not-allowed", Reason::Policy),
+            ("nonsense", Reason::BadRequest),
+        ] {
             let xml = format!("<error type='cancel'><{condition} xmlns='{STANZA_ERRORS}'/></error>");
             assert_eq!(round(xml.as_bytes()).reason, reason);
         }

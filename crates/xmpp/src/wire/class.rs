@@ -159,6 +159,36 @@ fn digits(text: &[u8], radix: u32) -> Option<u32> {
     text.iter().try_fold(0u32, |sum, b| sum.checked_mul(radix)?.checked_add(char::from(*b).to_digit(radix)?))
 }
 
+/// The first place from `at` on that holds `<`, `&`, `stop`, a control character or a byte outside ASCII; else the
+/// end. Eight bytes at a time: most of every stanza is passed over here.
+#[inline(always)]
+pub(crate) fn skip(bytes: &[u8], mut at: usize, stop: u8) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    // The high bit of the lowest byte that is zero, and perhaps of bytes above it.
+    let zero = |w: u64| w.wrapping_sub(ONES) & !w & HIGH;
+    while let Some(eight) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+        let w = u64::from_le_bytes(*eight);
+        let low = w.wrapping_sub(ONES * 0x20) & !w & HIGH;
+        let found = low
+            | w & HIGH
+            | zero(w ^ (ONES * b'<' as u64))
+            | zero(w ^ (ONES * b'&' as u64))
+            | zero(w ^ (ONES * u64::from(stop)));
+        if found != 0 {
+            return at + (found.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    while let Some(&b) = bytes.get(at) {
+        if b == stop || !matches!(class(b), PLAIN | BRACKET) {
+            break;
+        }
+        at += 1;
+    }
+    at
+}
+
 /// Why a run of text stopped.
 pub(crate) enum Stop {
     /// At a `<`.
@@ -171,6 +201,10 @@ pub(crate) enum Stop {
 #[inline]
 pub(crate) fn text(win: &[u8], mut at: usize) -> Result<(usize, Stop), Condition> {
     loop {
+        if win.get(at) == Some(&b'<') {
+            return Ok((at, Stop::Tag));
+        }
+        at = skip(win, at, b']');
         let Some(&b) = win.get(at) else { return Ok((at, Stop::More)) };
         match class(b) {
             PLAIN | BREAK => at += 1,
@@ -213,14 +247,18 @@ pub(crate) fn cdata(win: &[u8], mut at: usize) -> Result<(usize, Stop), Conditio
     }
 }
 
-/// Checks a whole attribute value. True: reading it needs unescaping or white-space normalisation.
+/// Checks the attribute value that begins at `at` and ends with `quote`: where the quote is, and whether reading
+/// the value needs unescaping or white-space normalisation.
 #[inline]
-pub(crate) fn value(bytes: &[u8]) -> Result<bool, Condition> {
-    let mut at = 0;
+pub(crate) fn value(bytes: &[u8], mut at: usize, quote: u8) -> Result<(usize, bool), Condition> {
     let mut coded = false;
-    while let Some(&b) = bytes.get(at) {
+    loop {
+        at = skip(bytes, at, quote);
+        let Some(&b) = bytes.get(at) else { return Err(Condition::NotWellFormed) };
+        if b == quote {
+            return Ok((at, coded));
+        }
         match class(b) {
-            PLAIN | BRACKET => at += 1,
             BREAK => {
                 coded = true;
                 at += 1;
@@ -233,7 +271,6 @@ pub(crate) fn value(bytes: &[u8]) -> Result<bool, Condition> {
             _ => return Err(Condition::NotWellFormed),
         }
     }
-    Ok(coded)
 }
 
 /// Reads a qualified name at `at`: its end, and the place of its colon if it has one.

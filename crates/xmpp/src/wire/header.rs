@@ -23,7 +23,8 @@ pub struct Header {
 
 /// Checks an XML declaration, from `<?` to `?>`.
 pub(crate) fn declaration(bytes: &[u8]) -> Result<(), Condition> {
-    let Some(body) = bytes.strip_prefix(b"<?xml").filter(|b| matches!(b.first(), Some(b' ' | b'\t' | b'\r' | b'\n')))
+    let Some(body) =
+        bytes.strip_prefix(b"<?xml").filter(|b| matches!(b.first(), Some(b' ' | b'\t' | b'\r' | b'\n')))
     else {
         return Err(Condition::RestrictedXml);
     };

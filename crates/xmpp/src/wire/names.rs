@@ -60,7 +60,13 @@ impl Bindings {
     }
 
     /// Adds a declaration; `from` is where this element's own declarations begin.
-    pub(crate) fn declare(&mut self, win: &[u8], prefix: Span, name: Span, from: usize) -> Result<(), Condition> {
+    pub(crate) fn declare(
+        &mut self,
+        win: &[u8],
+        prefix: Span,
+        name: Span,
+        from: usize,
+    ) -> Result<(), Condition> {
         check(prefix.of(win), name.of(win))?;
         if self.list[from..].iter().any(|l| l.prefix.of(win) == prefix.of(win)) {
             return Err(Condition::NotWellFormed);

@@ -5,12 +5,12 @@
 //! again; nothing recurses; no tree is built. Bytes are kept only while an element is incomplete, and an element
 //! that arrives whole is handed out in place.
 
+use super::Condition;
 use super::class::{self, Stop, is_space};
 use super::header::{self, Header};
 use super::names::{Binding, Bindings, Scope};
 use super::stanza::{Attr, Child, Span, Stanza};
 use super::tag;
-use super::Condition;
 
 /// What one element may cost (RFC 6120 sections 4.9.3.14 and 13.12). Breaking one is `policy-violation`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -349,8 +349,15 @@ impl Core {
                 self.at = self.at.max(1);
                 let Some(end) = self.tag_end(win, 0)? else { return Ok(None) };
                 let mut used = 0;
-                let opened =
-                    tag::open(win, (0, end), &self.limits, &[], &mut self.bindings, &mut self.scratch, &mut used)?;
+                let opened = tag::open(
+                    win,
+                    (0, end),
+                    &self.limits,
+                    &[],
+                    &mut self.bindings,
+                    &mut self.scratch,
+                    &mut used,
+                )?;
                 let (header, bindings) = header::read(win, &opened, &self.scratch)?;
                 self.root = opened.name.of(win).into();
                 self.header = bindings;
@@ -366,17 +373,28 @@ impl Core {
     fn tag_end(&mut self, win: &[u8], from: usize) -> Result<Option<usize>, Condition> {
         let mut i = if self.seek == 0 { from + 1 } else { self.seek };
         let mut quote = self.quote;
-        while let Some(&b) = win.get(i) {
-            match b {
-                b'>' if quote == 0 => {
+        loop {
+            if quote != 0 {
+                i = class::skip(win, i, quote);
+                match win.get(i) {
+                    None => break,
+                    Some(b'<') => return Err(Condition::NotWellFormed),
+                    Some(&b) if b == quote => quote = 0,
+                    Some(_) => {}
+                }
+                i += 1;
+                continue;
+            }
+            match win.get(i) {
+                None => break,
+                Some(b'>') => {
                     self.seek = 0;
                     self.quote = 0;
                     return Ok(Some(i));
                 }
-                b'<' => return Err(Condition::NotWellFormed),
-                b'"' | b'\'' if quote == 0 => quote = b,
-                _ if b == quote => quote = 0,
-                _ => {}
+                Some(b'<') => return Err(Condition::NotWellFormed),
+                Some(&b @ (b'"' | b'\'')) => quote = b,
+                Some(_) => {}
             }
             i += 1;
         }

@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
+use super::CLIENT;
 use super::names::{Binding, Scope};
 use super::tag::Attrs;
 use super::text::{content, tag_end, unescape};
-use super::write::{escape_attr_bytes, escape_attr};
-use super::CLIENT;
+use super::write::{escape_attr, escape_attr_bytes};
 
 /// A range of an element's bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,10 +1,10 @@
 //! One start tag: checked completely, its attributes indexed.
 
+use super::Condition;
 use super::class::{is_space, qname, value};
 use super::names::{Binding, Bindings, Scope};
 use super::scan::Limits;
 use super::stanza::{Attr, Span};
-use super::Condition;
 
 /// What a start tag said.
 pub(crate) struct Opened {
@@ -137,17 +137,16 @@ fn attribute(tag: &[u8], i: usize, limits: &Limits) -> Result<(Attr, usize), Con
         _ => return Err(Condition::NotWellFormed),
     };
     let start = open + 1;
-    let len = tag[start..].iter().position(|b| *b == quote).ok_or(Condition::NotWellFormed)?;
-    let coded = value(&tag[start..start + len])?;
+    let (stop, coded) = value(tag, start, quote)?;
     let attr = Attr {
         name: Span::new(i, name_end),
         colon: colon.map_or(0, |c| (c - i) as u16),
-        value: Span::new(start, start + len),
+        value: Span::new(start, stop),
         ns: Scope::None,
         coded,
         declares: false,
     };
-    Ok((attr, start + len + 1))
+    Ok((attr, stop + 1))
 }
 
 /// The prefix an attribute declares, if it is a namespace declaration.

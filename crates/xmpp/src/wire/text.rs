@@ -31,7 +31,8 @@ pub fn unescape(raw: &[u8]) -> Cow<'_, str> {
 
 /// Resolves the reference at the start of `rest`; gives what follows it.
 fn reference<'a>(rest: &'a [u8], out: &mut String) -> &'a [u8] {
-    let found = rest.iter().take(16).position(|b| *b == b';').and_then(|end| Some((end, resolve(&rest[1..end])?)));
+    let found =
+        rest.iter().take(16).position(|b| *b == b';').and_then(|end| Some((end, resolve(&rest[1..end])?)));
     match found {
         Some((end, c)) => {
             out.push(c);
@@ -71,7 +72,9 @@ pub fn content(raw: &[u8]) -> Cow<'_, str> {
                 let body = rest.get(9..).unwrap_or(b"");
                 let end = body.windows(3).position(|w| w == b"]]>").unwrap_or(body.len());
                 if depth == 0 {
-                    out.push_str(&String::from_utf8_lossy(&body[..end]).replace("\r\n", "\n").replace('\r', "\n"));
+                    out.push_str(
+                        &String::from_utf8_lossy(&body[..end]).replace("\r\n", "\n").replace('\r', "\n"),
+                    );
                 }
                 body.get(end + 3..).unwrap_or(b"")
             }

@@ -45,7 +45,9 @@ fn escape(text: &str, out: &mut Vec<u8>, special: impl Fn(u8) -> Option<&'static
         let b = bytes[i];
         let (code, len) = match b {
             0..=0x1f if !matches!(b, b'\t' | b'\n' | b'\r') => ("\u{fffd}", 1),
-            0xef if bytes[i..].starts_with("\u{fffe}".as_bytes()) || bytes[i..].starts_with("\u{ffff}".as_bytes()) => {
+            0xef if bytes[i..].starts_with("\u{fffe}".as_bytes())
+                || bytes[i..].starts_with("\u{ffff}".as_bytes()) =>
+            {
                 ("\u{fffd}", 3)
             }
             _ => match special(b) {
@@ -184,7 +186,11 @@ mod tests {
     #[test]
     fn what_is_written_is_well_formed() {
         let mut w = Writer::new();
-        w.open("iq").attr("id", "a'b\"<>&\n").open_ns("query", "urn:x").leaf("a", "]]>\u{1}\u{ffff}\r").leaf("b", "");
+        w.open("iq")
+            .attr("id", "a'b\"<>&\n")
+            .open_ns("query", "urn:x")
+            .leaf("a", "]]>\u{1}\u{ffff}\r")
+            .leaf("b", "");
         assert_eq!(
             String::from_utf8(w.finish()).unwrap(),
             "<iq id='a&apos;b&quot;&lt;&gt;&amp;&#10;'><query xmlns='urn:x'><a>]]&gt;\u{fffd}\u{fffd}&#13;</a><b/></query></iq>"

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use connector::Connector;
 use connector::{Flow, Input, Listener, Machine, Output, Peer, TlsFacts, TlsMode, Transport};
 use model::*;
-use connector::Connector;
 use xmpp::wire::{Limits, Scanner};
 use xmpp::{Config, Door};
 
@@ -47,7 +47,12 @@ impl Rig {
     pub fn new(config: Config) -> Rig {
         let addr = "127.0.0.1:1".parse().unwrap();
         let machine = Door::new(config).accept(0, Peer { remote: addr, local: addr }, [7; 32]);
-        Rig { machine, now: Now { tick: Tick(0), wall: Timestamp(1_700_000_000_000) }, submitted: Vec::new(), client: Scanner::new(Limits::C2S) }
+        Rig {
+            machine,
+            now: Now { tick: Tick(0), wall: Timestamp(1_700_000_000_000) },
+            submitted: Vec::new(),
+            client: Scanner::new(Limits::C2S),
+        }
     }
 
     pub fn give(&mut self, input: Input<'_>) -> Vec<String> {
@@ -66,7 +71,11 @@ impl Rig {
     pub fn wait(&mut self, time: Duration) -> Vec<String> {
         self.now.tick = self.now.tick + time;
         self.now.wall.0 += time.as_millis() as u64;
-        if self.machine.deadline().is_some_and(|d| d <= self.now.tick) { self.give(Input::Tick) } else { Vec::new() }
+        if self.machine.deadline().is_some_and(|d| d <= self.now.tick) {
+            self.give(Input::Tick)
+        } else {
+            Vec::new()
+        }
     }
 
     /// What we emit must be well formed.
@@ -107,7 +116,12 @@ impl Rig {
             Output::Ask { ticket, ask } => format!("=> ask #{} {ask:?}", ticket.0),
             Output::Ack(id, s) => format!("=> ack {} {}{}", id.0, s.outcome.name(), losses(&s.losses)),
             Output::AckWhenWritten(a) => {
-                format!("=> ack {} {} when written{}", a.delivery.0, a.settlement.outcome.name(), losses(&a.settlement.losses))
+                format!(
+                    "=> ack {} {} when written{}",
+                    a.delivery.0,
+                    a.settlement.outcome.name(),
+                    losses(&a.settlement.losses)
+                )
             }
             Output::Secure(_) => "=> secure".into(),
             Output::Close(_) => "=> close".into(),
@@ -198,7 +212,12 @@ fn item(text: &str) -> RosterItem {
         from: matches!(state, "from" | "both"),
         asked: state == "asked",
     };
-    RosterItem { contact: endpoint(jid).address, name: Some("N & M".into()), groups: vec!["G".into()], subscription }
+    RosterItem {
+        contact: endpoint(jid).address,
+        name: Some("N & M".into()),
+        groups: vec!["G".into()],
+        subscription,
+    }
 }
 
 /// An envelope of the SIP door, or (`xml ...`) of our own.
@@ -221,7 +240,9 @@ fn envelope(from: &str, to: &str, what: &str) -> Envelope {
             ..Message::default()
         }),
         "typing" => Event::Composing(Composing { active: true, thread: None, lang: None, original: None }),
-        "received" => Event::Receipt(Receipt { of: rest.into(), kind: ReceiptKind::Delivered, original: None }),
+        "received" => {
+            Event::Receipt(Receipt { of: rest.into(), kind: ReceiptKind::Delivered, original: None })
+        }
         "failed" => {
             let kind = ReceiptKind::Failed(Refusal::new(Reason::Unavailable));
             Event::Receipt(Receipt { of: rest.into(), kind, original: None })
@@ -254,17 +275,30 @@ fn original(original: &Option<Original>) -> String {
 
 fn detail(event: &Event) -> String {
     match event {
-        Event::Message(m) => format!("{:?} lasting={} {}", m.text().unwrap_or(""), m.lasting, original(&m.original)),
+        Event::Message(m) => {
+            format!("{:?} lasting={} {}", m.text().unwrap_or(""), m.lasting, original(&m.original))
+        }
         Event::Receipt(r) => format!("{} {:?}", r.of, r.kind),
         Event::Composing(c) => format!("active={}", c.active),
         Event::Publish(p) => p
             .tuples
             .iter()
-            .map(|t| format!("{:?} {:?} {:?} {:?} {}", t.basic, t.activity, t.priority, t.notes, original(&t.original)))
+            .map(|t| {
+                format!(
+                    "{:?} {:?} {:?} {:?} {}",
+                    t.basic,
+                    t.activity,
+                    t.priority,
+                    t.notes,
+                    original(&t.original)
+                )
+            })
             .collect(),
         Event::Subscribe(s) => format!("{:?} {:?} {}", s.term, s.note, original(&s.original)),
         Event::Authorize(a) => format!("{:?} {}", a.decision, original(&a.original)),
-        Event::Opaque(o) => format!("wants_answer={} {}", o.wants_answer, String::from_utf8_lossy(&o.original.bytes)),
+        Event::Opaque(o) => {
+            format!("wants_answer={} {}", o.wants_answer, String::from_utf8_lossy(&o.original.bytes))
+        }
         Event::Notify(_) => String::new(),
     }
 }
