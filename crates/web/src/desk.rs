@@ -1,0 +1,25 @@
+use crate::status::ListenerView;
+use hub::Hub;
+use model::Timestamp;
+use ports::AccountAdmin;
+use record::ChainId;
+use std::sync::Arc;
+use store::Journal;
+
+/// What the API works with.
+pub struct Desk {
+    /// The hub.
+    pub hub: Arc<Hub>,
+    /// Accounts.
+    pub accounts: Arc<dyn AccountAdmin>,
+    /// The record.
+    pub journal: Arc<dyn Journal>,
+    /// The record's chain.
+    pub chain: ChainId,
+    /// What is listened on.
+    pub listeners: Vec<ListenerView>,
+    /// When the server started.
+    pub started: Timestamp,
+    /// Its version.
+    pub version: &'static str,
+}

@@ -1,0 +1,207 @@
+use crate::problem::{Problem, blocking};
+use crate::Desk;
+use axum::Json;
+use axum::extract::{Query, State};
+use model::codec::{decode, decode_outcomes};
+use model::{LossKind, Outcome, Refusal, Seq};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use store::{Row, RowKind};
+use utoipa::{IntoParams, ToSchema};
+
+/// Which rows.
+#[derive(Deserialize, IntoParams)]
+pub struct Range {
+    /// Only rows after this number.
+    after: Option<u64>,
+    /// Only the last so many rows; overrides `after`.
+    last: Option<u64>,
+    /// At most so many (1000).
+    limit: Option<usize>,
+}
+
+/// Why something was refused.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct RefusalView {
+    /// The neutral reason.
+    pub reason: String,
+    /// In words.
+    pub text: Option<String>,
+    /// Which stage or rule decided.
+    pub rule: Option<String>,
+}
+
+/// One property a translation lost.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct LossView {
+    /// `dropped` or `changed`.
+    pub kind: String,
+    /// Which property.
+    pub what: String,
+    /// What it became.
+    pub became: String,
+    /// Translated from.
+    pub from: String,
+    /// Translated to.
+    pub to: String,
+}
+
+/// How an earlier row ended.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct SettledView {
+    /// Which row.
+    pub seq: u64,
+    /// How.
+    pub outcome: String,
+    /// Why not, if refused.
+    pub refused: Option<RefusalView>,
+    /// What its translation lost.
+    pub losses: Vec<LossView>,
+}
+
+/// A row without its content.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct JournalRow {
+    /// Its number.
+    pub seq: u64,
+    /// When, RFC 3339.
+    pub at: String,
+    /// `envelope`, `outcomes` or `admin`.
+    pub kind: String,
+    /// What happened: `message`, `receipt`, `subscribe`, `authorize`.
+    pub event: Option<String>,
+    /// The envelope's id.
+    pub id: Option<String>,
+    /// Sender.
+    pub from: Option<String>,
+    /// Addressee.
+    pub to: Option<String>,
+    /// The dialect it came by.
+    pub dialect: Option<String>,
+    /// Set where the pipeline refused it.
+    pub refused: Option<RefusalView>,
+    /// On outcomes rows: how earlier rows ended.
+    pub settled: Vec<SettledView>,
+    /// The row's link in the chain, hex.
+    pub link: String,
+}
+
+/// Rows in order.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct JournalRows {
+    /// The rows.
+    pub rows: Vec<JournalRow>,
+}
+
+/// What a verification found.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct Verification {
+    /// Rows found good.
+    pub rows: u64,
+    /// Conversations found gapless.
+    pub conversations: u64,
+    /// True if every row is as it was written.
+    pub intact: bool,
+    /// The first row that is not, in words.
+    pub finding: Option<String>,
+}
+
+fn refusal(r: &Refusal) -> RefusalView {
+    RefusalView {
+        reason: r.reason.name().to_owned(),
+        text: r.text.as_ref().map(ToString::to_string),
+        rule: r.rule.as_ref().map(ToString::to_string),
+    }
+}
+
+/// A row as the API shows it: never its content.
+pub fn view(row: &Row) -> JournalRow {
+    let mut shown = JournalRow {
+        seq: row.seq.0,
+        at: row.at.to_string(),
+        kind: String::new(),
+        event: None,
+        id: None,
+        from: None,
+        to: None,
+        dialect: None,
+        refused: None,
+        settled: Vec::new(),
+        link: row.link.iter().map(|b| format!("{b:02x}")).collect(),
+    };
+    match row.kind {
+        RowKind::Envelope => {
+            shown.kind = "envelope".into();
+            if let Ok(kept) = decode(&row.head, row.body.as_deref()) {
+                let e = &kept.envelope;
+                shown.event = Some(e.event.kind().into());
+                shown.id = Some(e.id.to_string());
+                shown.from = Some(e.from.to_string());
+                shown.to = Some(e.to.to_string());
+                shown.dialect = Some(e.origin.dialect.name().into());
+                shown.refused = kept.refused.as_ref().map(refusal);
+            }
+        }
+        RowKind::Outcomes => {
+            shown.kind = "outcomes".into();
+            let entries = row.body.as_deref().map(decode_outcomes);
+            if let Some(Ok(entries)) = entries {
+                shown.settled = entries.iter().map(settled).collect();
+            }
+        }
+        RowKind::Admin => shown.kind = "admin".into(),
+    }
+    shown
+}
+
+fn settled(entry: &model::codec::SettledEntry) -> SettledView {
+    SettledView {
+        seq: entry.seq.0,
+        outcome: entry.outcome.name().to_owned(),
+        refused: match &entry.outcome {
+            Outcome::Refused(r) => Some(refusal(r)),
+            _ => None,
+        },
+        losses: entry
+            .losses
+            .iter()
+            .map(|l| LossView {
+                kind: if l.kind == LossKind::Dropped { "dropped" } else { "changed" }.to_owned(),
+                what: l.what.to_string(),
+                became: l.became.to_string(),
+                from: l.from.name().to_owned(),
+                to: l.to.name().to_owned(),
+            })
+            .collect(),
+    }
+}
+
+/// Rows of the journal, without content.
+#[utoipa::path(get, path = "/v1/journal", params(Range), responses((status = 200, body = JournalRows)))]
+pub async fn rows(State(desk): State<Arc<Desk>>, Query(range): Query<Range>) -> Result<Json<JournalRows>, Problem> {
+    blocking(move || {
+        let head = desk.journal.head().0;
+        let first = match range.last {
+            Some(last) => head.saturating_sub(last) + 1,
+            None => range.after.unwrap_or(0) + 1,
+        };
+        let rows = desk.journal.rows(Seq(first), range.limit.unwrap_or(1000).min(1000))?;
+        Ok(Json(JournalRows { rows: rows.iter().map(view).collect() }))
+    })
+    .await
+}
+
+/// Verifies the whole journal.
+#[utoipa::path(post, path = "/v1/journal/verify", responses((status = 200, body = Verification)))]
+pub async fn verify(State(desk): State<Arc<Desk>>) -> Result<Json<Verification>, Problem> {
+    blocking(move || {
+        let report = record::verify(desk.journal.as_ref(), desk.chain, |_| {})?;
+        Ok(Json(Verification {
+            rows: report.rows,
+            conversations: report.conversations,
+            intact: report.finding.is_none(),
+            finding: report.finding.map(|f| f.to_string()),
+        }))
+    })
+    .await
+}

@@ -1,0 +1,48 @@
+//! The HTTP API. Every command that touches a running server is a client of it, over a Unix socket that only the
+//! server's owner can open; so whoever can reach it is the administrator.
+//!
+//! The router and the OpenAPI document come from the same declarations, so they cannot disagree.
+
+mod desk;
+mod journal;
+mod problem;
+mod status;
+mod users;
+
+pub use desk::Desk;
+pub use journal::{JournalRow, JournalRows, LossView, RefusalView, SettledView, Verification, view};
+pub use problem::{Problem, ProblemBody};
+pub use status::{ListenerView, Status};
+pub use users::{NewUser, PasswordChange, UserList};
+
+use axum::Router;
+use std::sync::Arc;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+#[derive(OpenApi)]
+#[openapi(info(title = "Rialto", description = "The API of a running Rialto server."))]
+struct Document;
+
+/// The API's routes, its description at `/v1/openapi.json` among them.
+pub fn router(desk: Arc<Desk>) -> Router {
+    let (router, document) = OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(status::status))
+        .routes(routes!(users::list, users::create))
+        .routes(routes!(users::set_password))
+        .routes(routes!(users::remove))
+        .routes(routes!(journal::rows))
+        .routes(routes!(journal::verify))
+        .with_state(desk)
+        .split_for_parts();
+    router.route("/v1/openapi.json", axum::routing::get(move || async move { axum::Json(document) }))
+}
+
+/// Serves the API on an open Unix socket until the task is dropped.
+///
+/// # Errors
+/// What the system said when the socket failed.
+pub async fn serve(socket: tokio::net::UnixListener, router: Router) -> std::io::Result<()> {
+    axum::serve(socket, router).await
+}

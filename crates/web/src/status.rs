@@ -1,0 +1,64 @@
+use crate::Desk;
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// An open listener.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct ListenerView {
+    /// Its name, such as `xmpp-c2s`.
+    pub name: String,
+    /// Address and port.
+    pub address: String,
+    /// `none`, `direct` or `starttls`.
+    pub tls: String,
+}
+
+/// How the server is.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct Status {
+    /// Its version.
+    pub version: String,
+    /// Since when, RFC 3339.
+    pub started: String,
+    /// What is listened on.
+    pub listeners: Vec<ListenerView>,
+    /// Bound devices by account, each as `device (protocol)`.
+    pub online: BTreeMap<String, Vec<String>>,
+    /// Rows in the journal.
+    pub journal_head: u64,
+    /// Messages submitted since the start.
+    pub messages: u64,
+    /// Messages that reached a device since the start.
+    pub delivered: u64,
+    /// Refusals since the start, by reason.
+    pub refused: BTreeMap<String, u64>,
+}
+
+/// How the server is, and who is connected.
+#[utoipa::path(get, path = "/v1/status", responses((status = 200, body = Status)))]
+pub async fn status(State(desk): State<Arc<Desk>>) -> Json<Status> {
+    let counters = desk.hub.counters();
+    let online = desk
+        .hub
+        .online()
+        .into_iter()
+        .map(|a| {
+            let devices = a.devices.iter().map(|d| format!("{} ({})", d.device, d.dialect)).collect();
+            (a.account.to_string(), devices)
+        })
+        .collect();
+    Json(Status {
+        version: desk.version.to_owned(),
+        started: desk.started.to_string(),
+        listeners: desk.listeners.clone(),
+        online,
+        journal_head: desk.journal.head().0,
+        messages: counters.messages,
+        delivered: counters.delivered,
+        refused: counters.refused.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(),
+    })
+}
