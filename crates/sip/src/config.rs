@@ -74,7 +74,13 @@ mod tests {
     fn terms_are_granted_within_bounds() {
         let c = Config::new(["Example.COM"]);
         assert!(c.serves("example.com"));
-        for (wish, grant) in [(None, Some(3600)), (Some(0), Some(0)), (Some(59), None), (Some(60), Some(60)), (Some(u32::MAX), Some(7200))] {
+        for (wish, grant) in [
+            (None, Some(3600)),
+            (Some(0), Some(0)),
+            (Some(59), None),
+            (Some(60), Some(60)),
+            (Some(u32::MAX), Some(7200)),
+        ] {
             assert_eq!(c.grant(wish), grant);
         }
     }

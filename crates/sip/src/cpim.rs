@@ -104,10 +104,13 @@ impl Cpim {
         }
         if let Some(id) = &self.id {
             head.push_str(&format!("NS: imdn <{IMDN}>\r\nimdn.Message-ID: {}\r\n", clean(id)));
-            let wants: Vec<_> = [(self.wants.delivered, "positive-delivery, negative-delivery"), (self.wants.displayed, "display")]
-                .into_iter()
-                .filter_map(|(on, token)| on.then_some(token))
-                .collect();
+            let wants: Vec<_> = [
+                (self.wants.delivered, "positive-delivery, negative-delivery"),
+                (self.wants.displayed, "display"),
+            ]
+            .into_iter()
+            .filter_map(|(on, token)| on.then_some(token))
+            .collect();
             if !wants.is_empty() {
                 head.push_str(&format!("imdn.Disposition-Notification: {}\r\n", wants.join(", ")));
             }
@@ -228,7 +231,9 @@ mod tests {
 
     #[test]
     fn broken_envelopes_are_refused() {
-        for bad in ["", "From: x", "From: x\r\n\r\nno second block", "no colon\r\n\r\nContent-Type: a/b\r\n\r\n"] {
+        for bad in
+            ["", "From: x", "From: x\r\n\r\nno second block", "no colon\r\n\r\nContent-Type: a/b\r\n\r\n"]
+        {
             assert_eq!(Cpim::parse(bad.as_bytes()), None, "{bad}");
         }
     }

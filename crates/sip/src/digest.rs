@@ -94,7 +94,9 @@ impl Credentials {
         };
         let count = match p.get("qop") {
             None => None,
-            Some(q) if q.eq_ignore_ascii_case("auth") => Some((p.get("nc")?.to_owned(), p.get("cnonce")?.to_owned())),
+            Some(q) if q.eq_ignore_ascii_case("auth") => {
+                Some((p.get("nc")?.to_owned(), p.get("cnonce")?.to_owned()))
+            }
             Some(_) => return None,
         };
         // Without qop the hash covers less; that is bearable only in the old algorithm's old form.
@@ -302,7 +304,11 @@ mod tests {
             (Algorithm::Md5, "8ca523f5e9506fed4657c9700eebdbec"),
             (Algorithm::Sha256, "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1"),
         ] {
-            let c = Credentials::parse(&format!("Digest {base}, algorithm={}, response=\"{response}\"", a.name())).unwrap();
+            let c = Credentials::parse(&format!(
+                "Digest {base}, algorithm={}, response=\"{response}\"",
+                a.name()
+            ))
+            .unwrap();
             let ha1 = a.hex("Mufasa:http-auth@example.org:Circle of Life");
             assert!(c.proves("GET", ha1.as_bytes()));
             assert!(!c.proves("PUT", ha1.as_bytes()));
@@ -314,7 +320,9 @@ mod tests {
     fn the_old_form_without_qop_verifies_for_md5_only() {
         let ha1 = Algorithm::Md5.hex("u:r:p");
         let response = Algorithm::Md5.hex(&format!("{ha1}:n:{}", Algorithm::Md5.hex("REGISTER:sip:r")));
-        let text = format!("Digest username=\"u\", realm=\"r\", nonce=\"n\", uri=\"sip:r\", nc=\"00000001\", response=\"{response}\"");
+        let text = format!(
+            "Digest username=\"u\", realm=\"r\", nonce=\"n\", uri=\"sip:r\", nc=\"00000001\", response=\"{response}\""
+        );
         assert!(Credentials::parse(&text).unwrap().proves("REGISTER", ha1.as_bytes()));
         assert!(Credentials::parse(&format!("{text}, algorithm=SHA-256")).is_none());
         assert!(Credentials::parse(&format!("{text}, qop=auth-int, cnonce=\"x\"")).is_none());
@@ -354,7 +362,10 @@ mod tests {
     fn without_counts_a_nonce_stays_with_its_first_user() {
         let mut n = Nonces::new([1; 32]);
         let nonce = n.make(Tick(0), 5);
-        let c = Credentials::parse(&format!("Digest username=\"u\", realm=\"r\", nonce=\"{nonce}\", uri=\"sip:r\", response=\"x\"")).unwrap();
+        let c = Credentials::parse(&format!(
+            "Digest username=\"u\", realm=\"r\", nonce=\"{nonce}\", uri=\"sip:r\", response=\"x\""
+        ))
+        .unwrap();
         n.mark(Tick(0), peer(), &c);
         assert_eq!(n.judge(Tick(1), peer(), &c), Freshness::Fresh);
         assert_eq!(n.judge(Tick(1), Hop::Udp("192.0.2.2:5060".parse().unwrap()), &c), Freshness::Stale);
@@ -363,7 +374,10 @@ mod tests {
     #[test]
     fn challenges_come_best_first() {
         let c = challenges("example.com", "abc", true, true);
-        assert_eq!(c[0], "Digest realm=\"example.com\", nonce=\"abc\", algorithm=SHA-256, qop=\"auth\", stale=true");
+        assert_eq!(
+            c[0],
+            "Digest realm=\"example.com\", nonce=\"abc\", algorithm=SHA-256, qop=\"auth\", stale=true"
+        );
         assert!(c[1].contains("algorithm=MD5"));
         assert_eq!(challenges("e", "n", false, false).len(), 1);
     }

@@ -52,7 +52,9 @@ pub fn parse(body: &[u8], now: Timestamp) -> Option<Vec<Tuple>> {
             activity,
             priority: contact.and_then(|c| c.attr("priority")).and_then(priority_of),
             notes: own,
-            contact: contact.map(|c| c.text.trim().into()).filter(|c: &compact_str::CompactString| !c.is_empty()),
+            contact: contact
+                .map(|c| c.text.trim().into())
+                .filter(|c: &compact_str::CompactString| !c.is_empty()),
             at: now,
             original: None,
         });
@@ -78,7 +80,9 @@ fn activity_in(node: &Node) -> Option<Activity> {
 pub fn from_rpid(name: &str) -> Option<Activity> {
     Some(match name {
         "away" | "breakfast" | "dinner" | "meal" | "shopping" | "in-transit" | "steering" => Activity::Away,
-        "vacation" | "holiday" | "permanent-absence" | "sleeping" | "travel" | "worship" => Activity::ExtendedAway,
+        "vacation" | "holiday" | "permanent-absence" | "sleeping" | "travel" | "worship" => {
+            Activity::ExtendedAway
+        }
         "busy" | "working" | "performance" | "playing" | "tv" => Activity::Busy,
         "on-the-phone" => Activity::OnThePhone,
         "meeting" | "appointment" | "presentation" => Activity::InMeeting,
@@ -168,7 +172,9 @@ pub fn device_of_id(id: &str) -> Option<Device> {
 /// An empty document says closed (RFC 8048 5.2.1: nothing known is unavailable).
 pub fn render(doc: &PresenceDoc, entity: &str) -> String {
     let mut tuples: Vec<&Tuple> = doc.tuples.iter().collect();
-    tuples.sort_by_key(|t| (t.basic != Basic::Open, std::cmp::Reverse(t.priority.unwrap_or(0)), std::cmp::Reverse(t.at)));
+    tuples.sort_by_key(|t| {
+        (t.basic != Basic::Open, std::cmp::Reverse(t.priority.unwrap_or(0)), std::cmp::Reverse(t.at))
+    });
     let mut out = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n<presence xmlns=\"urn:ietf:params:xml:ns:pidf\" \
          xmlns:dm=\"urn:ietf:params:xml:ns:pidf:data-model\" xmlns:rpid=\"urn:ietf:params:xml:ns:pidf:rpid\" entity=\"{}\">\r\n",
@@ -195,7 +201,9 @@ pub fn render(doc: &PresenceDoc, entity: &str) -> String {
         }
         for (lang, text) in &t.notes {
             match lang {
-                Some(lang) => out.push_str(&format!("<note xml:lang=\"{}\">{}</note>", escape(lang), escape(text))),
+                Some(lang) => {
+                    out.push_str(&format!("<note xml:lang=\"{}\">{}</note>", escape(lang), escape(text)))
+                }
                 None => out.push_str(&format!("<note>{}</note>", escape(text))),
             }
         }
@@ -204,7 +212,9 @@ pub fn render(doc: &PresenceDoc, entity: &str) -> String {
         }
         out.push_str("</tuple>\r\n");
     }
-    if let Some(activity) = tuples.first().filter(|t| t.basic == Basic::Open).and_then(|t| to_rpid(t.activity)) {
+    if let Some(activity) =
+        tuples.first().filter(|t| t.basic == Basic::Open).and_then(|t| to_rpid(t.activity))
+    {
         out.push_str(&format!(
             "<dm:person id=\"p1\"><rpid:activities><rpid:{activity}/></rpid:activities></dm:person>\r\n"
         ));

@@ -9,8 +9,10 @@ fn one(body: &str) -> Tuple {
 
 #[test]
 fn what_plain_clients_publish_is_read() {
-    let t = one("<?xml version='1.0' encoding='UTF-8'?>\n<presence xmlns='urn:ietf:params:xml:ns:pidf' xmlns:im='urn:ietf:params:xml:ns:pidf:im' entity='sip:a@b'>\n\
-        <tuple id='bs35r9f'>\n<status>\n<basic>open</basic>\n</status>\n<contact priority='0.5'>sip:a@b</contact>\n<note>Gone &amp; back</note>\n</tuple>\n</presence>");
+    let t = one(
+        "<?xml version='1.0' encoding='UTF-8'?>\n<presence xmlns='urn:ietf:params:xml:ns:pidf' xmlns:im='urn:ietf:params:xml:ns:pidf:im' entity='sip:a@b'>\n\
+        <tuple id='bs35r9f'>\n<status>\n<basic>open</basic>\n</status>\n<contact priority='0.5'>sip:a@b</contact>\n<note>Gone &amp; back</note>\n</tuple>\n</presence>",
+    );
     assert_eq!(t.device.unwrap().as_str(), "bs35r9f");
     assert_eq!((t.basic, t.activity, t.priority), (Basic::Open, Activity::Available, Some(64)));
     assert_eq!(t.notes, vec![(None, "Gone & back".to_owned())]);
@@ -19,17 +21,21 @@ fn what_plain_clients_publish_is_read() {
 
 #[test]
 fn person_and_rpid_are_read_with_any_prefix() {
-    let t = one("<p:presence xmlns:p='urn:ietf:params:xml:ns:pidf' xmlns:d='urn:ietf:params:xml:ns:pidf:data-model' xmlns:r='urn:ietf:params:xml:ns:pidf:rpid' entity='sip:a@b'>\
+    let t = one(
+        "<p:presence xmlns:p='urn:ietf:params:xml:ns:pidf' xmlns:d='urn:ietf:params:xml:ns:pidf:data-model' xmlns:r='urn:ietf:params:xml:ns:pidf:rpid' entity='sip:a@b'>\
         <p:tuple id='x'><p:status><p:basic>open</p:basic></p:status></p:tuple>\
-        <d:person id='p'><r:activities><r:unknown-thing/><r:on-the-phone/></r:activities><d:note xml:lang='en'>hm</d:note></d:person></p:presence>");
+        <d:person id='p'><r:activities><r:unknown-thing/><r:on-the-phone/></r:activities><d:note xml:lang='en'>hm</d:note></d:person></p:presence>",
+    );
     assert_eq!(t.activity, Activity::OnThePhone);
     assert_eq!(t.notes, vec![(Some("en".into()), "hm".to_owned())]);
 }
 
 #[test]
 fn show_wins_over_the_coarser_word() {
-    let t = one("<presence><tuple id='x'><status><basic>open</basic><show xmlns='jabber:client'>xa</show></status></tuple>\
-        <person><activities><away/></activities></person></presence>");
+    let t = one(
+        "<presence><tuple id='x'><status><basic>open</basic><show xmlns='jabber:client'>xa</show></status></tuple>\
+        <person><activities><away/></activities></person></presence>",
+    );
     assert_eq!(t.activity, Activity::ExtendedAway);
 }
 
@@ -69,14 +75,27 @@ fn the_best_tuple_stands_first_and_nothing_means_closed() {
     let text = render(&doc, "sip:a@b");
     let at = |s: &str| text.find(s).unwrap();
     assert!(at("ID-high") < at("ID-low") && at("ID-low") < at("ID-off"));
-    assert_eq!(text.matches("priority=").count(), 1, "a negative priority is not mapped, a closed tuple has no contact");
+    assert_eq!(
+        text.matches("priority=").count(),
+        1,
+        "a negative priority is not mapped, a closed tuple has no contact"
+    );
     doc.tuples.clear();
     assert_eq!(one(&render(&doc, "sip:a@b")).basic, Basic::Closed);
 }
 
 #[test]
 fn rpid_table() {
-    for (name, a) in [("away", Activity::Away), ("vacation", Activity::ExtendedAway), ("busy", Activity::Busy), ("meeting", Activity::InMeeting), ("appointment", Activity::InMeeting), ("presentation", Activity::InMeeting), ("sleeping", Activity::ExtendedAway), ("permanent-absence", Activity::ExtendedAway)] {
+    for (name, a) in [
+        ("away", Activity::Away),
+        ("vacation", Activity::ExtendedAway),
+        ("busy", Activity::Busy),
+        ("meeting", Activity::InMeeting),
+        ("appointment", Activity::InMeeting),
+        ("presentation", Activity::InMeeting),
+        ("sleeping", Activity::ExtendedAway),
+        ("permanent-absence", Activity::ExtendedAway),
+    ] {
         assert_eq!(from_rpid(name), Some(a));
     }
     assert_eq!(from_rpid("looking-for-work"), None);

@@ -158,7 +158,8 @@ impl Transactions {
         self.timers.insert((now + LONG, Timer::ServerEnd(id)));
         self.keys.insert(key.clone(), id);
         let invite = method == "INVITE";
-        self.servers.insert(id, Server { key, invite, trying: late, state: ServerState::Trying, end: now + LONG });
+        self.servers
+            .insert(id, Server { key, invite, trying: late, state: ServerState::Trying, end: now + LONG });
         Seen::New(ServerId(id))
     }
 

@@ -7,7 +7,7 @@ fn udp(a: &str) -> Hop {
     Hop::Udp(a.parse().unwrap())
 }
 
-fn request(method: &str, branch: &str) -> Request {
+fn request(method: &str, branch: &str) -> Box<Request> {
     let text = format!(
         "{method} sip:a@example.com SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.9;branch={branch}\r\nMax-Forwards: 70\r\n\
          From: <sip:b@example.com>;tag=1\r\nTo: <sip:a@example.com>\r\nCall-ID: c\r\nCSeq: 1 {}\r\nContent-Length: 0\r\n\r\n",
@@ -25,7 +25,7 @@ fn response(status: u16, branch: &str, method: &str) -> Box<Response> {
          To: <sip:a@example.com>;tag=2\r\nCall-ID: c\r\nCSeq: 1 {method}\r\nContent-Length: 0\r\n\r\n"
     );
     match datagram(text.as_bytes()) {
-        Some(Framed::Unit(Unit::Response(r))) => Box::new(r),
+        Some(Framed::Unit(Unit::Response(r))) => r,
         other => panic!("{other:?}"),
     }
 }
@@ -123,7 +123,10 @@ fn a_response_counts_once_and_only_from_the_right_peer() {
     assert!(t.response(at(1), udp("192.0.2.77:5060"), response(200, "z9hG4bKme", "MESSAGE")).is_none());
     assert!(t.response(at(1), udp(PEER), response(200, "z9hG4bKme", "NOTIFY")).is_none());
     assert!(t.response(at(1), udp(PEER), response(100, "z9hG4bKme", "MESSAGE")).is_none());
-    assert!(matches!(t.response(at(2), udp(PEER), response(200, "z9hG4bKme", "MESSAGE")), Some(ClientEvent::Final(7, _))));
+    assert!(matches!(
+        t.response(at(2), udp(PEER), response(200, "z9hG4bKme", "MESSAGE")),
+        Some(ClientEvent::Final(7, _))
+    ));
     assert!(t.response(at(3), udp(PEER), response(200, "z9hG4bKme", "MESSAGE")).is_none());
     drain(&mut t);
     assert!(t.tick(at(40_000)).is_empty());
@@ -150,7 +153,7 @@ fn a_refused_invite_is_repeated_until_its_ack() {
     assert_eq!(t.receive(at(6000), p, p, &ack), Seen::Absorbed, "a stray ACK makes no transaction");
 }
 
-fn ack(branch: &str) -> Request {
+fn ack(branch: &str) -> Box<Request> {
     request("ACK", branch)
 }
 

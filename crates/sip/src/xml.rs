@@ -116,7 +116,13 @@ fn element(start: &BytesStart<'_>, ns: String) -> Option<Node> {
         let value = quick_xml::escape::unescape(&a.value).ok()?.into_owned();
         attrs.push((a.key.as_ref().to_owned(), value));
     }
-    Some(Node { name: start.local_name().as_ref().to_owned(), ns, attrs, nodes: Vec::new(), text: String::new() })
+    Some(Node {
+        name: start.local_name().as_ref().to_owned(),
+        ns,
+        attrs,
+        nodes: Vec::new(),
+        text: String::new(),
+    })
 }
 
 /// Escapes text for element content and attribute values, and drops what XML 1.0 cannot hold.
@@ -155,7 +161,18 @@ mod tests {
         let deep = "<a>".repeat(100);
         let wide = format!("<a>{}</a>", "<b/>".repeat(3000));
         let big = format!("<a>{}</a>", "x".repeat(70_000));
-        for bad in ["", "<a>", "<a></b>", "text", "<!DOCTYPE a [<!ENTITY x 'y'>]><a>&x;</a>", "<a>&x;</a>", "<a b=c/>", &deep, &wide, &big] {
+        for bad in [
+            "",
+            "<a>",
+            "<a></b>",
+            "text",
+            "<!DOCTYPE a [<!ENTITY x 'y'>]><a>&x;</a>",
+            "<a>&x;</a>",
+            "<a b=c/>",
+            &deep,
+            &wide,
+            &big,
+        ] {
             assert!(parse(bad.as_bytes()).is_none(), "{}", &bad[..bad.len().min(40)]);
         }
         assert!(parse(b"\xff<a/>").is_none());

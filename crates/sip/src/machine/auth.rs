@@ -53,7 +53,8 @@ impl SipMachine {
     pub(super) fn authenticate(&mut self, now: Now, job: Job) {
         let register = job.request.method() == "REGISTER";
         let who = if register { &job.request.to } else { &job.request.from };
-        let Some(account) = address::from_header(who).map(|e| e.address).filter(|a| a.user().is_some()) else {
+        let Some(account) = address::from_header(who).map(|e| e.address).filter(|a| a.user().is_some())
+        else {
             return self.refuse(now, &job, if register { 404 } else { 403 });
         };
         if !self.config.serves(account.domain()) {
@@ -68,7 +69,9 @@ impl SipMachine {
             .into_iter()
             .flat_map(|h| job.request.headers(h))
             .filter_map(|v| Credentials::parse(&v))
-            .find(|c| c.realm.eq_ignore_ascii_case(&realm) && (self.config.md5 || c.algorithm != Algorithm::Md5));
+            .find(|c| {
+                c.realm.eq_ignore_ascii_case(&realm) && (self.config.md5 || c.algorithm != Algorithm::Md5)
+            });
         let Some(credentials) = credentials else {
             return self.challenge(now, &job, &realm, false);
         };
@@ -85,7 +88,8 @@ impl SipMachine {
                 self.refuse(now, &job, 403);
             }
             Freshness::Fresh => {
-                let ask = Ask::Credential { account: account.clone(), scheme: credentials.algorithm.scheme() };
+                let ask =
+                    Ask::Credential { account: account.clone(), scheme: credentials.algorithm.scheme() };
                 self.ask(now, ask, Waiting::Credential(Box::new(Proving { job, account, credentials })));
             }
         }

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use connector::Output;
-use model::{Address, Delivery, DeliveryId, Endpoint, Envelope, Event, MAX_HOPS, Now, Outcome, Reason, Refusal, Role, Settlement, Timestamp};
+use model::{
+    Address, Delivery, DeliveryId, Endpoint, Envelope, Event, MAX_HOPS, Now, Outcome, Reason, Refusal, Role,
+    Settlement, Timestamp,
+};
 
 use super::{Job, SOFTWARE, Sent, SipMachine, Waiting};
 use crate::transaction::Hop;
@@ -69,7 +72,8 @@ impl SipMachine {
     }
 
     fn try_message(&mut self, now: Now, mut sent: SentMessage, may_cpim: bool) {
-        let refuse = |this: &mut Self, no| this.out.push_back(Output::ack(sent.delivery, Outcome::Refused(no)));
+        let refuse =
+            |this: &mut Self, no| this.out.push_back(Output::ack(sent.delivery, Outcome::Refused(no)));
         let Some(binding) = self.bindings.get(&sent.device) else {
             return refuse(self, Refusal::new(Reason::Unavailable));
         };
@@ -103,7 +107,8 @@ impl SipMachine {
         if self.transactions.request(now.tick, hop, &branch, "MESSAGE", number, bytes) {
             self.sent.insert(number, Sent::Message(sent));
         } else {
-            self.out.push_back(Output::ack(sent.delivery, Outcome::Refused(Refusal::new(Reason::Overloaded))));
+            self.out
+                .push_back(Output::ack(sent.delivery, Outcome::Refused(Refusal::new(Reason::Overloaded))));
         }
     }
 
@@ -163,7 +168,9 @@ impl SipMachine {
                 }
                 return self.try_message(now, sent, false);
             }
-            if let (Event::Composing(_), Some(b)) = (&sent.envelope.event, self.bindings.get_mut(&sent.device)) {
+            if let (Event::Composing(_), Some(b)) =
+                (&sent.envelope.event, self.bindings.get_mut(&sent.device))
+            {
                 b.composing = false;
             }
         }

@@ -2,6 +2,7 @@
 //!
 //! It dispatches; what a method means stands in the file of that method.
 
+mod answer;
 mod auth;
 mod im;
 mod publication;
@@ -16,15 +17,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use connector::{Dice, Flow, Input, Machine, Output, Peer, Seed, Transport};
 use model::{
-    Address, Answer, Ask, Delivery, Dialect, Endpoint, Envelope, EnvelopeId, Event, LeaseKey, Notice, Now, Origin,
-    Outcome, Reason, Refusal, Security, Settlement, Tick, Ticket, Vouch,
+    Address, Answer, Ask, Delivery, Dialect, Endpoint, Envelope, EnvelopeId, Event, LeaseKey, Notice, Now,
+    Origin, Outcome, Reason, Refusal, Security, Settlement, Tick, Ticket, Vouch,
 };
 
 use crate::config::Config;
 use crate::digest::Nonces;
 use crate::transaction::{ClientEvent, Hop, LONG, Seen, ServerId, Transactions};
-use crate::translate::refusal;
-use crate::wire::{Fault, Framed, Framer, ReplyHead, Request, Response, SipUri, Unit, Writer, datagram};
+use crate::wire::{Fault, Framed, Framer, ReplyHead, Request, Response, SipUri, Unit, datagram};
 use auth::Failures;
 use im::SentMessage;
 use publication::{Publication, Publishing};
@@ -50,7 +50,7 @@ struct Job {
     id: ServerId,
     source: Hop,
     back: Hop,
-    request: Request,
+    request: Box<Request>,
 }
 
 impl Job {
@@ -71,12 +71,29 @@ struct Owed {
 #[derive(Debug)]
 enum Waiting {
     Credential(Box<auth::Proving>),
-    Bind { registering: u64, binding: Box<Binding> },
-    Message { owed: Owed, full: bool },
-    Subscribe { owed: Owed, key: LeaseKey },
-    ClaimWatch { job: Box<Job>, account: Address, key: LeaseKey },
+    Bind {
+        registering: u64,
+        binding: Box<Binding>,
+    },
+    Message {
+        owed: Owed,
+        full: bool,
+    },
+    Subscribe {
+        owed: Owed,
+        key: LeaseKey,
+    },
+    ClaimWatch {
+        job: Box<Job>,
+        account: Address,
+        key: LeaseKey,
+    },
     Publish(Box<Publishing>),
-    ClaimPublication { job: Box<Job>, account: Address, lineage: String },
+    ClaimPublication {
+        job: Box<Job>,
+        account: Address,
+        lineage: String,
+    },
     /// Nobody waits for it.
     Nothing,
 }
@@ -170,7 +187,7 @@ impl SipMachine {
         match framed {
             Framed::Unit(Unit::Request(r)) => self.request(now, source, addr, r),
             Framed::Unit(Unit::Response(r)) => {
-                if let Some(event) = self.transactions.response(now.tick, source, Box::new(r)) {
+                if let Some(event) = self.transactions.response(now.tick, source, r) {
                     self.client_event(now, event);
                 }
             }
@@ -208,7 +225,7 @@ impl SipMachine {
         }
     }
 
-    fn request(&mut self, now: Now, source: Hop, addr: SocketAddr, mut request: Request) {
+    fn request(&mut self, now: Now, source: Hop, addr: SocketAddr, mut request: Box<Request>) {
         request.reply.seen_from(addr);
         let back = match source {
             Hop::Stream(_) => source,
@@ -245,7 +262,8 @@ impl SipMachine {
         }
         if SipUri::parse(&job.request.target()).is_none() {
             let scheme = job.request.target();
-            let ours = ["sip:", "sips:", "im:", "pres:"].iter().any(|s| scheme.to_ascii_lowercase().starts_with(s));
+            let ours =
+                ["sip:", "sips:", "im:", "pres:"].iter().any(|s| scheme.to_ascii_lowercase().starts_with(s));
             return self.refuse(now, &job, if ours { 400 } else { 416 });
         }
         if job.request.seconds("Max-Forwards") == Some(0) && method != "REGISTER" && method != "OPTIONS" {
@@ -267,9 +285,14 @@ impl SipMachine {
                 w.header("Allow", ALLOW).header("Accept", ACCEPT).header("Allow-Events", "presence");
             }),
             "INVITE" if !job.request.reply.has_to_tag() => self.answer(now, &job, 488, |w| {
-                w.header("Warning", "399 rialto \"Sessions are not offered here, only messages and presence\"");
+                w.header(
+                    "Warning",
+                    "399 rialto \"Sessions are not offered here, only messages and presence\"",
+                );
             }),
-            "INVITE" | "BYE" | "NOTIFY" | "UPDATE" | "PRACK" | "INFO" | "REFER" if job.request.reply.has_to_tag() => {
+            "INVITE" | "BYE" | "NOTIFY" | "UPDATE" | "PRACK" | "INFO" | "REFER"
+                if job.request.reply.has_to_tag() =>
+            {
                 self.refuse(now, &job, 481);
             }
             "NOTIFY" => self.refuse(now, &job, 481),
@@ -291,113 +314,6 @@ impl SipMachine {
             "PUBLISH" => self.publish(now, job, account),
             _ => self.refuse(now, &job, 501),
         }
-    }
-
-    // ---- answers out
-
-    fn refuse(&mut self, now: Now, job: &Job, status: u16) {
-        self.answer(now, job, status, |_| {});
-    }
-
-    fn answer(&mut self, now: Now, job: &Job, status: u16, edit: impl FnOnce(&mut Writer)) {
-        let tag = self.dice.token(10);
-        let mut w = job.request.reply.answer(status, &tag);
-        edit(&mut w);
-        w.header("Server", SOFTWARE);
-        self.send_answer(now, job.id, job.back, w);
-    }
-
-    fn answer_owed(&mut self, now: Now, owed: &Owed, status: u16, tag: Option<&str>, edit: impl FnOnce(&mut Writer)) {
-        let fresh;
-        let tag = match tag {
-            Some(t) => t,
-            None => {
-                fresh = self.dice.token(10);
-                &fresh
-            }
-        };
-        let mut w = owed.reply.answer(status, tag);
-        edit(&mut w);
-        w.header("Server", SOFTWARE);
-        self.send_answer(now, owed.id, owed.back, w);
-    }
-
-    /// Answers with a refusal of the hub (RFC 7247 7.1).
-    fn answer_refusal(&mut self, now: Now, owed: &Owed, no: &Refusal, full: bool) {
-        // The account has proved itself already: a challenge would only go in circles.
-        let status = match refusal::status(no, full) {
-            401 | 407 => 403,
-            s => s,
-        };
-        let tag = self.dice.token(10);
-        let mut w = owed.reply.answer_with(status, &refusal::words(no, status), &tag);
-        if let Some(contact) = refusal::contact(no).filter(|_| (300..400).contains(&status)) {
-            w.header("Contact", contact);
-        }
-        match status {
-            405 | 501 => {
-                w.header("Allow", ALLOW);
-            }
-            415 => {
-                w.header("Accept", ACCEPT);
-            }
-            _ => {}
-        }
-        w.header("Server", SOFTWARE);
-        self.send_answer(now, owed.id, owed.back, w);
-    }
-
-    fn send_answer(&mut self, now: Now, id: ServerId, back: Hop, w: Writer) {
-        self.transactions.respond(now.tick, id, back, w.finish(b""));
-        if let (true, Hop::Stream(flow)) = (self.paused, back)
-            && self.transactions.waiting(back) < WINDOW / 2
-        {
-            self.paused = false;
-            self.out.push_back(Output::Resume(flow));
-        }
-    }
-
-    // ---- requests out
-
-    /// A fresh branch (RFC 3261 8.1.1.7).
-    fn branch(&mut self) -> String {
-        format!("z9hG4bK{}", self.dice.token(24))
-    }
-
-    fn number(&mut self) -> u64 {
-        self.next += 1;
-        self.next
-    }
-
-    fn via(&self, branch: &str) -> String {
-        match (self.transport, self.tls) {
-            (Transport::Udp, _) => format!("SIP/2.0/UDP {};rport;branch={branch}", self.sent_by()),
-            (Transport::Tcp, false) => format!("SIP/2.0/TCP {};branch={branch}", self.sent_by()),
-            (Transport::Tcp, true) => format!("SIP/2.0/TLS {};branch={branch}", self.sent_by()),
-        }
-    }
-
-    fn sent_by(&self) -> String {
-        let local = self.peer.local;
-        let host = match (&self.config.public_host, local.ip().is_unspecified()) {
-            (Some(host), _) => host.clone(),
-            (None, false) => match local.ip().to_canonical() {
-                std::net::IpAddr::V4(ip) => ip.to_string(),
-                std::net::IpAddr::V6(ip) => format!("[{ip}]"),
-            },
-            (None, true) => self.config.domains.first().cloned().unwrap_or_else(|| "localhost".to_owned()),
-        };
-        if local.port() == 0 { host } else { format!("{host}:{}", local.port()) }
-    }
-
-    /// Our own Contact, inside dialogs.
-    fn contact(&self) -> String {
-        let transport = match (self.transport, self.tls) {
-            (Transport::Udp, _) => "",
-            (Transport::Tcp, false) => ";transport=tcp",
-            (Transport::Tcp, true) => ";transport=tls",
-        };
-        format!("<sip:{}{transport}>", self.sent_by())
     }
 
     fn client_event(&mut self, now: Now, event: ClientEvent) {

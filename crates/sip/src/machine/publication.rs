@@ -65,7 +65,8 @@ impl SipMachine {
             if self.publications.contains_key(&lineage) {
                 return self.republish(now, job, account, lineage, secs);
             }
-            if lineage.is_empty() || lineage.len() > 40 || !lineage.bytes().all(|b| b.is_ascii_alphanumeric()) {
+            if lineage.is_empty() || lineage.len() > 40 || !lineage.bytes().all(|b| b.is_ascii_alphanumeric())
+            {
                 return self.refuse(now, &job, 412);
             }
             let ask = Ask::Claim { key: lease_key(&lineage), owner: account.clone() };
@@ -82,7 +83,8 @@ impl SipMachine {
         let device = self.device_at(job.source, &account);
         let key = device.as_ref().map_or_else(|| lease_key(&lineage), presence_key);
         let document = Bytes::copy_from_slice(body);
-        let publication = Publication { account, device, etag: String::new(), key, document, until: now.tick };
+        let publication =
+            Publication { account, device, etag: String::new(), key, document, until: now.tick };
         self.put(now, job, lineage, publication, secs);
     }
 

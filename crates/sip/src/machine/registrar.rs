@@ -1,7 +1,8 @@
 //! REGISTER (RFC 3261 10, RFC 3581, RFC 5626 for the instance): contacts become devices of the account.
 
 use model::{
-    Address, Answer, Ask, Basic, Device, Endpoint, Event, LeaseKey, MAX_HOPS, Now, Publish, Refusal, Tick, Tuple,
+    Address, Answer, Ask, Basic, Device, Endpoint, Event, LeaseKey, MAX_HOPS, Now, Publish, Refusal, Tick,
+    Tuple,
 };
 use sha2::{Digest as _, Sha256};
 use std::time::Duration;
@@ -58,8 +59,7 @@ impl SipMachine {
             if contacts.len() != 1 || header != Some(0) {
                 return self.refuse(now, &job, 400);
             }
-            let all: Vec<Endpoint> =
-                self.bindings.keys().filter(|e| e.address == account).cloned().collect();
+            let all: Vec<Endpoint> = self.bindings.keys().filter(|e| e.address == account).cloned().collect();
             if all.iter().any(|e| self.is_out_of_order(e, &job)) {
                 return self.refuse(now, &job, 400);
             }
@@ -188,7 +188,11 @@ impl SipMachine {
 
     /// A registered device that publishes nothing is simply there. Its own PUBLISH replaces this under the same key.
     fn announce(&mut self, now: Now, endpoint: Endpoint) {
-        if self.publications.values().any(|p| p.account == endpoint.address && p.device.as_ref() == Some(&endpoint)) {
+        if self
+            .publications
+            .values()
+            .any(|p| p.account == endpoint.address && p.device.as_ref() == Some(&endpoint))
+        {
             return;
         }
         let tuple = Tuple::plain(endpoint.device.clone(), Basic::Open, now.wall);
@@ -285,6 +289,9 @@ mod tests {
         );
         assert_eq!(name("<sip:a@1.2.3.4>"), name("<sip:a@1.2.3.4>;q=0.3"));
         assert_ne!(name("<sip:a@1.2.3.4>"), name("<sip:a@1.2.3.5>"));
-        assert_eq!((priority_of("1.0"), priority_of("0.5"), priority_of("x"), priority_of("7")), (127, 64, 0, 0));
+        assert_eq!(
+            (priority_of("1.0"), priority_of("0.5"), priority_of("x"), priority_of("7")),
+            (127, 64, 0, 0)
+        );
     }
 }

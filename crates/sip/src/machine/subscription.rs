@@ -48,7 +48,7 @@ pub(super) struct Watch {
     doc: Option<Arc<PresenceDoc>>,
     /// The SUBSCRIBE is answered: NOTIFY may go out.
     ready: bool,
-    /// News arrived before it was ready.
+    /// The hub has told something since the last SUBSCRIBE.
     news: bool,
     in_flight: bool,
     dirty: bool,
@@ -155,13 +155,26 @@ impl SipMachine {
         self.wish(now, account, presentity, super::im::hops(&job), term, waiting);
     }
 
-    fn wish(&mut self, now: Now, watcher: Address, presentity: Address, hops: u8, term: Term, waiting: Waiting) {
+    fn wish(
+        &mut self,
+        now: Now,
+        watcher: Address,
+        presentity: Address,
+        hops: u8,
+        term: Term,
+        waiting: Waiting,
+    ) {
         let event = Event::Subscribe(Subscribe { term, note: None, original: None });
         self.submit(now, Endpoint::bare(watcher), Endpoint::bare(presentity), hops, event, waiting);
     }
 
     fn lease(&mut self, key: &LeaseKey, watch: &Watch, secs: u32) {
-        self.out.push_back(Output::Lease { key: key.clone(), owner: watch.account.clone(), state: save(watch), secs });
+        self.out.push_back(Output::Lease {
+            key: key.clone(),
+            owner: watch.account.clone(),
+            state: save(watch),
+            secs,
+        });
     }
 
     /// The hub has decided about a new watch.
@@ -210,7 +223,7 @@ impl SipMachine {
         }
         self.timers.remove(&(watch.until, Due::Watch(key.clone())));
         watch.until = now.tick + Duration::from_secs(u64::from(secs));
-        watch.ready = true;
+        (watch.ready, watch.news) = (true, false);
         watch.ending = secs == 0;
         let (until, presentity, copy) = (watch.until, watch.presentity.clone(), watch.clone());
         let contact = self.contact();
@@ -222,13 +235,11 @@ impl SipMachine {
             self.timers.insert((until, Due::Watch(key.clone())));
             let term = Term::Lease { key: key.clone(), secs };
             self.wish(now, account, presentity, super::im::hops(&job), term, Waiting::Nothing);
-            if copy.doc.is_none() && copy.state != WatchState::Pending {
-                // Claimed from an older machine: the hub tells us the state before we tell the watcher.
-                self.timers.insert((now.tick + FIRST, Due::FirstNotify(key.clone())));
-                return;
-            }
+            // The hub tells a renewed watch how things stand, and that goes on to the watcher.
+            self.timers.insert((now.tick + FIRST, Due::FirstNotify(key.clone())));
+        } else {
+            self.notify(now, key);
         }
-        self.notify(now, key);
     }
 
     /// The hub tells a watcher something.
@@ -236,19 +247,20 @@ impl SipMachine {
         let losses = presence::losses(&news, delivery.envelope.origin.dialect);
         // NOTIFY is not journalled and the newest state wins, so it counts as delivered once it is in the dialog.
         self.out.push_back(Output::Ack(delivery.id, Settlement { outcome: Outcome::Delivered, losses }));
-        let Some((key, watch)) = news.key.and_then(|k| self.watches.get_mut(&k).map(|w| (k, w))) else { return };
+        let Some((key, watch)) = news.key.and_then(|k| self.watches.get_mut(&k).map(|w| (k, w))) else {
+            return;
+        };
         watch.state = news.state;
         watch.doc = Some(news.doc);
         watch.news = true;
         if watch.ready {
-            self.timers.remove(&(now.tick + FIRST, Due::FirstNotify(key.clone())));
             self.notify(now, &key);
         }
     }
 
     /// The hub had no news in time: say at least where the watch stands.
     pub(super) fn first_notify(&mut self, now: Now, key: &LeaseKey) {
-        if self.watches.get(key).is_some_and(|w| w.ready && w.cseq == 0 || w.ready && w.doc.is_none()) {
+        if self.watches.get(key).is_some_and(|w| w.ready && !w.news) {
             self.notify(now, key);
         }
     }
@@ -385,7 +397,8 @@ fn key_of(request: &Request, tag: &str) -> LeaseKey {
 }
 
 fn shortened(doc: &PresenceDoc) -> PresenceDoc {
-    let best = doc.tuples.iter().max_by_key(|t| (t.basic == Basic::Open, t.priority.unwrap_or(0), t.at)).cloned();
+    let best =
+        doc.tuples.iter().max_by_key(|t| (t.basic == Basic::Open, t.priority.unwrap_or(0), t.at)).cloned();
     let mut tuples: Vec<_> = best.into_iter().collect();
     for t in &mut tuples {
         t.notes.truncate(1);

@@ -41,7 +41,9 @@ pub fn to_uri(address: &Address) -> String {
 /// `sip:user@domain;gr=device`.
 pub fn endpoint_uri(endpoint: &Endpoint) -> String {
     match &endpoint.device {
-        Some(device) => format!("{};gr={}", to_uri(&endpoint.address), encode(device.as_str(), b"-_.!~*'()[]/:&+$")),
+        Some(device) => {
+            format!("{};gr={}", to_uri(&endpoint.address), encode(device.as_str(), b"-_.!~*'()[]/:&+$"))
+        }
         None => to_uri(&endpoint.address),
     }
 }
@@ -87,7 +89,11 @@ mod tests {
             ("sip:a@[2001:db8::1]:5060", "a@[2001:db8::1]", None),
         ] {
             let e = from_uri(uri).unwrap_or_else(|| panic!("{uri}"));
-            assert_eq!((e.address.as_str(), e.device.as_ref().map(Device::as_str)), (address, device), "{uri}");
+            assert_eq!(
+                (e.address.as_str(), e.device.as_ref().map(Device::as_str)),
+                (address, device),
+                "{uri}"
+            );
         }
         for bad in ["tel:+15551234", "sip:%00@example.com", "http://x", "xmpp:a@b", "sip:"] {
             assert_eq!(from_uri(bad), None, "{bad}");

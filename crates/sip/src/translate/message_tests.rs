@@ -52,7 +52,10 @@ fn rfc_7572_section_4_neutral_to_sip() {
 
     let out = to_sip(&Event::Message(m), &cx(true)).unwrap();
     let c = Cpim::parse(&out.body).unwrap();
-    assert_eq!((out.mime.as_str(), c.id.as_deref(), c.wants.delivered, &c.body[..]), (CPIM, Some("x1"), true, &b"Ahoj"[..]));
+    assert_eq!(
+        (out.mime.as_str(), c.id.as_deref(), c.wants.delivered, &c.body[..]),
+        (CPIM, Some("x1"), true, &b"Ahoj"[..])
+    );
 }
 
 #[test]
@@ -86,7 +89,9 @@ fn latin_1_becomes_utf_8() {
 #[test]
 fn typing_and_receipts() {
     let t = from_sip(&incoming(iscomposing::MIME, &iscomposing::render(true))).unwrap();
-    assert!(matches!(&t.event, Event::Composing(c) if c.active && c.thread.as_deref() == Some("thread-1@host")));
+    assert!(
+        matches!(&t.event, Event::Composing(c) if c.active && c.thread.as_deref() == Some("thread-1@host"))
+    );
     let out = to_sip(&t.event, &cx(false)).unwrap();
     assert_eq!(iscomposing::parse(&out.body), Some(true));
 
@@ -102,7 +107,11 @@ fn typing_and_receipts() {
 #[test]
 fn nothing_is_no_message() {
     for (mime, body) in [("text/plain", ""), (CPIM, "x"), (iscomposing::MIME, "x"), (imdn::MIME, "<x/>")] {
-        assert_eq!(from_sip(&incoming(mime, body.as_bytes())).unwrap_err().reason, Reason::BadRequest, "{mime}");
+        assert_eq!(
+            from_sip(&incoming(mime, body.as_bytes())).unwrap_err().reason,
+            Reason::BadRequest,
+            "{mime}"
+        );
     }
 }
 

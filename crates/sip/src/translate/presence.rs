@@ -23,7 +23,9 @@ pub fn is_end(state: WatchState) -> bool {
 /// The body of a NOTIFY. A watch without consent shows nothing (RFC 8048 5.3.2): no body at all.
 pub fn body(state: WatchState, doc: &PresenceDoc) -> Option<String> {
     match state {
-        WatchState::Active | WatchState::Expired => Some(pidf::render(doc, &address::to_uri(&doc.presentity))),
+        WatchState::Active | WatchState::Expired => {
+            Some(pidf::render(doc, &address::to_uri(&doc.presentity)))
+        }
         WatchState::Pending | WatchState::Rejected => None,
     }
 }

@@ -13,16 +13,58 @@ use crate::wire::{NameAddr, clean, reason_phrase};
 pub fn status(refusal: &Refusal, full: bool) -> u16 {
     match refusal.reason {
         Reason::BadRequest | Reason::BadAddress | Reason::Conflict | Reason::SubscriptionRequired => 400,
-        Reason::Unsupported => if full { 405 } else { 501 },
-        Reason::Forbidden => if full { 403 } else { 603 },
-        Reason::Gone => if refusal.alternative.is_some() { 301 } else { 410 },
-        Reason::Redirect => if refusal.alternative.is_some() { 302 } else { 480 },
+        Reason::Unsupported => {
+            if full {
+                405
+            } else {
+                501
+            }
+        }
+        Reason::Forbidden => {
+            if full {
+                403
+            } else {
+                603
+            }
+        }
+        Reason::Gone => {
+            if refusal.alternative.is_some() {
+                301
+            } else {
+                410
+            }
+        }
+        Reason::Redirect => {
+            if refusal.alternative.is_some() {
+                302
+            } else {
+                480
+            }
+        }
         Reason::Internal | Reason::Overloaded => 500,
-        Reason::NotFound => if full { 404 } else { 604 },
-        Reason::NotAcceptable => if full { 406 } else { 606 },
+        Reason::NotFound => {
+            if full {
+                404
+            } else {
+                604
+            }
+        }
+        Reason::NotAcceptable => {
+            if full {
+                406
+            } else {
+                606
+            }
+        }
         Reason::Policy => 403,
         Reason::NotAuthorized => 401,
-        Reason::Unavailable => if full { 480 } else { 600 },
+        Reason::Unavailable => {
+            if full {
+                480
+            } else {
+                600
+            }
+        }
         Reason::RegistrationRequired => 407,
         Reason::RemoteNotFound => 404,
         Reason::RemoteTimeout => 504,
@@ -120,7 +162,11 @@ mod tests {
         ];
         assert_eq!(table.len(), Reason::ALL.len());
         for (reason, full, bare) in table {
-            assert_eq!((status(&Refusal::new(reason), true), status(&Refusal::new(reason), false)), (full, bare), "{reason:?}");
+            assert_eq!(
+                (status(&Refusal::new(reason), true), status(&Refusal::new(reason), false)),
+                (full, bare),
+                "{reason:?}"
+            );
         }
         let mut moved = Refusal::new(Reason::Gone);
         moved.alternative = Address::parse("new@example.com").ok();
@@ -134,23 +180,23 @@ mod tests {
         // RFC 7247 7.2, the XMPP condition in the comment
         for (codes, expected) in [
             (&[300, 302, 305, 399][..], Reason::Redirect), // redirect
-            (&[301, 410], Reason::Gone), // gone
+            (&[301, 410], Reason::Gone),                   // gone
             (&[380, 406, 415, 416, 421, 488, 505, 606], Reason::NotAcceptable), // not-acceptable
-            (&[482, 483], Reason::Loop), // not-acceptable
-            (&[400, 402, 493, 499], Reason::BadRequest), // bad-request
-            (&[401], Reason::NotAuthorized), // not-authorized
-            (&[403], Reason::Forbidden), // forbidden
+            (&[482, 483], Reason::Loop),                   // not-acceptable
+            (&[400, 402, 493, 499], Reason::BadRequest),   // bad-request
+            (&[401], Reason::NotAuthorized),               // not-authorized
+            (&[403], Reason::Forbidden),                   // forbidden
             (&[404, 481, 484, 485, 604], Reason::NotFound), // item-not-found
-            (&[405, 420, 439, 501], Reason::Unsupported), // feature-not-implemented
-            (&[407], Reason::RegistrationRequired), // registration-required
-            (&[408, 504], Reason::RemoteTimeout), // remote-server-timeout
-            (&[413, 513], Reason::TooLarge), // policy-violation
-            (&[414, 440, 489], Reason::Policy), // policy-violation
-            (&[423], Reason::Overloaded), // resource-constraint
+            (&[405, 420, 439, 501], Reason::Unsupported),  // feature-not-implemented
+            (&[407], Reason::RegistrationRequired),        // registration-required
+            (&[408, 504], Reason::RemoteTimeout),          // remote-server-timeout
+            (&[413, 513], Reason::TooLarge),               // policy-violation
+            (&[414, 440, 489], Reason::Policy),            // policy-violation
+            (&[423], Reason::Overloaded),                  // resource-constraint
             (&[430, 480, 486, 487, 600, 603, 699], Reason::Unavailable), // recipient-unavailable
-            (&[491], Reason::Unexpected), // unexpected-request
-            (&[500, 503, 599], Reason::Internal), // internal-server-error
-            (&[502], Reason::RemoteNotFound), // remote-server-not-found
+            (&[491], Reason::Unexpected),                  // unexpected-request
+            (&[500, 503, 599], Reason::Internal),          // internal-server-error
+            (&[502], Reason::RemoteNotFound),              // remote-server-not-found
         ] {
             for code in codes {
                 assert_eq!(reason(*code), expected, "{code}");
@@ -161,7 +207,10 @@ mod tests {
     #[test]
     fn words_and_addresses_travel() {
         let r = refusal(302, "Try there", Some("<sip:b@example.com>;q=1"));
-        assert_eq!((r.text.as_deref(), r.alternative.unwrap().as_str()), (Some("Try there"), "b@example.com"));
+        assert_eq!(
+            (r.text.as_deref(), r.alternative.unwrap().as_str()),
+            (Some("Try there"), "b@example.com")
+        );
         assert_eq!(refusal(404, "Not Found", None).text, None);
         assert_eq!(words(&Refusal::new(Reason::Policy).with_text("no\r\nway"), 403), "no  way");
         assert_eq!(words(&Refusal::new(Reason::Policy), 403), "Forbidden");

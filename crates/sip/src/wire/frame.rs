@@ -18,7 +18,7 @@ pub struct Fault {
     /// The status to answer with.
     pub status: u16,
     /// The head of that answer, where the message could be read that far.
-    pub reply: Option<ReplyHead>,
+    pub reply: Option<Box<ReplyHead>>,
     /// Framing is lost: a stream must be closed, for guessing where the next message starts is how a body
     /// becomes a request.
     pub fatal: bool,
@@ -26,13 +26,13 @@ pub struct Fault {
 
 impl Fault {
     pub(super) fn soft(what: &'static str, status: u16, reply: Option<ReplyHead>) -> Self {
-        Self { what, status, reply, fatal: false }
+        Self { what, status, reply: reply.map(Box::new), fatal: false }
     }
     pub(super) fn silent(what: &'static str) -> Self {
         Self { what, status: 400, reply: None, fatal: false }
     }
     fn fatal(what: &'static str, status: u16, head: &[u8]) -> Self {
-        Self { what, status, reply: ReplyHead::salvage(head), fatal: true }
+        Self { what, status, reply: ReplyHead::salvage(head).map(Box::new), fatal: true }
     }
 }
 
@@ -220,7 +220,9 @@ fn content_length(head: &[u8]) -> Result<usize, &'static str> {
             if value.is_empty() || value.len() > 18 || !value.iter().all(u8::is_ascii_digit) {
                 return Err("malformed Content-Length");
             }
-            found = Some(value.iter().fold(0usize, |n, b| n.saturating_mul(10).saturating_add(usize::from(b - b'0'))));
+            found = Some(
+                value.iter().fold(0usize, |n, b| n.saturating_mul(10).saturating_add(usize::from(b - b'0'))),
+            );
         }
     }
     found.ok_or("no Content-Length on a stream")

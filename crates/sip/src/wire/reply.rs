@@ -118,9 +118,13 @@ impl ReplyHead {
             }
         }
         parts.push(self.top[start..].trim());
-        let same = |part: &str, name: &str| part.split('=').next().is_some_and(|n| n.trim().eq_ignore_ascii_case(name));
+        let same = |part: &str, name: &str| {
+            part.split('=').next().is_some_and(|n| n.trim().eq_ignore_ascii_case(name))
+        };
         let mut out = parts.first().copied().unwrap_or_default().to_owned();
-        for part in parts.iter().skip(1).filter(|p| !same(p, "received") && !same(p, "rport") && !p.is_empty()) {
+        for part in
+            parts.iter().skip(1).filter(|p| !same(p, "received") && !same(p, "rport") && !p.is_empty())
+        {
             out.push(';');
             out.push_str(part);
         }
@@ -196,7 +200,9 @@ mod tests {
     use super::*;
 
     fn head(via: &str) -> ReplyHead {
-        let text = format!("MESSAGE sip:a@b SIP/2.0\r\nv: {via}\r\nVia: SIP/2.0/TCP far\r\nf: <sip:x@y>;tag=1\r\nt: <sip:a@b>\r\ni: c1\r\nCSeq: 7 MESSAGE\r\n");
+        let text = format!(
+            "MESSAGE sip:a@b SIP/2.0\r\nv: {via}\r\nVia: SIP/2.0/TCP far\r\nf: <sip:x@y>;tag=1\r\nt: <sip:a@b>\r\ni: c1\r\nCSeq: 7 MESSAGE\r\n"
+        );
         ReplyHead::salvage(text.as_bytes()).unwrap()
     }
 
@@ -207,8 +213,16 @@ mod tests {
             ("SIP/2.0/UDP 192.0.2.9:5070;branch=z9hG4bKx", ";branch=z9hG4bKx", "192.0.2.9:5070"),
             ("SIP/2.0/UDP 192.0.2.9;branch=z9hG4bKx", ";branch=z9hG4bKx", "192.0.2.9:5060"),
             ("SIP/2.0/UDP 10.0.0.1;branch=z9hG4bKx", ";branch=z9hG4bKx;received=192.0.2.9", "192.0.2.9:4444"),
-            ("SIP/2.0/UDP h.example;rport;branch=z9hG4bKx", ";branch=z9hG4bKx;rport=4444;received=192.0.2.9", "192.0.2.9:4444"),
-            ("SIP/2.0/UDP h.example;received=1.2.3.4;rport;branch=z9hG4bKx", ";branch=z9hG4bKx;rport=4444;received=192.0.2.9", "192.0.2.9:4444"),
+            (
+                "SIP/2.0/UDP h.example;rport;branch=z9hG4bKx",
+                ";branch=z9hG4bKx;rport=4444;received=192.0.2.9",
+                "192.0.2.9:4444",
+            ),
+            (
+                "SIP/2.0/UDP h.example;received=1.2.3.4;rport;branch=z9hG4bKx",
+                ";branch=z9hG4bKx;rport=4444;received=192.0.2.9",
+                "192.0.2.9:4444",
+            ),
         ];
         for (via, tail, to) in table {
             let mut h = head(via);
@@ -227,7 +241,14 @@ mod tests {
         h.seen_from("192.0.2.9:1".parse().unwrap());
         let text = String::from_utf8(h.answer(400, "t").finish(b"")).unwrap();
         let vias: Vec<_> = text.lines().filter(|l| l.starts_with("Via")).collect();
-        assert_eq!(vias, ["Via: SIP/2.0/UDP one;branch=z9hG4bKx;rport=1;received=192.0.2.9", "Via: SIP/2.0/UDP two", "Via: SIP/2.0/TCP far"]);
+        assert_eq!(
+            vias,
+            [
+                "Via: SIP/2.0/UDP one;branch=z9hG4bKx;rport=1;received=192.0.2.9",
+                "Via: SIP/2.0/UDP two",
+                "Via: SIP/2.0/TCP far"
+            ]
+        );
     }
 
     #[test]

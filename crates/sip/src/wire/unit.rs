@@ -59,7 +59,9 @@ impl SipUri {
             "im" | "pres" => {
                 let address = rest.split(['?', ';']).next()?;
                 let (user, host) = address.rsplit_once('@')?;
-                if host.is_empty() || !host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.[]:".contains(&b)) {
+                if host.is_empty()
+                    || !host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.[]:".contains(&b))
+                {
                     return None;
                 }
                 Some(Self {
@@ -155,9 +157,9 @@ pub enum Contact {
 #[derive(Debug)]
 pub enum Unit {
     /// A request with readable Via, From, To, Call-ID and CSeq.
-    Request(Request),
+    Request(Box<Request>),
     /// A response, the same.
-    Response(Response),
+    Response(Box<Response>),
 }
 
 /// A checked request.
@@ -191,7 +193,10 @@ pub struct Response {
 // Bodies and credentials stay out of every log line.
 impl std::fmt::Debug for Request {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Request").field("method", &self.method()).field("cseq", &self.cseq).finish_non_exhaustive()
+        f.debug_struct("Request")
+            .field("method", &self.method())
+            .field("cseq", &self.cseq)
+            .finish_non_exhaustive()
     }
 }
 impl std::fmt::Debug for Response {
@@ -206,7 +211,8 @@ impl Unit {
         let found = sx::validate(&message).into_iter().find(|f| !f.is_repairable());
         match message {
             sx::Message::Request(r) => {
-                let reply = ReplyHead::from_headers(r.headers.iter().map(|h| (h.name().canonical(), h.value())));
+                let reply =
+                    ReplyHead::from_headers(r.headers.iter().map(|h| (h.name().canonical(), h.value())));
                 // An ACK is never answered (RFC 3261 17.2.1).
                 let answer = |what, status, reply: Option<ReplyHead>| {
                     Fault::soft(what, status, reply.filter(|_| r.method != sx::Method::Ack))
@@ -223,23 +229,24 @@ impl Unit {
                 else {
                     return Err(bad(None));
                 };
-                Ok(Self::Request(Request { reply, from, to, call_id, cseq: cseq.sequence, inner: r }))
+                Ok(Self::Request(Box::new(Request { reply, from, to, call_id, cseq: cseq.sequence, inner: r })))
             }
             sx::Message::Response(r) => {
                 if found.is_some() {
                     return Err(Fault::silent("unacceptable response"));
                 }
                 let via = r.headers.typed::<sx::Via>().and_then(Result::ok);
-                let branch = via.as_ref().and_then(|v| v.branch()).map(|b| String::from_utf8_lossy(b).into_owned());
+                let branch =
+                    via.as_ref().and_then(|v| v.branch()).map(|b| String::from_utf8_lossy(b).into_owned());
                 let cseq = r.headers.typed::<sx::CSeq>().and_then(Result::ok);
                 match (branch, cseq, address(&r.headers, "To")) {
-                    (Some(branch), Some(cseq), Some(to)) => Ok(Self::Response(Response {
+                    (Some(branch), Some(cseq), Some(to)) => Ok(Self::Response(Box::new(Response {
                         status: r.status.code(),
                         branch,
                         to,
                         method: String::from_utf8_lossy(cseq.method.as_bytes()).into_owned(),
                         inner: r,
-                    })),
+                    }))),
                     _ => Err(Fault::silent("unreadable response")),
                 }
             }
@@ -283,7 +290,10 @@ impl Request {
 
     /// Every member of a comma-separated header, over all its lines.
     pub fn list(&self, name: &'static str) -> Vec<String> {
-        self.headers(name).iter().flat_map(|v| split_list(v).into_iter().map(str::to_owned).collect::<Vec<_>>()).collect()
+        self.headers(name)
+            .iter()
+            .flat_map(|v| split_list(v).into_iter().map(str::to_owned).collect::<Vec<_>>())
+            .collect()
     }
 
     /// A header of the form `token;params`.

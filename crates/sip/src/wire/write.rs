@@ -8,11 +8,7 @@ use std::fmt::Display;
 /// TEXT-UTF8).
 pub fn clean(value: &str) -> std::borrow::Cow<'_, str> {
     if value.bytes().any(|b| b < 0x20 || b == 0x7f) {
-        value
-            .chars()
-            .map(|c| if c.is_ascii_control() { ' ' } else { c })
-            .collect::<String>()
-            .into()
+        value.chars().map(|c| if c.is_ascii_control() { ' ' } else { c }).collect::<String>().into()
     } else {
         value.into()
     }

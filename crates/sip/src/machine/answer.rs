@@ -1,0 +1,121 @@
+//! What every method needs to answer and to ask: status lines, Via, Contact.
+
+use connector::{Output, Transport};
+use model::{Now, Refusal};
+
+use super::{ACCEPT, ALLOW, Job, Owed, SOFTWARE, SipMachine, WINDOW};
+use crate::transaction::{Hop, ServerId};
+use crate::translate::refusal;
+use crate::wire::Writer;
+
+impl SipMachine {
+    pub(super) fn refuse(&mut self, now: Now, job: &Job, status: u16) {
+        self.answer(now, job, status, |_| {});
+    }
+
+    pub(super) fn answer(&mut self, now: Now, job: &Job, status: u16, edit: impl FnOnce(&mut Writer)) {
+        let tag = self.dice.token(10);
+        let mut w = job.request.reply.answer(status, &tag);
+        edit(&mut w);
+        w.header("Server", SOFTWARE);
+        self.send_answer(now, job.id, job.back, w);
+    }
+
+    pub(super) fn answer_owed(
+        &mut self,
+        now: Now,
+        owed: &Owed,
+        status: u16,
+        tag: Option<&str>,
+        edit: impl FnOnce(&mut Writer),
+    ) {
+        let fresh;
+        let tag = match tag {
+            Some(t) => t,
+            None => {
+                fresh = self.dice.token(10);
+                &fresh
+            }
+        };
+        let mut w = owed.reply.answer(status, tag);
+        edit(&mut w);
+        w.header("Server", SOFTWARE);
+        self.send_answer(now, owed.id, owed.back, w);
+    }
+
+    /// Answers with a refusal of the hub (RFC 7247 7.1).
+    pub(super) fn answer_refusal(&mut self, now: Now, owed: &Owed, no: &Refusal, full: bool) {
+        // The account has proved itself already: a challenge would only go in circles.
+        let status = match refusal::status(no, full) {
+            401 | 407 => 403,
+            s => s,
+        };
+        let tag = self.dice.token(10);
+        let mut w = owed.reply.answer_with(status, &refusal::words(no, status), &tag);
+        if let Some(contact) = refusal::contact(no).filter(|_| (300..400).contains(&status)) {
+            w.header("Contact", contact);
+        }
+        match status {
+            405 | 501 => {
+                w.header("Allow", ALLOW);
+            }
+            415 => {
+                w.header("Accept", ACCEPT);
+            }
+            _ => {}
+        }
+        w.header("Server", SOFTWARE);
+        self.send_answer(now, owed.id, owed.back, w);
+    }
+
+    pub(super) fn send_answer(&mut self, now: Now, id: ServerId, back: Hop, w: Writer) {
+        self.transactions.respond(now.tick, id, back, w.finish(b""));
+        if let (true, Hop::Stream(flow)) = (self.paused, back)
+            && self.transactions.waiting(back) < WINDOW / 2
+        {
+            self.paused = false;
+            self.out.push_back(Output::Resume(flow));
+        }
+    }
+
+    /// A fresh branch (RFC 3261 8.1.1.7).
+    pub(super) fn branch(&mut self) -> String {
+        format!("z9hG4bK{}", self.dice.token(24))
+    }
+
+    pub(super) fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    pub(super) fn via(&self, branch: &str) -> String {
+        match (self.transport, self.tls) {
+            (Transport::Udp, _) => format!("SIP/2.0/UDP {};rport;branch={branch}", self.sent_by()),
+            (Transport::Tcp, false) => format!("SIP/2.0/TCP {};branch={branch}", self.sent_by()),
+            (Transport::Tcp, true) => format!("SIP/2.0/TLS {};branch={branch}", self.sent_by()),
+        }
+    }
+
+    pub(super) fn sent_by(&self) -> String {
+        let local = self.peer.local;
+        let host = match (&self.config.public_host, local.ip().is_unspecified()) {
+            (Some(host), _) => host.clone(),
+            (None, false) => match local.ip().to_canonical() {
+                std::net::IpAddr::V4(ip) => ip.to_string(),
+                std::net::IpAddr::V6(ip) => format!("[{ip}]"),
+            },
+            (None, true) => self.config.domains.first().cloned().unwrap_or_else(|| "localhost".to_owned()),
+        };
+        if local.port() == 0 { host } else { format!("{host}:{}", local.port()) }
+    }
+
+    /// Our own Contact, inside dialogs.
+    pub(super) fn contact(&self) -> String {
+        let transport = match (self.transport, self.tls) {
+            (Transport::Udp, _) => "",
+            (Transport::Tcp, false) => ";transport=tcp",
+            (Transport::Tcp, true) => ";transport=tls",
+        };
+        format!("<sip:{}{transport}>", self.sent_by())
+    }
+}

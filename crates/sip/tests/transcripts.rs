@@ -1,0 +1,27 @@
+//! Golden dialogues: one machine, its wire and its hub as text.
+
+mod player;
+
+macro_rules! transcripts {
+    ($($name:ident),* $(,)?) => {$(
+        #[test]
+        fn $name() {
+            player::play(include_str!(concat!("transcripts/", stringify!($name), ".txt")));
+        }
+    )*};
+}
+
+transcripts!(
+    register_digest,
+    register_wrong_password,
+    register_replayed_nonce,
+    register_many_contacts,
+    message_in_tcp,
+    message_out_udp,
+    message_out_tcp,
+    subscribe_approved,
+    subscribe_refresh_and_end,
+    subscribe_elsewhere,
+    publish_etag,
+    odd_requests,
+);
