@@ -74,7 +74,8 @@ fn scram(mechanism: &str, gs2: &str, binding: &[u8], password: &[u8]) -> Vec<Str
 #[test]
 fn scram_and_channel_binding() {
     let end_point = b"hash of the certificate";
-    let rows: &[(&str, &str, &[u8], &[u8], &str)] = &[
+    type Row<'a> = (&'a str, &'a str, &'a [u8], &'a [u8], &'a str);
+    let rows: &[Row<'_>] = &[
         ("SCRAM-SHA-256", "n,,", b"", b"s3cret", "<success"),
         ("SCRAM-SHA-256", "n,a=juliet@example.com,", b"", b"s3cret", "<success"),
         ("SCRAM-SHA-256", "n,a=romeo@example.com,", b"", b"s3cret", "<invalid-authzid"),

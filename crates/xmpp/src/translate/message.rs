@@ -6,7 +6,9 @@ use bytes::Bytes;
 use compact_str::CompactString;
 use model::{Dialect, Event, Loss, Message, Original, Part, Wants};
 
-use crate::wire::{CLIENT, ChildRef, HINTS, MARKERS, RECEIPTS, Stanza, Tree, Writer, XHTML_IM};
+use crate::wire::{
+    CHATSTATES, CLIENT, ChildRef, HINTS, MARKERS, RECEIPTS, STANZA_ID, Stanza, Tree, Writer, XHTML_IM,
+};
 
 use super::{composing, ours, receipt};
 
@@ -38,16 +40,12 @@ pub fn read(stanza: &Stanza<'_>, kind: &str, bytes: Bytes, moved: Option<isize>)
             html(&child, &mut message.parts);
         }
     }
-    if message.parts.is_empty() && message.subject.is_none() {
+    if message.parts.is_empty() && message.subject.is_none() && stanza.children().all(|c| is_aside(&c)) {
         // XEP-0184 and XEP-0085: news of a conversation, not part of it.
         if let Some(state) = receipt::state(stanza) {
             return Some(Event::Receipt(receipt::read(state, bytes)));
         }
-        if let Some(active) = composing::state(stanza)
-            && stanza
-                .children()
-                .all(|c| c.ns() != b"jabber:x:oob" && c.ns() != b"eu.siacs.conversations.axolotl")
-        {
+        if let Some(active) = composing::state(stanza) {
             return Some(Event::Composing(composing::read(active, stanza, bytes)));
         }
     }
@@ -55,6 +53,13 @@ pub fn read(stanza: &Stanza<'_>, kind: &str, bytes: Bytes, moved: Option<isize>)
     message.lang = stanza.attr("xml:lang").map(|lang| lang.as_ref().into());
     message.original = Some(Original { dialect: Dialect::Xmpp, bytes });
     Some(Event::Message(message))
+}
+
+/// Something that may stand beside a receipt or a chat state without making the stanza more than that.
+fn is_aside(child: &ChildRef<'_>) -> bool {
+    let ns = child.ns();
+    let known = [CHATSTATES, RECEIPTS, MARKERS, HINTS, STANZA_ID];
+    known.iter().any(|n| n.as_bytes() == ns) || child.is("thread", CLIENT)
 }
 
 /// The text of a body: a slice of the relayed bytes where nothing in it is escaped.
@@ -227,6 +232,11 @@ mod tests {
             ),
             (
                 "<message><body>x</body><active xmlns='http://jabber.org/protocol/chatstates'/></message>",
+                "chat",
+                "message",
+            ),
+            (
+                "<message><composing xmlns='http://jabber.org/protocol/chatstates'/><x xmlns='urn:x'/></message>",
                 "chat",
                 "message",
             ),
