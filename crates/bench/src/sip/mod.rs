@@ -1,0 +1,5 @@
+//! The SIP client's side.
+
+pub mod link;
+pub mod parse;
+pub mod user;

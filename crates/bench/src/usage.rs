@@ -1,0 +1,63 @@
+//! CPU time and memory of processes, from /proc.
+
+use std::fs;
+
+/// What some processes have used so far.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Usage {
+    /// User and system time of all threads, in seconds.
+    pub cpu: f64,
+    /// Resident memory in bytes.
+    pub rss: u64,
+}
+
+/// The sum over `pids` and all their descendants. Processes that have gone count as nothing.
+pub fn of(pids: &[u32]) -> Usage {
+    let mut all = pids.to_vec();
+    let mut next = 0;
+    while let Some(&pid) = all.get(next) {
+        next += 1;
+        let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { continue };
+        for task in tasks.flatten() {
+            let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
+            for child in children.split_whitespace().filter_map(|c| c.parse().ok()) {
+                if !all.contains(&child) {
+                    all.push(child);
+                }
+            }
+        }
+    }
+    all.iter()
+        .filter_map(|&pid| one(pid))
+        .fold(Usage::default(), |sum, u| Usage { cpu: sum.cpu + u.cpu, rss: sum.rss + u.rss })
+}
+
+/// This process.
+pub fn own() -> Usage {
+    one(std::process::id()).unwrap_or_default()
+}
+
+fn one(pid: u32) -> Option<Usage> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name may hold anything; fields are counted from its closing bracket. utime and stime are fields 14 and 15.
+    let mut fields = stat[stat.rfind(')')? + 1..].split_whitespace().skip(11);
+    let ticks = fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?;
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let rss = status.lines().find_map(|l| l.strip_prefix("VmRSS:"));
+    let kib: u64 = rss.and_then(|l| l.split_whitespace().next()?.parse().ok()).unwrap_or(0);
+    Some(Usage { cpu: ticks as f64 / rustix::param::clock_ticks_per_second() as f64, rss: kib * 1024 })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn sees_itself_and_its_children() {
+        let own = super::own();
+        assert!(own.rss > 100_000);
+        let mut child = std::process::Command::new("sleep").arg("5").spawn().unwrap();
+        assert!(super::of(&[std::process::id()]).rss > super::own().rss);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(super::of(&[u32::MAX]).rss, 0);
+    }
+}
