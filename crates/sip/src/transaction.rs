@@ -142,11 +142,10 @@ impl Transactions {
             self.repeated(now, id, ack);
             return Seen::Absorbed;
         }
-        let pending = self.pending.entry(source).or_default();
-        if ack || *pending >= MAX_PENDING_PER_PEER {
+        if ack || self.waiting(source) >= MAX_PENDING_PER_PEER {
             return Seen::Absorbed;
         }
-        *pending += 1;
+        *self.pending.entry(source).or_default() += 1;
         self.next += 1;
         let id = self.next;
         let late = (!source.reliable() && method != "INVITE")

@@ -70,8 +70,13 @@ impl SipMachine {
 
     pub(super) fn send_answer(&mut self, now: Now, id: ServerId, back: Hop, w: Writer) {
         self.transactions.respond(now.tick, id, back, w.finish(b""));
-        if let (true, Hop::Stream(flow)) = (self.paused, back)
-            && self.transactions.waiting(back) < WINDOW / 2
+        self.resume_if_idle(back);
+    }
+
+    /// Reads a connection again once the hub has caught up with it.
+    pub(super) fn resume_if_idle(&mut self, hop: Hop) {
+        if let (true, Hop::Stream(flow)) = (self.paused, hop)
+            && self.transactions.waiting(hop) < WINDOW / 2
         {
             self.paused = false;
             self.out.push_back(Output::Resume(flow));

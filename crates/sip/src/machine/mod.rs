@@ -266,6 +266,12 @@ impl SipMachine {
                 ["sip:", "sips:", "im:", "pres:"].iter().any(|s| scheme.to_ascii_lowercase().starts_with(s));
             return self.refuse(now, &job, if ours { 400 } else { 416 });
         }
+        if job.request.target().to_ascii_lowercase().starts_with("sips:")
+            && matches!(&*method, "MESSAGE" | "SUBSCRIBE")
+        {
+            // We cannot promise TLS on every hop to somebody of another dialect (RFC 7247 8, RFC 5630 3.2).
+            return self.refuse(now, &job, 416);
+        }
         if job.request.seconds("Max-Forwards") == Some(0) && method != "REGISTER" && method != "OPTIONS" {
             return self.refuse(now, &job, 483);
         }
@@ -467,6 +473,8 @@ impl SipMachine {
                 }
             }
         }
+        // Requests that were never answered have lapsed.
+        self.resume_if_idle(Hop::Stream(Flow::ACCEPTED));
         // Nobody may hold a connection open with half a message.
         if self.partial_since.is_some_and(|at| now.tick >= at + LONG) {
             self.close(Flow::ACCEPTED);

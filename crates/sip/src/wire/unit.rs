@@ -229,7 +229,14 @@ impl Unit {
                 else {
                     return Err(bad(None));
                 };
-                Ok(Self::Request(Box::new(Request { reply, from, to, call_id, cseq: cseq.sequence, inner: r })))
+                Ok(Self::Request(Box::new(Request {
+                    reply,
+                    from,
+                    to,
+                    call_id,
+                    cseq: cseq.sequence,
+                    inner: r,
+                })))
             }
             sx::Message::Response(r) => {
                 if found.is_some() {

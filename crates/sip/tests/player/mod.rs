@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! machine udp | tcp | tls         which machine
+//! signed-in udp | tcp | tls       the same, with romeo@example.net/phone registered from 192.0.2.1
 //! << 192.0.2.1:5060               bytes to the machine, up to a line with a single dot; {len} is the body's length
 //! >> 192.0.2.1:5060               bytes from the machine, the same; {name} captures, {any} ignores
 //! => ask {t} bind ...             another output
@@ -17,9 +18,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use connector::{Connector, Flow, Input, Machine, Output, Peer, Transport};
 use model::{
-    Activity, Address, Answer, Ask, Basic, Composing, Credential, Delivery, DeliveryId, Device, Dialect, Endpoint,
-    Envelope, EnvelopeId, Event, LeaseKey, Message, Notify, Now, Origin, Outcome, Part, PresenceDoc, Reason, Refusal,
-    Role, Settlement, Term, Tick, Ticket, Timestamp, Tuple, Wants, WatchState,
+    Activity, Address, Answer, Ask, Basic, Composing, Credential, Delivery, DeliveryId, Device, Dialect,
+    Endpoint, Envelope, EnvelopeId, Event, LeaseKey, Message, Notify, Now, Origin, Outcome, Part,
+    PresenceDoc, Reason, Refusal, Role, Settlement, Term, Tick, Ticket, Timestamp, Tuple, Wants, WatchState,
 };
 use sha2::Digest as _;
 use sip::{Config, Sip};
@@ -97,12 +98,27 @@ impl Player {
                 self.machine = machine(rest);
                 self.tcp = rest != "udp";
             }
+            "signed-in" => self.sign_in(rest),
+            "ticks" => {
+                // So many repetitions of the last request come, and are not written out here.
+                let wanted: usize = rest.parse().unwrap();
+                self.quiet();
+                let mut seen = 0;
+                while seen < wanted {
+                    self.now.tick = self.machine.deadline().unwrap_or_else(|| self.fail("no more ticks"));
+                    self.machine.handle(self.now, Input::Tick);
+                    self.drain();
+                    seen += self.out.len();
+                    assert!(self.out.drain(..).all(|o| matches!(o, Output::Datagram(..))));
+                }
+            }
             "<<" => {
                 let bytes = self.render(block);
                 if self.tcp {
                     self.give(Input::Bytes(Flow::ACCEPTED, &bytes));
                 } else {
-                    let from: SocketAddr = self.fill(rest).parse().unwrap_or_else(|_| self.fail("no address"));
+                    let from: SocketAddr =
+                        self.fill(rest).parse().unwrap_or_else(|_| self.fail("no address"));
                     self.give(Input::Datagram(from, &bytes));
                 }
             }
@@ -120,7 +136,8 @@ impl Player {
                     ">>" => format!(">> {rest}\n{}", block.join("\n")),
                     _ => format!("=> {rest}"),
                 };
-                let (want_lines, got_lines): (Vec<_>, Vec<_>) = (want.lines().collect(), got.lines().collect());
+                let (want_lines, got_lines): (Vec<_>, Vec<_>) =
+                    (want.lines().collect(), got.lines().collect());
                 let same = want_lines.len() == got_lines.len()
                     && want_lines.iter().zip(&got_lines).all(|(w, g)| matches(w, g, &mut self.names));
                 if !same {
@@ -145,6 +162,35 @@ impl Player {
             }
             _ => self.fail("unknown verb"),
         }
+    }
+
+    fn sign_in(&mut self, kind: &str) {
+        self.step("machine", kind, &[]);
+        let transport = kind.to_uppercase();
+        let register = |branch: &str, auth: &str| {
+            format!(
+                "REGISTER sip:example.net SIP/2.0\nVia: SIP/2.0/{transport} 192.0.2.1:5061;rport;branch=z9hG4bK{branch}\n\
+                 Max-Forwards: 70\nFrom: <sip:romeo@example.net>;tag=a\nTo: <sip:romeo@example.net>\nCall-ID: reg-1\n\
+                 CSeq: {} REGISTER\nContact: <sip:romeo@192.0.2.1:5061>;+sip.instance=\"<urn:uuid:phone>\"\n{auth}\
+                 Expires: 7200\nContent-Length: 0",
+                branch.len()
+            )
+        };
+        self.step("<<", "192.0.2.1:5061", &register("x", "").lines().collect::<Vec<_>>());
+        let first = self.out.remove(0);
+        let challenge = self.show(&first);
+        let quoted = |name: &str| challenge.split(name).nth(1).unwrap().split('"').nth(1).unwrap().to_owned();
+        self.names.insert("realm".into(), quoted("realm="));
+        self.names.insert("nonce".into(), quoted("nonce="));
+        let auth = "Authorization: @digest(SHA-256 romeo secret REGISTER sip:example.net 1)\n";
+        self.step("<<", "192.0.2.1:5061", &register("xx", auth).lines().collect::<Vec<_>>());
+        for answer in ["ha1 SHA-256 romeo example.net secret", "bound romeo@example.net/phone"] {
+            let first = self.out.remove(0);
+            let ticket = self.show(&first).split(' ').nth(2).unwrap().to_owned();
+            self.step("<=", &format!("answer {ticket} {answer}"), &[]);
+        }
+        assert!(self.show(self.out.last().unwrap()).contains("200 OK"));
+        self.out.clear();
     }
 
     fn give(&mut self, input: Input<'_>) {
@@ -269,11 +315,13 @@ impl Player {
                 (endpoint(w[3]), endpoint(w[5]), Event::Message(message))
             }
             "composing" => {
-                let c = Composing { active: true, thread: Some("thread-1".into()), lang: None, original: None };
+                let c =
+                    Composing { active: true, thread: Some("thread-1".into()), lang: None, original: None };
                 (endpoint(w[3]), endpoint(w[5]), Event::Composing(c))
             }
             "receipt" => {
-                let r = model::Receipt { of: w[6].into(), kind: model::ReceiptKind::Displayed, original: None };
+                let r =
+                    model::Receipt { of: w[6].into(), kind: model::ReceiptKind::Displayed, original: None };
                 (endpoint(w[3]), endpoint(w[5]), Event::Receipt(r))
             }
             "notify" => {
@@ -302,15 +350,8 @@ impl Player {
             other => self.fail(other),
         };
         let origin = Origin { dialect: Dialect::Xmpp, ..Origin::server() };
-        let envelope = Envelope {
-            id: EnvelopeId(1),
-            at: self.now.wall,
-            origin,
-            from,
-            to: to.clone(),
-            hops: 69,
-            event,
-        };
+        let envelope =
+            Envelope { id: EnvelopeId(1), at: self.now.wall, origin, from, to: to.clone(), hops: 69, event };
         let delivery = Delivery {
             id,
             device: to,
@@ -325,7 +366,9 @@ impl Player {
         let bytes = |head: String, b: &Bytes| {
             let text = String::from_utf8_lossy(b).replace("\r\n", "\n");
             // The blank line that ends a head without a body is not written in transcripts.
-            format!("{head}\n{}", text.strip_suffix("\n\n").unwrap_or(&text)).trim_end_matches('\n').to_owned()
+            format!("{head}\n{}", text.strip_suffix("\n\n").unwrap_or(&text))
+                .trim_end_matches('\n')
+                .to_owned()
         };
         match output {
             Output::Bytes(_, b) => bytes(">> ".to_owned(), b),
@@ -341,7 +384,9 @@ impl Player {
                 format!("=> lease {} {owner} {secs} {state}", key.0).trim_end().to_owned()
             }
             Output::Ask { ticket, ask } => match ask {
-                Ask::Credential { account, scheme } => format!("=> ask {} credential {account} {scheme:?}", ticket.0),
+                Ask::Credential { account, scheme } => {
+                    format!("=> ask {} credential {account} {scheme:?}", ticket.0)
+                }
                 Ask::Bind { account, device, attend } => {
                     let device = device.as_ref().map_or("-", |d| d.as_str());
                     format!("=> ask {} bind {account} {device} {attend:?}", ticket.0)
