@@ -10,7 +10,7 @@ use model::{
 
 use super::{Job, SOFTWARE, Sent, SipMachine, Waiting};
 use crate::transaction::Hop;
-use crate::translate::message::{self, Context, Incoming, Outgoing, SHARD_MARK};
+use crate::translate::message::{self, Context, Incoming, Outgoing};
 use crate::translate::{address, refusal};
 use crate::wire::{MAX_UDP_REQUEST, Response, Writer};
 
@@ -77,7 +77,7 @@ impl SipMachine {
         let Some(binding) = self.bindings.get(&sent.device) else {
             return refuse(self, Refusal::new(Reason::Unavailable));
         };
-        let (uri, hop, shard) = (binding.uri.clone(), binding.hop, binding.shard);
+        let (uri, hop) = (binding.uri.clone(), binding.hop);
         if matches!(sent.envelope.event, Event::Composing(_)) && !binding.composing {
             return refuse(self, Refusal::new(Reason::Unsupported));
         }
@@ -95,7 +95,7 @@ impl SipMachine {
             Err(no) => return refuse(self, no),
         };
         let branch = self.branch();
-        let bytes = self.render_message(&sent, &out, &uri, hop, shard, &branch, [&from, &to]);
+        let bytes = self.render_message(&sent, &out, &uri, &branch, [&from, &to]);
         if matches!(hop, Hop::Udp(_)) && bytes.len() > MAX_UDP_REQUEST {
             // RFC 3428 8: not over a way without congestion control.
             let no = Refusal::new(Reason::TooLarge).with_text("too long for this recipient's connection");
@@ -112,22 +112,15 @@ impl SipMachine {
         }
     }
 
-    #[allow(clippy::too_many_arguments)]
     fn render_message(
         &mut self,
         sent: &SentMessage,
         out: &Outgoing,
         uri: &str,
-        hop: Hop,
-        shard: u64,
         branch: &str,
         [from, to]: [&str; 2],
     ) -> Vec<u8> {
-        let mut call_id = out.call_id.clone().unwrap_or_else(|| self.dice.token(24));
-        if matches!(hop, Hop::Udp(_)) {
-            // The answer must find its way back to this shard.
-            call_id = format!("{}{SHARD_MARK}{shard:016x}", message::thread_of(&call_id));
-        }
+        let call_id = out.call_id.clone().unwrap_or_else(|| self.dice.token(24));
         let tag = self.dice.token(10);
         let mut w = Writer::request("MESSAGE", uri);
         w.header("Via", self.via(branch))

@@ -62,7 +62,8 @@ impl SipMachine {
         }
         if let Some(tag) = job.request.header("SIP-If-Match") {
             let lineage = tag.split('.').next().unwrap_or("").to_owned();
-            if self.publications.contains_key(&lineage) {
+            // Another machine may have gone on with the lineage: only the current tag settles it here.
+            if self.publications.get(&lineage).is_some_and(|p| p.etag == tag.trim()) {
                 return self.republish(now, job, account, lineage, secs);
             }
             if lineage.is_empty() || lineage.len() > 40 || !lineage.bytes().all(|b| b.is_ascii_alphanumeric())

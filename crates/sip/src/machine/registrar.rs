@@ -10,7 +10,6 @@ use std::time::Duration;
 use connector::Output;
 
 use super::{Due, Job, SipMachine, Waiting};
-use crate::door::shard_hash;
 use crate::transaction::Hop;
 use crate::wire::{Contact, NameAddr, quote};
 
@@ -27,8 +26,6 @@ pub(super) struct Binding {
     pub cpim: bool,
     /// It has not refused typing indications.
     pub composing: bool,
-    /// A number whose Call-IDs come back to this shard.
-    pub shard: u64,
     instance: Option<String>,
     q: Option<String>,
     priority: i8,
@@ -128,7 +125,6 @@ impl SipMachine {
             hop: job.source,
             cpim: false,
             composing: true,
-            shard: shard_hash(job.request.call_id.as_bytes()),
             instance: contact.param("+sip.instance").map(str::to_owned),
             priority: q.as_deref().map_or(0, priority_of),
             q,

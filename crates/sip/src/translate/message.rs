@@ -40,17 +40,6 @@ impl<'a> Incoming<'a> {
     }
 }
 
-/// A Call-ID that goes out over datagrams ends with this mark and the shard hash in sixteen hex digits.
-pub const SHARD_MARK: &str = "~r";
-
-/// The thread of a Call-ID (RFC 7572 4), without our own shard mark.
-pub fn thread_of(call_id: &str) -> &str {
-    match call_id.rsplit_once(SHARD_MARK) {
-        Some((thread, hash)) if hash.len() == 16 && hash.bytes().all(|b| b.is_ascii_hexdigit()) => thread,
-        _ => call_id,
-    }
-}
-
 /// A Call-ID for a thread, if the thread can be one: a `word` of RFC 3261 25.1, not too long.
 pub fn call_id_of(thread: &str) -> Option<&str> {
     let ok = |b: u8| b.is_ascii_alphanumeric() || b"-.!%*_+`'~()<>:\\\"/[]?{}@".contains(&b);
@@ -92,7 +81,7 @@ fn content(
     cpim: Option<Cpim>,
     original: Option<Original>,
 ) -> Result<Event, Refusal> {
-    let thread = Some(thread_of(incoming.call_id).into());
+    let thread = Some(incoming.call_id.into());
     let bad = |text: &str| Refusal::new(Reason::BadRequest).with_text(text);
     match base(mime).as_str() {
         iscomposing::MIME => {
