@@ -1,6 +1,6 @@
 //! Measures the journal as spool: `cargo run --release -p record --example journal_spike -- write DIR ROWS [options]`.
 //!
-//! Commands: `write DIR ROWS [load] [slow MS]` appends rows of 800 bytes with the real chain, an outcome for each row and
+//! Commands: `write DIR ROWS [load] [slow MS] [rate ROWS/S]` appends rows of 800 bytes with the real chain, an outcome for each row and
 //! a cursor for each mailbox; `crash DIR ROWS` does that in a child process, kills it with SIGKILL in the middle, opens
 //! the file again and verifies it; `verify DIR` verifies. Linux only (reads /proc, uses taskset).
 
@@ -31,23 +31,41 @@ const IN_FLIGHT: usize = 8_000;
 
 fn main() -> Result<(), Failure> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let usage = "journal_spike write DIR ROWS [load] [slow MS] | crash DIR ROWS | verify DIR";
+    let usage = "journal_spike write DIR ROWS [load] [slow MS] [rate ROWS/S] | crash DIR ROWS | verify DIR";
     let dir = PathBuf::from(args.get(1).ok_or(usage)?);
     let rows = || -> Result<u64, Failure> { Ok(args.get(2).ok_or(usage)?.parse()?) };
     std::fs::create_dir_all(&dir)?;
     match args[0].as_str() {
         "write" => {
-            let slow = match args.iter().position(|a| a == "slow") {
-                Some(at) => Duration::from_millis(args.get(at + 1).ok_or(usage)?.parse()?),
-                None => Duration::ZERO,
+            let number = |name: &str| -> Result<u64, Failure> {
+                match args.iter().position(|a| a == name) {
+                    Some(at) => Ok(args.get(at + 1).ok_or(usage)?.parse()?),
+                    None => Ok(0),
+                }
             };
-            let load = args.iter().any(|a| a == "load");
-            write(&dir, rows()?, load, slow, args.iter().any(|a| a == "tell"))
+            let how = How {
+                load: args.iter().any(|a| a == "load"),
+                tell: args.iter().any(|a| a == "tell"),
+                slow: Duration::from_millis(number("slow")?),
+                rate: number("rate")?,
+            };
+            write(&dir, rows()?, &how)
         }
         "crash" => crash(&dir, rows()?),
         "verify" => check(&open(&dir, Duration::ZERO)?),
         _ => Err(usage.into()),
     }
+}
+
+struct How {
+    /// A thread that hashes all the time on the writer's core.
+    load: bool,
+    /// Tell each acknowledged row on standard output.
+    tell: bool,
+    /// Added to each commit.
+    slow: Duration,
+    /// Rows a second; 0 for as many as possible.
+    rate: u64,
 }
 
 fn open(dir: &Path, slow_disk: Duration) -> Result<SqliteStore, Failure> {
@@ -85,8 +103,8 @@ struct Kept {
     since: Option<Instant>,
 }
 
-fn write(dir: &Path, rows: u64, load: bool, slow: Duration, tell: bool) -> Result<(), Failure> {
-    let store = open(dir, slow)?;
+fn write(dir: &Path, rows: u64, how: &How) -> Result<(), Failure> {
+    let store = open(dir, how.slow)?;
     // The thread gives itself its name once it runs.
     std::thread::sleep(Duration::from_millis(50));
     let people: Vec<Address> = (0..ACCOUNTS)
@@ -94,8 +112,8 @@ fn write(dir: &Path, rows: u64, load: bool, slow: Duration, tell: bool) -> Resul
         .collect::<Result<_, _>>()?;
     let journal = thread("journal")?;
     let stop = Arc::new(AtomicBool::new(false));
-    let loader = load.then(|| start_load(&stop)).transpose()?;
-    if load {
+    let loader = how.load.then(|| start_load(&stop)).transpose()?;
+    if how.load {
         pin("journal")?;
         std::thread::sleep(Duration::from_millis(50));
         pin("tls-load")?;
@@ -106,8 +124,12 @@ fn write(dir: &Path, rows: u64, load: bool, slow: Duration, tell: bool) -> Resul
     let (begun, cpu_before) = (Instant::now(), cpu(&journal)?);
     let mut next = 0;
     while settled < rows {
-        if next < rows && next - settled < IN_FLIGHT as u64 {
-            for _ in 0..64.min(rows - next) {
+        let due = match how.rate {
+            0 => rows,
+            rate => rows.min((begun.elapsed().as_secs_f64() * rate as f64) as u64),
+        };
+        if next < due && next - settled < IN_FLIGHT as u64 {
+            for _ in 0..64.min(due - next) {
                 chance =
                     chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                 let account = (chance >> 33) as usize % ACCOUNTS;
@@ -137,12 +159,12 @@ fn write(dir: &Path, rows: u64, load: bool, slow: Duration, tell: bool) -> Resul
         }
         let news = std::mem::take(&mut *kept.lock().map_err(|_| "lock")?);
         settled += news.len() as u64;
-        if tell {
-            if let Some(last) = news.last() {
-                let mut out = std::io::stdout().lock();
-                writeln!(out, "kept {}", last.seq)?;
-                out.flush()?;
-            }
+        if let Some(last) = news.last()
+            && how.tell
+        {
+            let mut out = std::io::stdout().lock();
+            writeln!(out, "kept {}", last.seq)?;
+            out.flush()?;
         }
         for Kept { seq, account, since } in news {
             waits.extend(since.map(|s| s.elapsed()));

@@ -1,5 +1,5 @@
 use model::codec::{Kept, decode, decode_outcomes};
-use model::{Decision, Event, Outcome, Security, Subscribe, Term};
+use model::{Decision, Event, Message, Outcome, Security, Subscribe, Term};
 use std::fmt::Write;
 use store::{Row, RowKind};
 
@@ -48,20 +48,25 @@ fn envelope(line: &mut String, row: &Row, kept: &Kept, with_content: bool) {
         line.push_str(", content erased");
     }
     let _ = write!(line, ") {}", envelope.id);
-    if with_content && !kept.erased {
-        if let Event::Message(message) = &envelope.event {
-            if let Some(subject) = &message.subject {
-                let _ = write!(line, " [{}]", subject.escape_debug());
-            }
-            match message.text() {
-                Some(text) => {
-                    let _ = write!(line, " \"{}\"", text.escape_debug());
-                }
-                None => {
-                    for part in &message.parts {
-                        let _ = write!(line, " {}, {} bytes", part.mime.escape_debug(), part.body.len());
-                    }
-                }
+    if let Event::Message(message) = &envelope.event
+        && with_content
+        && !kept.erased
+    {
+        content(line, message);
+    }
+}
+
+fn content(line: &mut String, message: &Message) {
+    if let Some(subject) = &message.subject {
+        let _ = write!(line, " [{}]", subject.escape_debug());
+    }
+    match message.text() {
+        Some(text) => {
+            let _ = write!(line, " \"{}\"", text.escape_debug());
+        }
+        None => {
+            for part in &message.parts {
+                let _ = write!(line, " {}, {} bytes", part.mime.escape_debug(), part.body.len());
             }
         }
     }

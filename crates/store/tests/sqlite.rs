@@ -7,7 +7,7 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use store::{
-    Blank, Draft, Journal, MailboxCursor, Options, RowKind, Rows, Settings, SqliteReader, SqliteStore,
+    Blank, Draft, Erase, Journal, MailboxCursor, Options, RowKind, Rows, Settings, SqliteReader, SqliteStore,
     Trouble,
 };
 
@@ -229,4 +229,50 @@ fn a_callback_that_would_wait_for_itself_is_told() {
     let inner = store.clone();
     store.append(draft(1, 1), Box::new(move |_| tell.send(inner.set_value("k", b"v")).unwrap()));
     assert!(matches!(hear.recv_timeout(Duration::from_secs(20)).unwrap(), Err(Trouble::Busy(_))));
+}
+
+#[test]
+fn erased_content_is_in_no_file_any_more() {
+    let (_dir, path) = place();
+    let store = open(&path, Options::default());
+    for n in 1..=50 {
+        let mut d = draft(n, 0);
+        d.body = format!("the secret number {n} of many").into_bytes();
+        append(&store, d).unwrap();
+    }
+    assert_eq!(store.erase(Seq(25)), Ok(true));
+    store.close();
+    drop(store);
+    let found = |text: &str| {
+        std::fs::read_dir(path.parent().unwrap()).unwrap().any(|entry| {
+            let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+            bytes.windows(text.len()).any(|w| w == text.as_bytes())
+        })
+    };
+    assert!(found("the secret number 24 of many"));
+    assert!(!found("the secret number 25 of many"));
+}
+
+#[test]
+fn closing_on_a_full_disk_ends() {
+    let (_dir, path) = place();
+    let store = open(&path, Options { max_size: Some(1 << 20), ..Options::default() });
+    while append(&store, draft(1, 20_000)).is_ok() {}
+    let settled = |n| store::SettledRow { seq: Seq(n), outcome: model::Outcome::Accepted, losses: vec![] };
+    (0..20_000).for_each(|n| store.settle(settled(n)));
+    drop(store);
+}
+
+#[test]
+fn a_file_of_a_newer_version_is_left_alone() {
+    let (_dir, path) = place();
+    drop(open(&path, Options::default()));
+    let conn = rusqlite::Connection::open(&path).unwrap();
+    conn.execute_batch("PRAGMA user_version = 4711").unwrap();
+    drop(conn);
+    let newer = SqliteStore::open(&path, Box::new(Blank), Options::default());
+    assert!(matches!(newer, Err(Trouble::Failed(text)) if text.contains("newer")));
+    std::fs::write(&path, b"this is no database, but it is long enough to look at").unwrap();
+    let damaged = SqliteStore::open(&path, Box::new(Blank), Options::default());
+    assert!(matches!(damaged, Err(Trouble::Damaged(_))));
 }

@@ -4,6 +4,7 @@
 //! one flush of the disk serves everybody who waited. Journal rows go into a table for each month without secondary
 //! index; which mailbox a row waits in is written behind, in long runs, and read again from the journal's tail at start.
 
+mod checkpoint;
 mod fault;
 mod intern;
 mod nouns;
@@ -91,7 +92,8 @@ impl SqliteStore {
             tail: RwLock::default(),
             months: RwLock::default(),
         });
-        let writer = writer::Writer::recover(conn, shared.clone(), sealer, options)?;
+        let mover = checkpoint::Mover::start(path)?;
+        let writer = writer::Writer::recover(conn, shared.clone(), sealer, mover, options)?;
         let thread = std::thread::Builder::new()
             .name("journal".into())
             .spawn(move || writer.run())
@@ -279,11 +281,12 @@ fn prepare(conn: &Connection, options: &Options) -> Result<(), Trouble> {
         "PRAGMA page_size = {PAGE};
          PRAGMA journal_mode = WAL;
          PRAGMA synchronous = FULL;
-         PRAGMA wal_autocheckpoint = 4096;
+         PRAGMA wal_autocheckpoint = {};
          PRAGMA journal_size_limit = 134217728;
          PRAGMA cache_size = -65536;
          PRAGMA secure_delete = ON;
-         PRAGMA foreign_keys = OFF;"
+         PRAGMA foreign_keys = OFF;",
+        checkpoint::LOG_LIMIT / PAGE
     ))
     .map_err(trouble)?;
     limit_size(conn, options.max_size).map_err(trouble)

@@ -16,7 +16,10 @@ const MAX_BYTES: usize = 16 << 20;
 const MAX_OUTCOMES: usize = 4_096;
 /// Outcomes kept while nothing can be written; beyond it the newest are dropped and counted.
 const KEPT_OUTCOMES: usize = 1 << 20;
-/// How long outcomes and cursors wait for rows to keep them company.
+/// So many outcomes go with the next rows at once; fewer wait until they are due, so that a trickle of messages does
+/// not get an outcomes row for each of them.
+const ENOUGH: usize = 512;
+/// How long outcomes and cursors wait for company.
 const COMPANY: Duration = Duration::from_millis(50);
 /// How long they wait after a commit failed.
 const RETRY: Duration = Duration::from_secs(1);
@@ -36,7 +39,7 @@ pub(super) struct Work {
     pub(super) rows: Vec<(Draft, Done)>,
     pub(super) outcomes: Vec<SettledRow>,
     pub(super) cursors: Vec<(u64, MailboxCursor)>,
-    /// True once the store is closing and nothing is queued behind this.
+    /// True once the store is closing and no row is queued behind this.
     pub(super) last: bool,
 }
 
@@ -158,11 +161,14 @@ impl Queue {
             work.rows.push((draft, done));
         }
         state.bytes = state.bytes.saturating_sub(bytes);
-        let count = state.outcomes.len().min(MAX_OUTCOMES);
-        work.outcomes = state.outcomes.drain(..count).collect();
-        work.cursors = state.cursors.values().cloned().collect();
-        state.due = (!state.outcomes.is_empty()).then(Instant::now);
-        work.last = state.closing && state.rows.is_empty() && state.outcomes.is_empty();
+        let due = state.due.is_some_and(|due| due <= Instant::now());
+        if due || state.closing || state.outcomes.len() >= ENOUGH {
+            let count = state.outcomes.len().min(MAX_OUTCOMES);
+            work.outcomes = state.outcomes.drain(..count).collect();
+            work.cursors = state.cursors.values().cloned().collect();
+            state.due = (!state.outcomes.is_empty()).then(Instant::now);
+        }
+        work.last = state.closing && state.rows.is_empty();
         Some(work)
     }
 

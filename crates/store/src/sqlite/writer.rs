@@ -1,5 +1,6 @@
 //! The one writer: takes what has queued as soon as the previous commit is on disk, and commits it in one transaction.
 
+use super::checkpoint::Mover;
 use super::fault::{damaged, trouble};
 use super::intern::{Conversations, Names, Talk};
 use super::queue::Work;
@@ -21,6 +22,7 @@ pub(super) struct Writer {
     conn: Connection,
     shared: Arc<Shared>,
     sealer: Box<dyn Sealer>,
+    mover: Mover,
     options: Options,
     names: Names,
     talks: Conversations,
@@ -44,6 +46,7 @@ impl Writer {
         conn: Connection,
         shared: Arc<Shared>,
         mut sealer: Box<dyn Sealer>,
+        mover: Mover,
         options: Options,
     ) -> Result<Self, Trouble> {
         super::chain_setting(&conn, sealer.as_mut())?;
@@ -52,7 +55,7 @@ impl Writer {
         *shared.months.write() = months;
         let last = (0, sealer.genesis());
         let (names, talks) = (Names::new(), Conversations::new());
-        let mut writer = Self { conn, shared, sealer, options, names, talks, last, month };
+        let mut writer = Self { conn, shared, sealer, mover, options, names, talks, last, month };
         writer.read_tail()?;
         writer.shared.head.store(writer.last.0, Ordering::Release);
         Ok(writer)
@@ -110,11 +113,13 @@ impl Writer {
                 // A failure leaves the tail in memory, and the next commit tries again.
                 let _ = self.write_behind();
             }
+            // Closing while nothing can be written: what is left would fail again and again.
             if last && !ok {
                 break;
             }
         }
         let _ = self.write_behind();
+        self.mover.stop();
         // Readers may hold the log open; then the next start takes it over.
         let _ = self.conn.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
     }
@@ -130,6 +135,8 @@ impl Writer {
             Ok(batch) => {
                 self.adopt(batch, first);
                 self.shared.queue.committed(&work.cursors);
+                // Beside head and body each row takes about 240 bytes.
+                self.mover.wrote(drafts.iter().map(|d| d.head.len() + d.body.len() + 240).sum());
                 for (at, done) in dones.into_iter().enumerate() {
                     call(done, Ok(Seq(first + at as u64)));
                 }
