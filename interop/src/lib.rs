@@ -9,6 +9,7 @@
 //! deadline. And to show that something did *not* happen, a test first makes a later event happen (a "fence") and then
 //! reads the transcript up to it.
 
+pub mod baresip;
 pub mod finch;
 pub mod have;
 pub mod known;

@@ -1,0 +1,160 @@
+//! baresip, a SIP phone without a window, driven over its control port.
+
+use std::fmt::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::Command;
+
+use crate::ports::Ports;
+use crate::talk::until;
+use crate::{PASSWORD, Rialto, SOON, Talk, at, have};
+
+/// The transport of the phone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// SIP over UDP.
+    Udp,
+    /// SIP over TCP.
+    Tcp,
+    /// SIP over TLS, the certificate checked against the server's own authority.
+    Tls,
+}
+
+/// A running baresip.
+pub struct Baresip {
+    talk: Talk,
+    control: TcpStream,
+    _ports: Ports,
+}
+
+impl Baresip {
+    /// Start a phone that watches `contacts`, without waiting for its registration.
+    ///
+    /// # Panics
+    /// If it does not start.
+    #[must_use]
+    pub fn start(
+        rialto: &Rialto,
+        user: &str,
+        password: &str,
+        transport: Transport,
+        contacts: &[&str],
+    ) -> Self {
+        let (server, transport) = match transport {
+            Transport::Udp => (format!("127.0.0.1:{}", rialto.sip()), "udp"),
+            Transport::Tcp => (format!("127.0.0.1:{}", rialto.sip()), "tcp"),
+            // The name is in the certificate.
+            Transport::Tls => (format!("localhost:{}", rialto.sips()), "tls"),
+        };
+        let ports = Ports::take();
+        let peer = format!("baresip-{user}");
+        let home = rialto.home(&peer);
+        let write = |name: &str, text: &str| {
+            std::fs::write(home.join(name), text).expect("the temporary directory is writable");
+        };
+        let mut config = format!(
+            "sip_listen 127.0.0.1:0\nsip_cafile {}\nctrl_tcp_listen 127.0.0.1:{}\n",
+            rialto.ca().display(),
+            ports.base
+        );
+        for module in ["g711", "account", "contact", "presence", "menu", "ctrl_tcp"] {
+            let _ = writeln!(config, "module {module}.so");
+        }
+        write("config", &config);
+        write(
+            "accounts",
+            &format!(
+                "<sip:{}>;auth_user={user};auth_pass={password};outbound=\"sip:{server};transport={transport}\";\
+                 regint=300;pubint=300\n",
+                at(user)
+            ),
+        );
+        let mut list = String::new();
+        for contact in contacts {
+            let _ = writeln!(list, "\"{contact}\" <sip:{}>;presence=p2p", at(contact));
+        }
+        write("contacts", &list);
+        let baresip = have::program("baresip", "baresip-core");
+        // A line at a time, although its output is no terminal.
+        let mut command = Command::new(have::program("stdbuf", "coreutils"));
+        command
+            .arg("-oL")
+            .arg(baresip)
+            .arg("-f")
+            .arg(&home)
+            .args(["-p", "/usr/share/baresip"])
+            .env("HOME", &home);
+        let talk = Talk::start(peer.clone(), &mut command, rialto.log(&peer));
+        talk.expect("baresip is ready");
+        let control = TcpStream::connect(("127.0.0.1", ports.base)).expect("the control port is open");
+        control.set_read_timeout(Some(SOON)).expect("the time is not zero");
+        Self { talk, control, _ports: ports }
+    }
+
+    /// Register and wait until that is done.
+    #[must_use]
+    pub fn online(rialto: &Rialto, user: &str, transport: Transport, contacts: &[&str]) -> Self {
+        let phone = Self::start(rialto, user, PASSWORD, transport, contacts);
+        phone.talk.expect_words(&[user, "200 OK", "binding"]);
+        phone
+    }
+
+    /// Wait until the server has refused the registration.
+    pub fn expect_refusal(&self) {
+        self.talk.expect_words(&["40", "binding"]);
+    }
+
+    /// Send a message.
+    pub fn send(&mut self, to: &str, text: &str) {
+        self.command("message", &format!("sip:{} {text}", at(to)));
+    }
+
+    /// Wait for a message.
+    pub fn expect_message(&self, from: &str, text: &str) {
+        self.talk.expect_words(&[&at(from), text]);
+    }
+
+    /// Wait until the contact list shows somebody in this state: Online, Offline, Busy or Unknown.
+    pub fn wait_for_presence(&mut self, of: &str, state: &str) {
+        until(&format!("baresip shows {of} as {state}"), || {
+            let list = self.command("contacts", "");
+            list.lines().any(|line| line.contains(&at(of)) && line.contains(state))
+        });
+    }
+
+    /// Leave, and wait until the phone has unregistered.
+    pub fn quit(mut self) {
+        self.command("quit", "");
+        until("baresip leaves", || self.talk.ended());
+    }
+
+    /// One command and its answer, each a netstring of JSON; events in between are passed over.
+    fn command(&mut self, command: &str, values: &str) -> String {
+        let quoted = values.replace('\\', "\\\\").replace('"', "\\\"");
+        let request = format!("{{\"command\":\"{command}\",\"params\":\"{quoted}\",\"token\":\"t\"}}");
+        write!(self.control, "{}:{request},", request.len()).expect("the phone listens");
+        loop {
+            let answer = self.netstring();
+            if answer.contains("\"response\":true") {
+                assert!(answer.contains("\"ok\":true"), "{command}: {answer}");
+                return answer.replace("\\n", "\n");
+            }
+        }
+    }
+
+    fn netstring(&mut self) -> String {
+        let mut length = 0_usize;
+        let mut byte = [0];
+        loop {
+            self.control.read_exact(&mut byte).expect("the phone answers");
+            match byte[0] {
+                b':' => break,
+                digit => length = length * 10 + usize::from(digit - b'0'),
+            }
+        }
+        let mut text = vec![0; length + 1];
+        self.control.read_exact(&mut text).expect("the phone answers in full");
+        text.pop();
+        String::from_utf8_lossy(&text).into_owned()
+    }
+}

@@ -1,0 +1,90 @@
+//! baresip against slixmpp and itself. Its Contact does not bear its user's name, which finds servers that guess.
+
+use interop::baresip::{Baresip, Transport};
+use interop::known::judge;
+use interop::{Rialto, at, slixmpp};
+
+const ALL: [Transport; 3] = [Transport::Udp, Transport::Tcp, Transport::Tls];
+
+#[test]
+fn register_over_every_transport() {
+    judge("baresip::register_over_every_transport", || {
+        let rialto = Rialto::start(&["romeo"]);
+        for transport in ALL {
+            Baresip::online(&rialto, "romeo", transport, &[]).quit();
+        }
+        rialto.finish();
+    });
+}
+
+#[test]
+fn wrong_password() {
+    judge("baresip::wrong_password", || {
+        let rialto = Rialto::start(&["romeo"]);
+        Baresip::start(&rialto, "romeo", "capulet", Transport::Udp, &[]).expect_refusal();
+        rialto.finish();
+    });
+}
+
+#[test]
+fn messages_with_xmpp() {
+    judge("baresip::messages_with_xmpp", || {
+        let rialto = Rialto::start(&["romeo", "juliet"]);
+        let mut juliet = slixmpp::online(&rialto, "juliet");
+        for transport in ALL {
+            let mut romeo = Baresip::online(&rialto, "romeo", transport, &[]);
+            romeo.send("juliet", &format!("With love's light wings {transport:?}"));
+            juliet.expect(format!("message romeo@example.com With love's light wings {transport:?}"));
+            juliet.tell(format!("send {} If they do see thee {transport:?}", at("romeo")));
+            romeo.expect_message("juliet", &format!("If they do see thee {transport:?}"));
+            romeo.quit();
+        }
+        rialto.finish();
+    });
+}
+
+#[test]
+fn messages_between_phones() {
+    judge("baresip::messages_between_phones", || {
+        let rialto = Rialto::start(&["romeo", "juliet"]);
+        let mut romeo = Baresip::online(&rialto, "romeo", Transport::Tls, &[]);
+        let mut juliet = Baresip::online(&rialto, "juliet", Transport::Udp, &[]);
+        romeo.send("juliet", "from TLS to UDP");
+        juliet.expect_message("romeo", "from TLS to UDP");
+        juliet.send("romeo", "and back");
+        romeo.expect_message("juliet", "and back");
+        rialto.finish();
+    });
+}
+
+#[test]
+fn presence_both_ways() {
+    judge("baresip::presence_both_ways", || {
+        let rialto = Rialto::start(&["romeo", "juliet"]);
+        let mut juliet = slixmpp::online(&rialto, "juliet");
+        let mut romeo = Baresip::online(&rialto, "romeo", Transport::Tcp, &["juliet"]);
+        juliet.expect("ask romeo@example.com");
+        juliet.tell(format!("approve {}", at("romeo")));
+        romeo.wait_for_presence("juliet", "Online");
+        // He asked to see her, so she may see him.
+        juliet.tell(format!("add {}", at("romeo")));
+        juliet.expect("granted romeo@example.com");
+        juliet.expect("presence romeo@example.com available");
+        juliet.quit();
+        romeo.wait_for_presence("juliet", "Offline");
+        rialto.finish();
+    });
+}
+
+#[test]
+fn offline_message() {
+    judge("baresip::offline_message", || {
+        let rialto = Rialto::start(&["romeo", "juliet"]);
+        let mut juliet = slixmpp::online(&rialto, "juliet");
+        juliet.tell(format!("send {} for the evening", at("romeo")));
+        slixmpp::fence(&mut juliet);
+        let romeo = Baresip::online(&rialto, "romeo", Transport::Tcp, &[]);
+        romeo.expect_message("juliet", "for the evening");
+        rialto.finish();
+    });
+}
