@@ -1,1 +1,23 @@
-fn main() {}
+//! `rialto`: business instant messaging and federation gateway.
+
+mod cli;
+mod client;
+mod config;
+mod demo;
+mod failure;
+mod house;
+mod log;
+mod running;
+mod setup;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    // One TLS provider in the whole process, chosen before anything can ask for another.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    cli::Cli::parse().run()
+}

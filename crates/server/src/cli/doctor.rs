@@ -1,0 +1,142 @@
+use super::{ConfigFile, runtime};
+use crate::client::Control;
+use crate::config::Config;
+use crate::failure::Failure;
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant, SystemTime};
+
+/// `rialto doctor`
+#[derive(Debug, clap::Args)]
+pub struct Doctor {
+    #[command(flatten)]
+    file: ConfigFile,
+}
+
+/// What one look found.
+enum Finding {
+    Good(String),
+    Warning(String, &'static str),
+    Bad(String, &'static str),
+}
+
+impl Doctor {
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        let config = Config::load(&self.file.config).map_err(|m| Failure::new(m.to_string()))?;
+        let mut findings = vec![descriptors(), disk(&config.data), space(&config.data), key_mode(&config)];
+        findings.extend(certificate(&config));
+        findings.push(server(&config)?);
+        let mut bad = false;
+        for finding in findings {
+            match finding {
+                Finding::Good(what) => println!("good     {what}"),
+                Finding::Warning(what, advice) => println!("warning  {what}\n         {advice}"),
+                Finding::Bad(what, advice) => {
+                    bad = true;
+                    println!("BAD      {what}\n         {advice}");
+                }
+            }
+        }
+        Ok(if bad { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    }
+}
+
+fn descriptors() -> Finding {
+    let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let soft = limits.lines().find(|l| l.starts_with("Max open files")).and_then(|l| l.split_whitespace().nth(3));
+    match soft.and_then(|s| s.parse::<u64>().ok()) {
+        Some(n) if n < 4096 => Finding::Warning(
+            format!("open files are limited to {n}: so many connections at most"),
+            "raise it: LimitNOFILE= in the systemd unit, or ulimit -n",
+        ),
+        Some(n) => Finding::Good(format!("open files: up to {n}")),
+        None => Finding::Good("open files: no limit that we can read".into()),
+    }
+}
+
+/// Every acknowledgement waits for such a write, though many share one.
+fn disk(data: &Path) -> Finding {
+    let path = data.join("doctor.tmp");
+    let measured = measure(&path);
+    let _ = fs::remove_file(&path);
+    match measured {
+        Err(error) => Finding::Bad(
+            format!("{} cannot be written: {error}", data.display()),
+            "make it, or give it to the user the server runs as",
+        ),
+        Ok(median) if median > Duration::from_millis(20) => Finding::Warning(
+            format!("a durable write takes {median:.1?}"),
+            "messages wait that long; a disk with a power-safe cache is quicker",
+        ),
+        Ok(median) => Finding::Good(format!("a durable write takes {median:.1?}")),
+    }
+}
+
+#[allow(clippy::disallowed_methods)]
+fn measure(path: &Path) -> std::io::Result<Duration> {
+    let mut file = fs::File::create(path)?;
+    let mut times = Vec::new();
+    for _ in 0..15 {
+        let start = Instant::now();
+        file.write_all(&[0; 4096])?;
+        file.sync_data()?;
+        times.push(start.elapsed());
+    }
+    times.sort();
+    Ok(times[times.len() / 2])
+}
+
+fn space(data: &Path) -> Finding {
+    let df = std::process::Command::new("df").args(["-Pk"]).arg(data).output();
+    let free = df.ok().and_then(|o| {
+        String::from_utf8_lossy(&o.stdout).lines().nth(1)?.split_whitespace().nth(3)?.parse::<u64>().ok()
+    });
+    match free.map(|kib| kib / 1024) {
+        Some(mib) if mib < 1024 => Finding::Bad(
+            format!("only {mib} MiB are free for the journal"),
+            "when it is full, messages are refused: nothing is delivered that is not on record",
+        ),
+        Some(mib) => Finding::Good(format!("{mib} MiB are free for the journal")),
+        None => Finding::Good("free space: cannot be read here".into()),
+    }
+}
+
+fn key_mode(config: &Config) -> Finding {
+    use std::os::unix::fs::PermissionsExt;
+    let Some((_, key)) = &config.tls else {
+        return Finding::Warning("no certificate: nothing is encrypted".into(), "add a [tls] section");
+    };
+    match fs::metadata(key).map(|m| m.permissions().mode() & 0o077) {
+        Ok(0) => Finding::Good(format!("{} is readable by its owner alone", key.display())),
+        Ok(_) => Finding::Bad(format!("{} can be read by others", key.display()), "chmod 600"),
+        Err(_) => Finding::Bad(format!("{} cannot be read", key.display()), "check its path and owner"),
+    }
+}
+
+#[allow(clippy::disallowed_methods)]
+fn certificate(config: &Config) -> Option<Finding> {
+    use rustls_pki_types::pem::PemObject;
+    let (path, _) = config.tls.as_ref()?;
+    let der = rustls_pki_types::CertificateDer::from_pem_file(path).ok()?;
+    let (_, parsed) = x509_parser::parse_x509_certificate(&der).ok()?;
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let left = parsed.validity().not_after.timestamp() - i64::try_from(now).unwrap_or(i64::MAX);
+    let days = left / 86_400;
+    Some(match days {
+        ..0 => Finding::Bad("the certificate has expired".into(), "replace it: partners refuse it"),
+        0..21 => Finding::Warning(format!("the certificate expires in {days} days"), "replace it in time"),
+        _ => Finding::Good(format!("the certificate is good for {days} days")),
+    })
+}
+
+fn server(config: &Config) -> Result<Finding, Failure> {
+    let control = Control::new(&config.control());
+    Ok(runtime(1)?.block_on(async {
+        match control.get::<web::Status>("/v1/status").await {
+            Ok(s) => Finding::Good(format!("the server runs since {}, {} account(s) online", s.started, s.online.len())),
+            Err(_) => Finding::Warning("the server does not run".into(), "start it: rialto serve"),
+        }
+    }))
+}

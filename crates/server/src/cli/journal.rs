@@ -1,0 +1,94 @@
+use super::ConfigFile;
+use super::offline::with_server;
+use crate::failure::Failure;
+use clap::Subcommand;
+use std::process::ExitCode;
+use web::{JournalRow, JournalRows, RefusalView, Verification};
+
+/// `rialto journal`
+#[derive(Debug, clap::Args)]
+pub struct Journal {
+    #[command(subcommand)]
+    act: Act,
+}
+
+#[derive(Debug, Subcommand)]
+enum Act {
+    /// Shows the last rows, without content.
+    Tail {
+        /// How many.
+        #[arg(short, default_value_t = 20)]
+        n: u64,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Proves that every row is as it was written. Status 0 only if so.
+    Verify {
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+}
+
+impl Journal {
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        match self.act {
+            Act::Tail { n, file } => with_server(&file, |c| async move {
+                let page: JournalRows = c.get(&format!("/v1/journal?last={n}")).await?;
+                for row in &page.rows {
+                    print(row);
+                }
+                Ok(ExitCode::SUCCESS)
+            }),
+            Act::Verify { file } => with_server(&file, |c| async move {
+                let v: Verification = c.post("/v1/journal/verify", &()).await?;
+                println!("{} rows in {} conversations", v.rows, v.conversations);
+                match v.finding {
+                    None => {
+                        println!("intact: every row is as it was written, and none is missing");
+                        Ok(ExitCode::SUCCESS)
+                    }
+                    Some(finding) => {
+                        println!("NOT INTACT: {finding}");
+                        Ok(ExitCode::FAILURE)
+                    }
+                }
+            }),
+        }
+    }
+}
+
+fn print(row: &JournalRow) {
+    let text = |o: &Option<String>| o.clone().unwrap_or_default();
+    match row.kind.as_str() {
+        "envelope" => {
+            let verdict = row.refused.as_ref().map_or_else(|| "passed".to_owned(), refused);
+            println!(
+                "{:>8}  {}  {:<10} {:<5} {} -> {}  {verdict}",
+                row.seq,
+                row.at,
+                text(&row.event),
+                text(&row.dialect),
+                text(&row.from),
+                text(&row.to),
+            );
+        }
+        "outcomes" => {
+            println!("{:>8}  {}  outcomes of {} row(s)", row.seq, row.at, row.settled.len());
+            for entry in &row.settled {
+                let why = entry.refused.as_ref().map(|r| format!(" {}", refused(r))).unwrap_or_default();
+                println!("{:>18}: {}{why}", entry.seq, entry.outcome);
+                for loss in &entry.losses {
+                    let became = if loss.became.is_empty() { String::new() } else { format!(" to {}", loss.became) };
+                    println!("{:>20}{} {}{became} ({} to {})", "", loss.kind, loss.what, loss.from, loss.to);
+                }
+            }
+        }
+        other => println!("{:>8}  {}  {other}", row.seq, row.at),
+    }
+}
+
+fn refused(r: &RefusalView) -> String {
+    let by = r.rule.as_ref().map(|r| format!(" by {r}")).unwrap_or_default();
+    let text = r.text.as_ref().map(|t| format!(": {t}")).unwrap_or_default();
+    format!("refused{by} ({}{text})", r.reason)
+}

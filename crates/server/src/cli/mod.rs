@@ -1,0 +1,89 @@
+//! The command line, one file per command.
+
+mod check;
+mod doctor;
+mod init;
+mod journal;
+mod offline;
+mod serve;
+mod user;
+
+use crate::failure::Failure;
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Rialto: business instant messaging and federation gateway.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Where the configuration is.
+#[derive(Debug, clap::Args)]
+pub struct ConfigFile {
+    /// The configuration file.
+    #[arg(long, default_value = "rialto.toml", env = "RIALTO_CONFIG")]
+    config: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Shows a conversation between XMPP and SIP clients through a throw-away server, then leaves it up for yours.
+    Demo {
+        /// End after the conversation, with status 0 only if all of it held.
+        #[arg(long)]
+        exit: bool,
+        /// Keep the data here.
+        #[arg(long)]
+        data: Option<PathBuf>,
+    },
+    /// Makes a new server's directory: configuration and a local certificate.
+    Init(init::Init),
+    /// Runs the server in the foreground.
+    Serve(serve::Serve),
+    /// Checks the configuration and says what is wrong with it.
+    Check(check::Check),
+    /// Looks at this machine and the running server, and says what would hurt.
+    Doctor(doctor::Doctor),
+    /// Manages accounts.
+    User(user::User),
+    /// Reads and verifies the journal.
+    Journal(journal::Journal),
+}
+
+impl Cli {
+    /// Runs the command.
+    pub fn run(self) -> ExitCode {
+        let result = match self.command {
+            Command::Demo { exit, data } => match runtime(0) {
+                Ok(runtime) => return runtime.block_on(crate::demo::run(exit, data)),
+                Err(failure) => Err(failure),
+            },
+            Command::Init(command) => command.run(),
+            Command::Serve(command) => command.run(),
+            Command::Check(command) => command.run(),
+            Command::Doctor(command) => command.run(),
+            Command::User(command) => command.run(),
+            Command::Journal(command) => command.run(),
+        };
+        match result {
+            Ok(code) => code,
+            Err(failure) => {
+                eprintln!("rialto: {failure}");
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+/// A runtime with so many workers; 0 means one per core.
+fn runtime(workers: usize) -> Result<tokio::runtime::Runtime, Failure> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if workers > 0 {
+        builder.worker_threads(workers);
+    }
+    Ok(builder.enable_all().max_blocking_threads(16).thread_keep_alive(std::time::Duration::from_secs(60)).build()?)
+}

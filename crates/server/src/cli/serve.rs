@@ -1,0 +1,48 @@
+use super::{ConfigFile, runtime};
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::running::{Running, workers};
+use std::io::Write;
+use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// `rialto serve`
+#[derive(Debug, clap::Args)]
+pub struct Serve {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// Log in JSON.
+    #[arg(long)]
+    log_json: bool,
+}
+
+impl Serve {
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        crate::log::start("info", self.log_json);
+        let config = Config::load(&self.file.config).map_err(|m| Failure::new(m.to_string()))?;
+        let runtime = runtime(workers(&config))?;
+        let code = runtime.block_on(serve(config))?;
+        // Nothing that still runs may hold up the end: everything acknowledged is on disk.
+        runtime.shutdown_background();
+        Ok(code)
+    }
+}
+
+async fn serve(config: Config) -> Result<ExitCode, Failure> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let running = Running::start(config).await?;
+    let mut out = std::io::stdout().lock();
+    for bound in &running.bound {
+        writeln!(out, "listening: {} on {}", bound.listener.name, bound.listener.addr)?;
+    }
+    writeln!(out, "ready")?;
+    out.flush()?;
+    drop(out);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping");
+    running.stop().await;
+    Ok(ExitCode::SUCCESS)
+}

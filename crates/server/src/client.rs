@@ -1,0 +1,94 @@
+//! A client of the control API: how commands talk to a running server.
+
+use crate::failure::Failure;
+use http_body_util::{BodyExt, Full};
+use hyper::{Method, Request};
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::path::{Path, PathBuf};
+use tokio::net::UnixStream;
+
+/// A running server, by its control socket.
+pub struct Control {
+    socket: PathBuf,
+}
+
+impl Control {
+    /// The server behind this socket.
+    pub fn new(socket: &Path) -> Self {
+        Self { socket: socket.to_owned() }
+    }
+
+    /// Does a server answer?
+    pub async fn is_up(&self) -> bool {
+        UnixStream::connect(&self.socket).await.is_ok()
+    }
+
+    /// Reads something.
+    ///
+    /// # Errors
+    /// [`Failure`] when no server answers or it refuses; likewise below.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        self.call(Method::GET, path, None::<&()>).await
+    }
+
+    /// Makes or starts something.
+    ///
+    /// # Errors
+    /// [`Failure`]
+    pub async fn post<B: Serialize, T: DeserializeOwned>(&self, path: &str, body: &B) -> Result<T, Failure> {
+        self.call(Method::POST, path, Some(body)).await
+    }
+
+    /// Replaces something.
+    ///
+    /// # Errors
+    /// [`Failure`]
+    pub async fn put<B: Serialize, T: DeserializeOwned>(&self, path: &str, body: &B) -> Result<T, Failure> {
+        self.call(Method::PUT, path, Some(body)).await
+    }
+
+    /// Removes something.
+    ///
+    /// # Errors
+    /// [`Failure`]
+    pub async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        self.call(Method::DELETE, path, None::<&()>).await
+    }
+
+    async fn call<B: Serialize, T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&B>,
+    ) -> Result<T, Failure> {
+        let fail = |error: String| Failure::new(format!("{}: {error}", self.socket.display()));
+        let stream = UnixStream::connect(&self.socket).await.map_err(|e| fail(format!("no server answers ({e})")))?;
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| fail(e.to_string()))?;
+        tokio::spawn(connection);
+        let bytes = match body {
+            Some(body) => serde_json::to_vec(body).map_err(|e| fail(e.to_string()))?,
+            None => Vec::new(),
+        };
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "localhost")
+            .header("content-type", "application/json")
+            .body(Full::new(bytes::Bytes::from(bytes)))
+            .map_err(|e| fail(e.to_string()))?;
+        let response = sender.send_request(request).await.map_err(|e| fail(e.to_string()))?;
+        let status = response.status();
+        let bytes = response.into_body().collect().await.map_err(|e| fail(e.to_string()))?.to_bytes();
+        if !status.is_success() {
+            let words = match serde_json::from_slice::<web::ProblemBody>(&bytes) {
+                Ok(problem) => problem.detail,
+                Err(_) => format!("{status}: {}", String::from_utf8_lossy(&bytes)),
+            };
+            return Err(Failure::new(words));
+        }
+        serde_json::from_slice(&bytes).map_err(|e| fail(format!("an answer we do not understand: {e}")))
+    }
+}

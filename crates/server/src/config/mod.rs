@@ -1,0 +1,141 @@
+//! The configuration: one TOML file, typed. Unknown keys and wrong values are reported with file, line and a remedy.
+
+mod file;
+mod mistake;
+
+pub use file::{ConsentPart, Limits, SipListen, SipTransport, Strangers, Watchers, XmppListen, XmppTls};
+pub use mistake::Mistake;
+
+use file::File;
+use model::Address;
+use std::path::{Path, PathBuf};
+
+/// A checked configuration. Paths are absolute or relative to the working directory.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The hosted domains; at least one.
+    pub domains: Vec<Address>,
+    /// Where the store and the control socket live.
+    pub data: PathBuf,
+    /// Certificate chain and key, PEM.
+    pub tls: Option<(PathBuf, PathBuf)>,
+    /// XMPP listeners.
+    pub xmpp: Vec<XmppListen>,
+    /// Refuse XMPP logins before TLS.
+    pub xmpp_require_tls: bool,
+    /// SIP listeners.
+    pub sip: Vec<SipListen>,
+    /// Offer MD5 digest beside SHA-256.
+    pub sip_md5: bool,
+    /// The name or address SIP peers are told, where it is not the listener's own.
+    pub sip_public_host: Option<String>,
+    /// Limits.
+    pub limits: Limits,
+    /// Consent rules.
+    pub consent: ConsentPart,
+    /// Worker threads; 0 means one per core.
+    pub workers: usize,
+}
+
+impl Config {
+    /// Reads and checks a configuration file.
+    ///
+    /// # Errors
+    /// [`Mistake`] with file, line, column and remedy.
+    pub fn load(path: &Path) -> Result<Self, Mistake> {
+        let text = std::fs::read_to_string(path).map_err(|e| Mistake::unreadable(path, &e))?;
+        Self::parse(path, &text)
+    }
+
+    fn parse(path: &Path, text: &str) -> Result<Self, Mistake> {
+        let file: File = toml::from_str(text).map_err(|e| Mistake::syntax(path, text, &e))?;
+        let base = path.parent().unwrap_or(Path::new("."));
+        let mut domains = Vec::new();
+        for domain in &file.domains {
+            let wrong = |why: &str| Mistake::at(path, text, domain.span(), why);
+            let name = domain.get_ref().to_lowercase();
+            let address = Address::parse(&name).ok().filter(|a| a.user().is_none());
+            domains.push(address.ok_or_else(|| wrong("this is no domain name; write something like \"example.com\""))?);
+        }
+        if domains.is_empty() {
+            return Err(Mistake::at(path, text, 0..0, "`domains` is empty: name at least the domain of your addresses"));
+        }
+        let tls = match file.tls {
+            None => None,
+            Some(tls) => {
+                for part in [&tls.certificate, &tls.key] {
+                    let full = base.join(part.get_ref());
+                    if let Err(error) = std::fs::File::open(&full) {
+                        let why = format!("{}: {error}; `rialto init` makes a certificate", full.display());
+                        return Err(Mistake::at(path, text, part.span(), why));
+                    }
+                }
+                Some((base.join(tls.certificate.get_ref()), base.join(tls.key.get_ref())))
+            }
+        };
+        let secured = file.xmpp.listen.iter().find(|l| l.tls != XmppTls::None).map(|l| l.address.span());
+        let secured =
+            secured.or(file.sip.listen.iter().find(|l| l.transport == SipTransport::Tls).map(|l| l.address.span()));
+        if let (Some(span), None) = (secured, &tls) {
+            return Err(Mistake::at(path, text, span, "this listener wants TLS, but there is no [tls] section"));
+        }
+        if file.xmpp.require_tls && let Some(plain) = file.xmpp.listen.iter().find(|l| l.tls == XmppTls::None) {
+            let why = "nobody can log in here: `tls = \"none\"` needs `require_tls = false` in [xmpp]";
+            return Err(Mistake::at(path, text, plain.address.span(), why));
+        }
+        Ok(Self {
+            domains,
+            data: base.join(file.data),
+            tls,
+            xmpp: file.xmpp.listen,
+            xmpp_require_tls: file.xmpp.require_tls,
+            sip: file.sip.listen,
+            sip_md5: file.sip.md5,
+            sip_public_host: file.sip.public_host,
+            limits: file.limits,
+            consent: file.consent,
+            workers: file.workers,
+        })
+    }
+
+    /// The control socket.
+    pub fn control(&self) -> PathBuf {
+        self.data.join("control.sock")
+    }
+
+    /// The store's file.
+    pub fn store(&self) -> PathBuf {
+        self.data.join("rialto.db")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mistake(text: &str) -> String {
+        Config::parse(Path::new("rialto.toml"), text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn mistakes_name_the_line_and_a_remedy() {
+        let m = mistake("domains = [\"example.com\"]\ndata = \"d\"\n[xmpp]\nrequire_tsl = true\n");
+        assert!(m.starts_with("rialto.toml:4:1: "), "{m}");
+        assert!(m.contains("did you mean `require_tls`?"), "{m}");
+        let m = mistake("domains = [\"a@b\"]\n");
+        assert!(m.starts_with("rialto.toml:1:12: this is no domain name"), "{m}");
+        let m = mistake("domains = []\n");
+        assert!(m.contains("at least the domain"), "{m}");
+        let m = mistake("domains = [\"a\"]\n[[xmpp.listen]]\naddress = \"127.0.0.1:99999\"\n");
+        assert!(m.starts_with("rialto.toml:3:11: "), "{m}");
+        let m = mistake("domains = [\"a\"]\n[[sip.listen]]\naddress = \"127.0.0.1:5061\"\ntransport = \"tls\"\n");
+        assert!(m.contains("no [tls] section"), "{m}");
+    }
+
+    #[test]
+    fn a_small_file_is_enough() {
+        let c = Config::parse(Path::new("/x/rialto.toml"), "domains = [\"Example.COM\"]").unwrap();
+        assert_eq!(c.domains[0].as_str(), "example.com");
+        assert_eq!(c.data, Path::new("/x/data"));
+    }
+}

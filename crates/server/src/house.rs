@@ -1,0 +1,123 @@
+//! The wiring page: every door, stage, store and bus in one place.
+
+use crate::config::{Config, SipTransport, Strangers, Watchers, XmppTls};
+use crate::failure::Failure;
+use connector::{Connector, Listener, TlsMode, Transport};
+use hub::pipeline::{Pipeline, Stage};
+use hub::stages::{Consent, Identity, Limits, Throttle};
+use hub::{Consents, Hub, Parts};
+use std::sync::Arc;
+use store::{Settings, SqliteStore};
+
+/// Everything but sockets.
+pub struct House {
+    /// The embedded store.
+    pub store: Arc<SqliteStore>,
+    /// The hub.
+    pub hub: Arc<Hub>,
+    /// Accounts and their passwords.
+    pub identity: Arc<identity::LocalAccounts>,
+    /// The front doors, in the order in which they open.
+    pub doors: Vec<Arc<dyn Connector>>,
+    /// The record's chain.
+    pub chain: record::ChainId,
+}
+
+/// Opens the embedded store with its chain.
+///
+/// # Errors
+/// [`Failure`] with what the store said.
+pub fn open_store(config: &Config) -> Result<(Arc<SqliteStore>, record::ChainId), Failure> {
+    std::fs::create_dir_all(&config.data)
+        .map_err(|e| Failure::new(format!("cannot make {}: {e}", config.data.display())))?;
+    let store = SqliteStore::open(&config.store(), Box::new(record::Chain::new()?), store::Options::default())
+        .map_err(|t| Failure::new(format!("{}: {t}", config.store().display())))?;
+    let name = store.value(store::CHAIN_SETTING)?.unwrap_or_default();
+    let chain = record::ChainId::from_bytes(&name).ok_or_else(|| Failure::new("the journal has no chain"))?;
+    Ok((Arc::new(store), chain))
+}
+
+/// Builds the house on the current runtime.
+///
+/// # Errors
+/// [`Failure`] with what could not be built.
+pub fn build(config: &Config, workers: usize) -> Result<House, Failure> {
+    let (store, chain) = open_store(config)?;
+    let identity = Arc::new(identity::LocalAccounts::new(store.clone()));
+    let stages: Vec<Box<dyn Stage>> = vec![
+        Box::new(Identity),
+        Box::new(Limits { message_bytes: config.limits.message_bytes }),
+        Box::new(Throttle::new(config.limits.messages_per_second, config.limits.burst)),
+        Box::new(Consent {
+            strangers: match config.consent.messages {
+                Strangers::Anyone => hub::stages::Strangers::Allow,
+                Strangers::Colleagues => hub::stages::Strangers::Colleagues,
+                Strangers::Contacts => hub::stages::Strangers::Refuse,
+            },
+        }),
+    ];
+    let hub = Hub::open(Parts {
+        domains: config.domains.iter().cloned().collect(),
+        pipeline: Pipeline::new(stages),
+        journal: store.clone(),
+        accounts: store.clone(),
+        rosters: store.clone(),
+        authorizations: store.clone(),
+        credentials: identity.clone(),
+        bus: Arc::new(bus::LocalBus::default()),
+        consents: match config.consent.presence {
+            Watchers::Ask => Consents::Ask,
+            Watchers::Colleagues => Consents::Colleagues,
+        },
+        lanes: workers,
+    });
+    let doors: Vec<Arc<dyn Connector>> = vec![Arc::new(xmpp_door(config, &store)?), Arc::new(sip_door(config))];
+    Ok(House { store, hub, identity, doors, chain })
+}
+
+fn xmpp_door(config: &Config, store: &SqliteStore) -> Result<xmpp::Door, Failure> {
+    let listeners = config
+        .xmpp
+        .iter()
+        .map(|l| {
+            let (name, tls) = match l.tls {
+                XmppTls::Starttls => ("xmpp-c2s", TlsMode::Upgrade),
+                XmppTls::Direct => ("xmpps-c2s", TlsMode::Direct),
+                XmppTls::None => ("xmpp-plain", TlsMode::None),
+            };
+            Listener { name: name.into(), addr: *l.address.get_ref(), transport: Transport::Tcp, tls }
+        })
+        .collect();
+    let domains: Vec<&str> = config.domains.iter().map(model::Address::as_str).collect();
+    let mut door = xmpp::Config::new(&domains, listeners, decoy_secret(store)?, identity::ITERATIONS)
+        .map_err(|_| Failure::new("a domain cannot be used with XMPP"))?;
+    door.require_tls = config.xmpp_require_tls;
+    Ok(xmpp::Door::new(door))
+}
+
+fn sip_door(config: &Config) -> sip::Sip {
+    let mut door = sip::Config::new(config.domains.iter().map(model::Address::as_str));
+    for listen in &config.sip {
+        let (transport, tls) = match listen.transport {
+            SipTransport::Udp => (Transport::Udp, false),
+            SipTransport::Tcp => (Transport::Tcp, false),
+            SipTransport::Tls => (Transport::Tcp, true),
+        };
+        door = door.listen(*listen.address.get_ref(), transport, tls);
+    }
+    door.md5 = config.sip_md5;
+    door.public_host = config.sip_public_host.clone();
+    sip::Sip::new(door)
+}
+
+/// The secret behind the answers for names nobody has: the same over restarts, or the answers would differ.
+fn decoy_secret(store: &SqliteStore) -> Result<[u8; 32], Failure> {
+    const KEY: &str = "xmpp.decoy-secret";
+    if let Some(kept) = store.value(KEY)?.and_then(|v| <[u8; 32]>::try_from(v).ok()) {
+        return Ok(kept);
+    }
+    let mut fresh = [0u8; 32];
+    getrandom::fill(&mut fresh).map_err(|e| Failure::new(format!("no randomness: {e}")))?;
+    store.set_value(KEY, &fresh)?;
+    Ok(fresh)
+}
