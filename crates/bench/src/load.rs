@@ -94,7 +94,12 @@ impl Timer {
     /// A timer of its own.
     pub fn new() -> Result<Self> {
         let fd = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
-        Ok(Self(AsyncFd::register_with_interest(fd, Interest::READABLE)?))
+        #[allow(
+            deprecated,
+            reason = "its successor is unsafe, for types whose descriptor may change; an OwnedFd's does not"
+        )]
+        let fd = AsyncFd::with_interest(fd, Interest::READABLE)?;
+        Ok(Self(fd))
     }
 
     /// Sleeps.

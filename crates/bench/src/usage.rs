@@ -27,25 +27,40 @@ pub fn of(pids: &[u32]) -> Usage {
             }
         }
     }
-    all.iter()
-        .filter_map(|&pid| one(pid))
-        .fold(Usage::default(), |sum, u| Usage { cpu: sum.cpu + u.cpu, rss: sum.rss + u.rss })
+    // Forked processes share pages: what is private adds up, what is shared is counted once, at its largest.
+    let used: Vec<_> = all.iter().filter_map(|&pid| one(pid)).collect();
+    Usage {
+        cpu: used.iter().map(|u| u.cpu).sum(),
+        rss: used.iter().map(|u| u.private).sum::<u64>() + used.iter().map(|u| u.shared).max().unwrap_or(0),
+    }
 }
 
 /// This process.
 pub fn own() -> Usage {
-    one(std::process::id()).unwrap_or_default()
+    one(std::process::id()).map(|u| Usage { cpu: u.cpu, rss: u.private + u.shared }).unwrap_or_default()
 }
 
-fn one(pid: u32) -> Option<Usage> {
+struct One {
+    cpu: f64,
+    private: u64,
+    shared: u64,
+}
+
+fn one(pid: u32) -> Option<One> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name may hold anything; fields are counted from its closing bracket. utime and stime are fields 14 and 15.
     let mut fields = stat[stat.rfind(')')? + 1..].split_whitespace().skip(11);
     let ticks = fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?;
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let rss = status.lines().find_map(|l| l.strip_prefix("VmRSS:"));
-    let kib: u64 = rss.and_then(|l| l.split_whitespace().next()?.parse().ok()).unwrap_or(0);
-    Some(Usage { cpu: ticks as f64 / rustix::param::clock_ticks_per_second() as f64, rss: kib * 1024 })
+    let bytes = |name: &str| {
+        let line = status.lines().find_map(|l| l.strip_prefix(name));
+        1024 * line.and_then(|l| l.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0)
+    };
+    Some(One {
+        cpu: ticks as f64 / rustix::param::clock_ticks_per_second() as f64,
+        private: bytes("RssAnon:"),
+        shared: bytes("RssFile:") + bytes("RssShmem:"),
+    })
 }
 
 #[cfg(test)]

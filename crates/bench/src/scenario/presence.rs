@@ -80,14 +80,13 @@ impl Board {
         .is_ok()
     }
 
-    /// Forgets what was published while setting up.
-    fn restart(&self) {
-        self.seen.borrow_mut().fill(Tracker::default());
-        self.published.borrow_mut().fill(0);
-        *self.stats.borrow_mut() = Stats::default();
+    /// Subscriptions that have brought nothing yet.
+    fn silent(&self) -> usize {
+        self.seen.borrow().iter().filter(|t| t.next() == 0).count()
     }
 
-    fn finish(&self) -> Stats {
+    /// What was expected and what became of it so far, setting up included.
+    fn counted(&self) -> Stats {
         let mut stats = self.stats.borrow().clone();
         for (i, t) in self.seen.borrow().iter().enumerate() {
             let sent = u64::from(self.published.borrow()[i / self.watchers as usize]);
@@ -96,6 +95,16 @@ impl Board {
             stats.duplicates += t.duplicates;
             stats.out_of_order += t.out_of_order;
         }
+        stats
+    }
+
+    /// The count since `earlier`.
+    fn counted_since(&self, earlier: &Stats) -> Stats {
+        let mut stats = self.counted();
+        stats.sent -= earlier.sent;
+        stats.lost = stats.lost.saturating_sub(earlier.lost);
+        stats.duplicates -= earlier.duplicates;
+        stats.out_of_order -= earlier.out_of_order;
         stats
     }
 }
@@ -248,7 +257,7 @@ pub fn measure(
                 }
             };
             wait_until_all_watch(&board, &publishers).await?;
-            board.restart();
+            let before = board.counted();
             let start = shard.meet().await;
             let end = start + ((opts.warmup + opts.seconds) * SECOND as f64) as u64;
             let loops: Vec<_> = publishers
@@ -261,7 +270,7 @@ pub fn measure(
                 each.await??;
             }
             tokio::time::sleep(Duration::from_millis(500)).await;
-            Ok(Outcome { stats: board.finish(), span })
+            Ok(Outcome { stats: board.counted_since(&before), span })
         }
     })?;
     let (stats, span) = total(outcomes);
@@ -320,20 +329,25 @@ async fn subscribe(run: u32, watcher: &User, aor: &str, number: u32) -> Result<(
     Ok(())
 }
 
-/// Publishes until every watcher has seen every presentity once.
+/// Publishes until every watcher has seen every presentity, and nothing is on its way any more.
 async fn wait_until_all_watch(board: &Rc<Board>, publishers: &[Rc<Presentity>]) -> Result<()> {
-    let patience = clock::now() + 30 * SECOND;
+    let patience = clock::now() + 60 * SECOND;
+    let mut again = SECOND / 2;
     loop {
         for (k, p) in publishers.iter().enumerate() {
             p.publish(board.publish(k as u32, clock::now())).await?;
         }
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        let behind: usize = (0..board.presentities).map(|k| board.behind(k)).sum();
-        if behind == 0 {
-            return Ok(());
+        let pause = clock::now() + again;
+        again *= 2;
+        while clock::now() < pause {
+            let behind: usize = (0..board.presentities).map(|k| board.behind(k)).sum();
+            if behind == 0 {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
         if clock::now() > patience {
-            return Err(format!("{behind} subscriptions have brought nothing after 30 s").into());
+            return Err(format!("{} subscriptions have brought nothing after 60 s", board.silent()).into());
         }
     }
 }
