@@ -8,7 +8,7 @@ dir=$(realpath -m "$1") auth=${2:-no} core=${3:-0}
 mkdir -p "$dir"
 cd "$dir"
 [ -e cert.pem ] || openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 30 \
-    -subj /CN=localhost -addext subjectAltName=DNS:localhost 2>/dev/null
+    -subj /CN=localhost -addext subjectAltName=DNS:localhost -addext basicConstraints=critical,CA:FALSE 2>/dev/null
 rm -f presence.db
 for table in version:standard presence:presence; do
     sqlite3 presence.db < "/usr/share/kamailio/db_sqlite/${table#*:}-create.sql"

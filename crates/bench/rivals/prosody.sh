@@ -7,7 +7,7 @@ dir=$(realpath -m "$1") users=${2:-100} core=${3:-0}
 mkdir -p "$dir/data" "$dir/certs"
 cd "$dir"
 [ -e cert.pem ] || openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 30 \
-    -subj /CN=localhost -addext subjectAltName=DNS:localhost 2>/dev/null
+    -subj /CN=localhost -addext subjectAltName=DNS:localhost -addext basicConstraints=critical,CA:FALSE 2>/dev/null
 cat > prosody.cfg.lua <<EOF
 run_as_root = true
 daemonize = false

@@ -137,11 +137,11 @@ fn param(list: &str, name: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    const CHALLENGE: &str = "Digest realm=\"http-auth@example.org\", qop=\"auth, auth-int\", algorithm=@, \
+    const CHALLENGE: &str = "Digest realm=\"http-auth@example.org\", qop=\"auth, auth-int\", algorithm=ALG, \
         nonce=\"7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v\", opaque=\"FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS\"";
 
     fn response(algorithm: &str) -> String {
-        let c = Challenge::parse(&CHALLENGE.replace('@', algorithm)).unwrap();
+        let c = Challenge::parse(&CHALLENGE.replace("ALG", algorithm)).unwrap();
         let mut a =
             Answer::new(c, "Mufasa", "Circle of Life", "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ");
         param(a.header("GET", "/dir/index.html").strip_prefix("Digest ").unwrap(), "response").unwrap()

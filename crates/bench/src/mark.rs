@@ -35,6 +35,13 @@ impl Mark {
         out
     }
 
+    /// The first mark of `run` in `text`, or else the first of any: a notification may carry what an earlier run
+    /// has published too.
+    pub fn find_of(run: u32, text: &[u8]) -> Option<Self> {
+        let mine = |at| Self::find(&text[at..]).filter(|m| m.run == run);
+        FINDER.find_iter(text).find_map(mine).or_else(|| Self::find(text))
+    }
+
     /// The first mark in `text`.
     pub fn find(text: &[u8]) -> Option<Self> {
         let at = FINDER.find(text)?;
@@ -71,6 +78,9 @@ mod tests {
         let mut text = b"<body>hello ~ ".to_vec();
         text.extend(m.write());
         assert_eq!(Mark::find(&text), Some(m));
+        let other = Mark { run: 5, ..m };
+        text.extend(other.write());
+        assert_eq!((Mark::find_of(5, &text), Mark::find_of(6, &text)), (Some(other), Some(m)));
         assert_eq!(Mark::find(b"~rb:0"), None);
         assert_eq!(Mark::find(b"nothing"), None);
     }

@@ -36,6 +36,7 @@ struct Board {
     published: RefCell<Vec<u32>>,
     heard: Vec<Notify>,
     stats: RefCell<Stats>,
+    last_arrival: Cell<u64>,
     gate: Gate,
 }
 
@@ -50,6 +51,7 @@ impl Board {
             published: RefCell::new(vec![0; presentities as usize]),
             heard: (0..presentities).map(|_| Notify::new()).collect(),
             stats: RefCell::default(),
+            last_arrival: Cell::new(0),
             gate: Gate::default(),
         })
     }
@@ -115,6 +117,7 @@ impl Sink for Board {
             self.stats.borrow_mut().stale += 1;
             return;
         }
+        self.last_arrival.set(now);
         let index = if self.by_client {
             match who.checked_sub(self.presentities) {
                 Some(watcher) => mark.flow * self.watchers + watcher,
@@ -160,6 +163,15 @@ enum Presentity {
 impl Presentity {
     /// Publishes and, in SIP, waits for the answer.
     async fn publish(&self, mark: Mark) -> Result<()> {
+        self.put(mark, 3600).await
+    }
+
+    /// Takes the publication back, so that the next run finds none.
+    async fn withdraw(&self) -> Result<()> {
+        if let Self::Sip { .. } = self { self.put(Mark::default(), 0).await } else { Ok(()) }
+    }
+
+    async fn put(&self, mark: Mark, expires: u32) -> Result<()> {
         match self {
             Self::Xmpp(conn) => {
                 conn.queue(|out| stanza::presence().render(&mark, 0, b"", out));
@@ -168,18 +180,22 @@ impl Presentity {
             Self::Sip { user, call_id, cseq, etag } => {
                 let aor = user.aor();
                 let text = mark.write();
-                let body = format!(
+                let mut body = format!(
                     "<?xml version='1.0' encoding='UTF-8'?>\r\n<presence xmlns='urn:ietf:params:xml:ns:pidf' \
                      entity='pres:{pres}'>\r\n<tuple id='b'><status><basic>open</basic></status><note>{mark}</note>\
                      </tuple>\r\n</presence>\r\n",
                     pres = &aor[4..],
                     mark = String::from_utf8_lossy(&text),
                 );
-                let condition =
-                    etag.borrow().as_ref().map(|e| format!("SIP-If-Match: {e}\r\n")).unwrap_or_default();
-                let headers = format!(
-                    "Event: presence\r\nExpires: 3600\r\n{condition}Content-Type: application/pidf+xml\r\n"
-                );
+                let mut headers = format!("Event: presence\r\nExpires: {expires}\r\n");
+                if let Some(etag) = &*etag.borrow() {
+                    headers += &format!("SIP-If-Match: {etag}\r\n");
+                }
+                if expires == 0 {
+                    body.clear();
+                } else {
+                    headers += "Content-Type: application/pidf+xml\r\n";
+                }
                 let to = format!("<{aor}>");
                 let reply = user
                     .request(Request {
@@ -220,6 +236,7 @@ pub fn measure(
             let env = Env::new(opts.clone(), run_id)?;
             let board = Board::new(run_id, presentities, watchers, protocol == Protocol::Xmpp);
             let who = accounts(&opts, 0, presentities + watchers)?;
+            let mut subscriptions = Vec::new();
             let publishers: Vec<Rc<Presentity>> = match protocol {
                 Protocol::Xmpp => {
                     let conns = xmpp_users(&env, &who, board.clone()).await?;
@@ -245,8 +262,16 @@ pub fn measure(
                     let (publishing, watching) = users.split_at(presentities as usize);
                     for (k, presentity) in publishing.iter().enumerate() {
                         for (m, watcher) in watching.iter().enumerate() {
-                            subscribe(run_id, watcher, &presentity.aor(), k as u32 * watchers + m as u32)
-                                .await?;
+                            let number = k as u32 * watchers + m as u32;
+                            let subscription = Subscription {
+                                watcher: watcher.clone(),
+                                aor: presentity.aor(),
+                                call_id: format!("rbs{run_id:08x}{number:08x}"),
+                                cseq: Cell::new(0),
+                            };
+                            let (aor, to) = (presentity.aor(), format!("<{}>", presentity.aor()));
+                            let dialog = subscription.ask(&aor, &to, 3600).await?;
+                            subscriptions.push((subscription, dialog));
                         }
                     }
                     let publisher = |user: &Rc<User>| {
@@ -261,7 +286,8 @@ pub fn measure(
             let start = shard.meet().await;
             let end = start + ((opts.warmup + opts.seconds) * SECOND as f64) as u64;
             let loops: Vec<_> = publishers
-                .into_iter()
+                .iter()
+                .cloned()
                 .enumerate()
                 .map(|(k, p)| spawn_local(publish_loop(board.clone(), p, k as u32, opts.rate, start, end)))
                 .collect();
@@ -270,7 +296,15 @@ pub fn measure(
                 each.await??;
             }
             tokio::time::sleep(Duration::from_millis(500)).await;
-            Ok(Outcome { stats: board.counted_since(&before), span })
+            let stats = board.counted_since(&before);
+            // Leave nothing behind for the next run to trip over.
+            for (subscription, (to, uri)) in &subscriptions {
+                let _ = subscription.ask(uri, to, 0).await;
+            }
+            for publisher in &publishers {
+                let _ = publisher.withdraw().await;
+            }
+            Ok(Outcome { stats, span })
         }
     })?;
     let (stats, span) = total(outcomes);
@@ -309,30 +343,41 @@ async fn publish_loop(
     Ok(())
 }
 
-async fn subscribe(run: u32, watcher: &User, aor: &str, number: u32) -> Result<()> {
-    let call_id = format!("rbs{run:08x}{number:08x}");
-    let (to, cseq) = (format!("<{aor}>"), Cell::new(0));
-    let reply = watcher
-        .request(Request {
+/// A SIP subscription.
+struct Subscription {
+    watcher: Rc<User>,
+    aor: String,
+    call_id: String,
+    cseq: Cell<u32>,
+}
+
+impl Subscription {
+    /// Subscribes (or, with no time to run, ends it) and returns the response's To and Contact.
+    async fn ask(&self, uri: &str, to: &str, expires: u32) -> Result<(String, String)> {
+        let headers = format!("Event: presence\r\nExpires: {expires}\r\nAccept: application/pidf+xml\r\n");
+        let request = Request {
             method: "SUBSCRIBE",
-            uri: aor,
-            to: &to,
-            call_id: &call_id,
-            cseq: &cseq,
-            headers: "Event: presence\r\nExpires: 3600\r\nAccept: application/pidf+xml\r\n",
+            uri,
+            to,
+            call_id: &self.call_id,
+            cseq: &self.cseq,
+            headers: &headers,
             body: "",
-        })
-        .await?;
-    if reply.code >= 300 {
-        return Err(format!("SUBSCRIBE to {aor}: {}", reply.code).into());
+        };
+        let reply = self.watcher.request(request).await?;
+        if reply.code >= 300 {
+            return Err(format!("SUBSCRIBE to {}: {}", self.aor, reply.code).into());
+        }
+        let contact = reply.header("contact").unwrap_or_default();
+        let uri = contact.split(['<', '>']).nth(1).unwrap_or(&contact).to_owned();
+        Ok((reply.header("to").unwrap_or_default(), uri))
     }
-    Ok(())
 }
 
 /// Publishes until every watcher has seen every presentity, and nothing is on its way any more.
 async fn wait_until_all_watch(board: &Rc<Board>, publishers: &[Rc<Presentity>]) -> Result<()> {
     let patience = clock::now() + 60 * SECOND;
-    let mut again = SECOND / 2;
+    let mut again = SECOND;
     loop {
         for (k, p) in publishers.iter().enumerate() {
             p.publish(board.publish(k as u32, clock::now())).await?;
@@ -341,7 +386,8 @@ async fn wait_until_all_watch(board: &Rc<Board>, publishers: &[Rc<Presentity>]) 
         again *= 2;
         while clock::now() < pause {
             let behind: usize = (0..board.presentities).map(|k| board.behind(k)).sum();
-            if behind == 0 {
+            // A subscription may bring the latest state once more: let that come in before counting.
+            if behind == 0 && clock::now() > board.last_arrival.get() + SECOND / 2 {
                 return Ok(());
             }
             tokio::time::sleep(Duration::from_millis(20)).await;

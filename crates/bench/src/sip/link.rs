@@ -258,7 +258,7 @@ impl Link {
         if m.method() == b"NOTIFY" && who.is_none() {
             return; // of an earlier run's subscription
         }
-        if let Some(mark) = Mark::find(m.body) {
+        if let Some(mark) = Mark::find_of(self.run, m.body) {
             self.sink().arrived(who.map_or(0, |(_, who)| who), mark, now);
         }
     }
