@@ -10,6 +10,7 @@ use std::io::Write as _;
 use std::net::IpAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What to make.
 #[derive(Debug, Clone)]
@@ -83,6 +84,7 @@ fn certificates(setup: &Setup) -> Result<(), Failure> {
     ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     ca.distinguished_name.push(DnType::CommonName, format!("Rialto local CA for {}", setup.domains[0]));
+    valid_for(&mut ca, 10);
     let ca_key = KeyPair::generate()?;
     let ca_certificate = ca.self_signed(&ca_key)?;
 
@@ -92,6 +94,7 @@ fn certificates(setup: &Setup) -> Result<(), Failure> {
     leaf.distinguished_name.push(DnType::CommonName, setup.domains[0].clone());
     leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+    valid_for(&mut leaf, 2);
     let key = KeyPair::generate()?;
     let certificate = leaf.signed_by(&key, &Issuer::from_params(&ca, &ca_key))?;
 
@@ -100,6 +103,17 @@ fn certificates(setup: &Setup) -> Result<(), Failure> {
     let chain = format!("{}{}", certificate.pem(), ca_certificate.pem());
     write_private(&setup.dir.join("tls/cert.pem"), chain.as_bytes())?;
     write_private(&setup.dir.join("tls/key.pem"), key.serialize_pem().as_bytes())
+}
+
+/// From yesterday, so that a clock that is a little slow agrees, for so many years.
+fn valid_for(certificate: &mut CertificateParams, years: i32) {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let yesterday = since.as_secs().saturating_sub(86_400);
+    let (year, month, day, ..) = model::Timestamp(yesterday * 1000).civil();
+    // A day every month has, so that the year's end needs no care for leap years.
+    let (year, month, day) = (i32::try_from(year).unwrap_or(2026), month as u8, day.min(28) as u8);
+    certificate.not_before = rcgen::date_time_ymd(year, month, day);
+    certificate.not_after = rcgen::date_time_ymd(year + years, month, day);
 }
 
 fn configuration(setup: &Setup) -> String {

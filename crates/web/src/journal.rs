@@ -144,8 +144,7 @@ pub fn view(row: &Row) -> JournalRow {
         }
         RowKind::Outcomes => {
             shown.kind = "outcomes".into();
-            let entries = row.body.as_deref().map(decode_outcomes);
-            if let Some(Ok(entries)) = entries {
+            if let Ok(entries) = decode_outcomes(&row.head) {
                 shown.settled = entries.iter().map(settled).collect();
             }
         }
