@@ -1,5 +1,7 @@
 //! What every method needs to answer and to ask: status lines, Via, Contact.
 
+use std::net::IpAddr;
+
 use connector::{Output, Transport};
 use model::{Now, Refusal};
 
@@ -93,34 +95,37 @@ impl SipMachine {
         self.next
     }
 
-    pub(super) fn via(&self, branch: &str) -> String {
+    pub(super) fn via(&self, to: Hop, branch: &str) -> String {
         match (self.transport, self.tls) {
-            (Transport::Udp, _) => format!("SIP/2.0/UDP {};rport;branch={branch}", self.sent_by()),
-            (Transport::Tcp, false) => format!("SIP/2.0/TCP {};branch={branch}", self.sent_by()),
-            (Transport::Tcp, true) => format!("SIP/2.0/TLS {};branch={branch}", self.sent_by()),
+            (Transport::Udp, _) => format!("SIP/2.0/UDP {};rport;branch={branch}", self.sent_by(to)),
+            (Transport::Tcp, false) => format!("SIP/2.0/TCP {};branch={branch}", self.sent_by(to)),
+            (Transport::Tcp, true) => format!("SIP/2.0/TLS {};branch={branch}", self.sent_by(to)),
         }
     }
 
-    pub(super) fn sent_by(&self) -> String {
+    pub(super) fn sent_by(&self, to: Hop) -> String {
         let local = self.peer.local;
-        let host = match (&self.config.public_host, local.ip().is_unspecified()) {
+        let text = |ip: IpAddr| match ip.to_canonical() {
+            IpAddr::V4(ip) => ip.to_string(),
+            IpAddr::V6(ip) => format!("[{ip}]"),
+        };
+        let host = match (&self.config.public_host, to) {
             (Some(host), _) => host.clone(),
-            (None, false) => match local.ip().to_canonical() {
-                std::net::IpAddr::V4(ip) => ip.to_string(),
-                std::net::IpAddr::V6(ip) => format!("[{ip}]"),
-            },
-            (None, true) => self.config.domains.first().cloned().unwrap_or_else(|| "localhost".to_owned()),
+            (None, _) if !local.ip().is_unspecified() => text(local.ip()),
+            // Whoever sits on this machine finds us by the address it has itself.
+            (None, Hop::Udp(peer)) if peer.ip().to_canonical().is_loopback() => text(peer.ip()),
+            (None, _) => self.config.domains.first().cloned().unwrap_or_else(|| "localhost".to_owned()),
         };
         if local.port() == 0 { host } else { format!("{host}:{}", local.port()) }
     }
 
     /// Our own Contact, inside dialogs.
-    pub(super) fn contact(&self) -> String {
+    pub(super) fn contact(&self, to: Hop) -> String {
         let transport = match (self.transport, self.tls) {
             (Transport::Udp, _) => "",
             (Transport::Tcp, false) => ";transport=tcp",
             (Transport::Tcp, true) => ";transport=tls",
         };
-        format!("<sip:{}{transport}>", self.sent_by())
+        format!("<sip:{}{transport}>", self.sent_by(to))
     }
 }

@@ -95,7 +95,7 @@ impl SipMachine {
             Err(no) => return refuse(self, no),
         };
         let branch = self.branch();
-        let bytes = self.render_message(&sent, &out, &uri, &branch, [&from, &to]);
+        let bytes = self.render_message(&sent, &out, &uri, hop, &branch, [&from, &to]);
         if matches!(hop, Hop::Udp(_)) && bytes.len() > MAX_UDP_REQUEST {
             // RFC 3428 8: not over a way without congestion control.
             let no = Refusal::new(Reason::TooLarge).with_text("too long for this recipient's connection");
@@ -117,13 +117,14 @@ impl SipMachine {
         sent: &SentMessage,
         out: &Outgoing,
         uri: &str,
+        hop: Hop,
         branch: &str,
         [from, to]: [&str; 2],
     ) -> Vec<u8> {
         let call_id = out.call_id.clone().unwrap_or_else(|| self.dice.token(24));
         let tag = self.dice.token(10);
         let mut w = Writer::request("MESSAGE", uri);
-        w.header("Via", self.via(branch))
+        w.header("Via", self.via(hop, branch))
             .header("Max-Forwards", sent.envelope.hops.max(1))
             .header("From", format!("<{from}>;tag={tag}"))
             .header("To", format!("<{to}>"))

@@ -191,9 +191,9 @@ impl SipMachine {
             _ => {}
         }
         watch.ready = true;
-        let (tag, left, fetch, news, until) =
-            (watch.tag.clone(), left(watch, now), watch.ending, watch.news, watch.until);
-        let contact = self.contact();
+        let (tag, left, fetch, news, until, hop) =
+            (watch.tag.clone(), left(watch, now), watch.ending, watch.news, watch.until, watch.hop);
+        let contact = self.contact(hop);
         self.answer_owed(now, &owed, 200, Some(&tag), |w| {
             w.header("Contact", contact).header("Expires", left);
         });
@@ -226,7 +226,7 @@ impl SipMachine {
         (watch.ready, watch.news) = (true, false);
         watch.ending = secs == 0;
         let (until, presentity, copy) = (watch.until, watch.presentity.clone(), watch.clone());
-        let contact = self.contact();
+        let contact = self.contact(job.source);
         self.answer(now, &job, 200, |w| {
             w.header("Contact", contact).header("Expires", secs);
         });
@@ -317,7 +317,7 @@ impl SipMachine {
         };
         let body = presence::body(watch.state, doc);
         let mut w = Writer::request("NOTIFY", &watch.target);
-        w.header("Via", self.via(branch)).header("Max-Forwards", MAX_HOPS);
+        w.header("Via", self.via(watch.hop, branch)).header("Max-Forwards", MAX_HOPS);
         for route in &watch.routes {
             w.header("Route", route);
         }
@@ -325,7 +325,7 @@ impl SipMachine {
             .header("To", &watch.remote)
             .header("Call-ID", &watch.call_id)
             .header("CSeq", format!("{} NOTIFY", watch.cseq))
-            .header("Contact", self.contact())
+            .header("Contact", self.contact(watch.hop))
             .header("Event", event)
             .header("Subscription-State", state)
             .header("User-Agent", SOFTWARE);
