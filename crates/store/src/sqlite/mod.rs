@@ -281,12 +281,11 @@ fn prepare(conn: &Connection, options: &Options) -> Result<(), Trouble> {
         "PRAGMA page_size = {PAGE};
          PRAGMA journal_mode = WAL;
          PRAGMA synchronous = FULL;
-         PRAGMA wal_autocheckpoint = {};
+         PRAGMA wal_autocheckpoint = 0;
          PRAGMA journal_size_limit = 134217728;
          PRAGMA cache_size = -65536;
          PRAGMA secure_delete = ON;
-         PRAGMA foreign_keys = OFF;",
-        checkpoint::LOG_LIMIT / PAGE
+         PRAGMA foreign_keys = OFF;"
     ))
     .map_err(trouble)?;
     limit_size(conn, options.max_size).map_err(trouble)

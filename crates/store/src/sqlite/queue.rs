@@ -37,6 +37,8 @@ pub(super) trait Job: Send {
 pub(super) struct Work {
     pub(super) jobs: Vec<Box<dyn Job>>,
     pub(super) rows: Vec<(Draft, Done)>,
+    /// Bytes of their heads and bodies.
+    pub(super) bytes: usize,
     pub(super) outcomes: Vec<SettledRow>,
     pub(super) cursors: Vec<(u64, MailboxCursor)>,
     /// True once the store is closing and no row is queued behind this.
@@ -160,6 +162,7 @@ impl Queue {
             bytes += draft.head.len() + draft.body.len();
             work.rows.push((draft, done));
         }
+        work.bytes = bytes;
         state.bytes = state.bytes.saturating_sub(bytes);
         let due = state.due.is_some_and(|due| due <= Instant::now());
         if due || state.closing || state.outcomes.len() >= ENOUGH {

@@ -18,6 +18,12 @@ use std::sync::atomic::Ordering;
 /// How many rows the stream table may lag behind the journal: what a start after a crash has to read again.
 const BEHIND: usize = 32_768;
 
+/// About how much longer the log gets: with each commit (a few pages that are never full), with each row beside head
+/// and body, and when the streams are written. Close enough to know when to move it.
+const LOG_OF_COMMIT: usize = 32 << 10;
+const LOG_OF_ROW: usize = 240;
+const LOG_OF_STREAMS: usize = 2 << 20;
+
 pub(super) struct Writer {
     conn: Connection,
     shared: Arc<Shared>,
@@ -107,12 +113,15 @@ impl Writer {
     pub(super) fn run(mut self) {
         while let Some(work) = self.shared.queue.take() {
             let last = work.last;
+            let mut log = LOG_OF_COMMIT + work.bytes + work.rows.len() * LOG_OF_ROW;
             let ok = self.commit(work);
             let behind = self.shared.tail.read().rows;
             if behind >= BEHIND {
                 // A failure leaves the tail in memory, and the next commit tries again.
                 let _ = self.write_behind();
+                log += LOG_OF_STREAMS;
             }
+            self.mover.wrote(&self.conn, log);
             // Closing while nothing can be written: what is left would fail again and again.
             if last && !ok {
                 break;
@@ -135,8 +144,6 @@ impl Writer {
             Ok(batch) => {
                 self.adopt(batch, first);
                 self.shared.queue.committed(&work.cursors);
-                // Beside head and body each row takes about 240 bytes.
-                self.mover.wrote(drafts.iter().map(|d| d.head.len() + d.body.len() + 240).sum());
                 for (at, done) in dones.into_iter().enumerate() {
                     call(done, Ok(Seq(first + at as u64)));
                 }
