@@ -261,9 +261,20 @@ fn seen(u: &Used, n: u32) -> bool {
     n <= u.highest && (u.highest - n >= 64 || u.window & (1 << (u.highest - n)) != 0)
 }
 
-/// The challenges, best first (RFC 8760 2.4). Parameters are set apart by a comma *and* a space, and the realm holds
-/// no space: old clients cut the header at spaces.
-pub fn challenges(realm: &str, nonce: &str, stale: bool, md5: bool) -> Vec<String> {
+/// The order of the challenges. The first is the one a client is to use if it can (RFC 8760 2.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// SHA-256, and MD5 for those that know nothing else.
+    Sha256First,
+    /// The other way round, for clients that look at the first challenge alone.
+    Md5First,
+    /// SHA-256 and nothing else.
+    Sha256Only,
+}
+
+/// The challenges. Parameters are set apart by a comma *and* a space, and the realm holds no space: old clients cut the
+/// header at spaces.
+pub fn challenges(realm: &str, nonce: &str, stale: bool, order: Order) -> Vec<String> {
     let one = |a: Algorithm| {
         let stale = if stale { ", stale=true" } else { "" };
         format!(
@@ -272,11 +283,11 @@ pub fn challenges(realm: &str, nonce: &str, stale: bool, md5: bool) -> Vec<Strin
             a.name()
         )
     };
-    let mut out = vec![one(Algorithm::Sha256)];
-    if md5 {
-        out.push(one(Algorithm::Md5));
+    match order {
+        Order::Sha256First => vec![one(Algorithm::Sha256), one(Algorithm::Md5)],
+        Order::Md5First => vec![one(Algorithm::Md5), one(Algorithm::Sha256)],
+        Order::Sha256Only => vec![one(Algorithm::Sha256)],
     }
-    out
 }
 
 #[cfg(test)]
@@ -372,13 +383,14 @@ mod tests {
     }
 
     #[test]
-    fn challenges_come_best_first() {
-        let c = challenges("example.com", "abc", true, true);
+    fn challenges_come_in_the_order_asked_for() {
+        let c = challenges("example.com", "abc", true, Order::Sha256First);
         assert_eq!(
             c[0],
             "Digest realm=\"example.com\", nonce=\"abc\", algorithm=SHA-256, qop=\"auth\", stale=true"
         );
         assert!(c[1].contains("algorithm=MD5"));
-        assert_eq!(challenges("e", "n", false, false).len(), 1);
+        assert!(challenges("e", "n", false, Order::Md5First)[0].contains("algorithm=MD5"));
+        assert_eq!(challenges("e", "n", false, Order::Sha256Only).len(), 1);
     }
 }

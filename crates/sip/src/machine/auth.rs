@@ -6,7 +6,7 @@ use std::time::Duration;
 use model::{Address, Answer, Ask, Credential, Now, Tick};
 
 use super::{Job, SipMachine, Waiting};
-use crate::digest::{Algorithm, Credentials, Freshness, challenges};
+use crate::digest::{Algorithm, Credentials, Freshness, Order, challenges};
 use crate::transaction::Hop;
 use crate::translate::address;
 use crate::wire::SipUri;
@@ -130,7 +130,14 @@ impl SipMachine {
     fn challenge(&mut self, now: Now, job: &Job, realm: &str, stale: bool) {
         let salt = self.dice.u64();
         let nonce = self.nonces.make(now.tick, salt);
-        let list = challenges(realm, &nonce, stale, self.config.md5);
+        let order = match (self.config.md5, self.tls) {
+            (false, _) => Order::Sha256Only,
+            (true, true) => Order::Sha256First,
+            // Without TLS the better hash protects nothing that is not read anyway, and many old clients look at the
+            // first challenge only.
+            (true, false) => Order::Md5First,
+        };
+        let list = challenges(realm, &nonce, stale, order);
         let (status, header) = match job.request.method() {
             "REGISTER" => (401, "WWW-Authenticate"),
             _ => (407, "Proxy-Authenticate"),
