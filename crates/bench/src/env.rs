@@ -8,11 +8,7 @@ use tokio::{
     task::{JoinHandle, spawn_local},
 };
 
-use crate::{
-    Result, clock,
-    opts::{Opts, Transport, XmppTls},
-    tls,
-};
+use crate::{Result, clock, opts::Opts, tls};
 
 /// A user and the password.
 #[derive(Debug, Clone)]
@@ -53,7 +49,7 @@ pub struct Env {
     pub opts: Arc<Opts>,
     /// Random number of this run.
     pub run: u32,
-    tls: Option<Arc<ClientConfig>>,
+    tls: std::result::Result<Arc<ClientConfig>, String>,
     parallel: Rc<Semaphore>,
     next_login: Cell<u64>,
 }
@@ -61,20 +57,15 @@ pub struct Env {
 impl Env {
     /// For one of `opts.threads` threads.
     pub fn new(opts: Arc<Opts>, run: u32) -> Result<Rc<Self>> {
-        let tls = if opts.xmpp_tls != XmppTls::None || opts.sip_transport == Transport::Tls {
-            tls::config(opts.ca.as_deref(), opts.insecure).map_err(|e| e.to_string())
-        } else {
-            Err(String::new())
-        };
-        // An XMPP-only or SIP-only run may not need it: complain when it is asked for.
-        let tls = tls.ok();
+        // A run without TLS needs none of this: complain when it is asked for.
+        let tls = tls::config(opts.ca.as_deref(), opts.insecure).map_err(|e| e.to_string());
         let parallel = Rc::new(Semaphore::new(opts.login_parallel.max(1)));
         Ok(Rc::new(Self { opts, run, tls, parallel, next_login: Cell::new(0) }))
     }
 
     /// TLS settings.
     pub fn tls(&self) -> Result<&Arc<ClientConfig>> {
-        self.tls.as_ref().ok_or_else(|| "TLS needs --insecure, or --ca FILE with certificates".into())
+        self.tls.as_ref().map_err(|e| e.as_str().into())
     }
 
     /// The name expected in the server's certificate.

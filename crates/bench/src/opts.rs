@@ -106,6 +106,11 @@ pub enum Transport {
     Tls,
 }
 
+/// A choice's name as the command line has it.
+pub fn name(choice: &impl ValueEnum) -> String {
+    choice.to_possible_value().map_or_else(String::new, |v| v.get_name().to_owned())
+}
+
 /// Which SASL mechanism to use.
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Sasl {

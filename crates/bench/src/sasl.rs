@@ -39,9 +39,12 @@ pub fn plain(user: &str, password: &str) -> Vec<u8> {
     format!("\0{user}\0{password}").into_bytes()
 }
 
+/// What a salted password is made from: mechanism, password, salt, rounds.
+type Salting = (Mechanism, String, Vec<u8>, u32);
+
 thread_local! {
     /// Salted passwords, as RFC 5802 allows a client to keep them: later logins cost the generator next to nothing.
-    static SALTED: RefCell<HashMap<(Mechanism, String, Vec<u8>, u32), Vec<u8>>> = RefCell::default();
+    static SALTED: RefCell<HashMap<Salting, Vec<u8>>> = RefCell::default();
 }
 
 /// One SCRAM exchange.

@@ -7,7 +7,7 @@ use crate::{
     Result,
     env::{Env, accounts},
     load::{run, threads, total},
-    opts::Opts,
+    opts::{Opts, name},
     report::Report,
     rig::Rig,
     xmpp::{session::StanzaSender, stanza},
@@ -16,7 +16,7 @@ use crate::{
 /// Runs it.
 pub fn measure(opts: &Arc<Opts>, run_id: u32, report: &mut Report) -> Result<()> {
     let (pairs, window) = (opts.pairs.unwrap_or(50), opts.window.unwrap_or(10));
-    report.put("xmpp_tls", format!("{:?}", opts.xmpp_tls).to_lowercase());
+    report.put("xmpp_tls", name(&opts.xmpp_tls));
     report.put("pairs", pairs);
     report.put("window", if opts.rate.is_some() { 0 } else { window });
     report.put("stanza_bytes", opts.size);

@@ -7,7 +7,7 @@ use crate::{
     Result,
     env::{Env, accounts},
     load::{run, threads, total},
-    opts::{Direction, Opts},
+    opts::{Direction, Opts, name},
     report::Report,
     rig::Rig,
     sip::user::MessageSender,
@@ -32,9 +32,9 @@ pub fn measure(
     report: &mut Report,
 ) -> Result<()> {
     let (pairs, window) = (opts.pairs.unwrap_or(20), opts.window.unwrap_or(5));
-    report.put("direction", format!("{direction:?}").to_lowercase());
-    report.put("xmpp_tls", format!("{:?}", opts.xmpp_tls).to_lowercase());
-    report.put("sip_transport", format!("{:?}", opts.sip_transport).to_lowercase());
+    report.put("direction", name(&direction));
+    report.put("xmpp_tls", name(&opts.xmpp_tls));
+    report.put("sip_transport", name(&opts.sip_transport));
     report.put("pairs", pairs);
     report.put("window", if opts.rate.is_some() { 0 } else { window });
     let per_pair = if direction == Direction::Both { 2 } else { 1 };

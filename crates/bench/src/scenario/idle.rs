@@ -8,7 +8,7 @@ use crate::{
     clock::{self, SECOND},
     env::{Env, accounts},
     load::threads,
-    opts::{Opts, Protocol},
+    opts::{Opts, Protocol, name},
     report::Report,
     rig::Idle,
     usage,
@@ -23,7 +23,7 @@ pub fn measure(
     report: &mut Report,
 ) -> Result<()> {
     let users = opts.users.unwrap_or(20_000);
-    report.put("protocol", format!("{protocol:?}").to_lowercase());
+    report.put("protocol", name(&protocol));
     report.put("users", users);
     let (before, began) = (usage::of(&opts.server_pid), clock::now());
     let shared = opts.clone();

@@ -7,7 +7,7 @@ use crate::{
     clock::SECOND,
     env::{Env, accounts},
     load::{Outcome, count, threads, total},
-    opts::Opts,
+    opts::{Opts, name},
     report::Report,
     rig::{Gate, Stats},
     xmpp::session,
@@ -16,8 +16,8 @@ use crate::{
 /// Runs it.
 pub fn measure(opts: &Arc<Opts>, run_id: u32, report: &mut Report) -> Result<()> {
     let users = opts.users.unwrap_or(100);
-    report.put("xmpp_tls", format!("{:?}", opts.xmpp_tls).to_lowercase());
-    report.put("mechanism", format!("{:?}", opts.mechanism).to_lowercase());
+    report.put("xmpp_tls", name(&opts.xmpp_tls));
+    report.put("mechanism", name(&opts.mechanism));
     report.put("users", users);
     report.put("at_a_time", opts.login_parallel);
     let shared = opts.clone();

@@ -17,7 +17,7 @@ use crate::{
     env::{Env, accounts, nonce},
     load::{Outcome, Timer, count, threads, total},
     mark::Mark,
-    opts::{Opts, Protocol},
+    opts::{Opts, Protocol, name},
     report::Report,
     rig::{Gate, Sink, Stats},
     sip::user::{Request, User},
@@ -226,7 +226,7 @@ pub fn measure(
     (presentities, watchers): (u32, u32),
     report: &mut Report,
 ) -> Result<()> {
-    report.put("protocol", format!("{protocol:?}").to_lowercase());
+    report.put("protocol", name(&protocol));
     report.put("presentities", presentities);
     report.put("watchers_of_each", watchers);
     let shared = opts.clone();

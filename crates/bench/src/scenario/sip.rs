@@ -7,7 +7,7 @@ use crate::{
     Result,
     env::{Env, accounts},
     load::{run, threads, total},
-    opts::Opts,
+    opts::{Opts, name},
     report::Report,
     rig::Rig,
     sip::user::MessageSender,
@@ -16,7 +16,7 @@ use crate::{
 /// Runs it.
 pub fn measure(opts: &Arc<Opts>, run_id: u32, report: &mut Report) -> Result<()> {
     let (pairs, window) = (opts.pairs.unwrap_or(50), opts.window.unwrap_or(4));
-    report.put("sip_transport", format!("{:?}", opts.sip_transport).to_lowercase());
+    report.put("sip_transport", name(&opts.sip_transport));
     report.put("pairs", pairs);
     report.put("window", if opts.rate.is_some() { 0 } else { window });
     report.put("text_bytes", opts.text);

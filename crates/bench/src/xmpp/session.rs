@@ -1,5 +1,6 @@
 //! An XMPP client session: logging in, then reading what comes.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::{net::SocketAddr, rc::Rc};
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
@@ -18,6 +19,8 @@ use crate::{
     sasl::{self, Mechanism, Scram},
     template::Template,
 };
+
+static SESSIONS: AtomicU32 = AtomicU32::new(0);
 
 /// Connects, secures the connection, authenticates, binds a resource and, if `available`, sends presence and waits
 /// until the server has taken it.
@@ -53,7 +56,8 @@ async fn login_steps(
     }
     authenticate(&mut r, env, account, &features).await?;
     features = open(&mut r, &opts.domain).await?;
-    let resource = format!("b{:08x}", env.run);
+    // Each session its own: an accounts file may name a user several times.
+    let resource = format!("b{:08x}-{}", env.run, SESSIONS.fetch_add(1, Ordering::Relaxed));
     send(
         &r,
         &format!(
