@@ -24,4 +24,5 @@ transcripts!(
     subscribe_elsewhere,
     publish_etag,
     odd_requests,
+    one_at_a_time,
 );

@@ -113,6 +113,21 @@ enum Due {
     Publication(String),
 }
 
+/// One message at a time, for clients that look at one message for each read: libpurple leaves a second one in its
+/// buffer until more arrives, and the news in it with it.
+#[derive(Debug)]
+struct Pacing {
+    held: VecDeque<(Flow, Bytes)>,
+    next: Tick,
+}
+
+impl Pacing {
+    /// Between two messages.
+    const PAUSE: Duration = Duration::from_millis(40);
+    /// Past which nothing is held back any more.
+    const MAX: usize = 500;
+}
+
 /// One SIP protocol engine.
 pub struct SipMachine {
     config: Arc<Config>,
@@ -136,6 +151,7 @@ pub struct SipMachine {
     publications: BTreeMap<String, Publication>,
     timers: BTreeSet<(Tick, Due)>,
     out: VecDeque<Output>,
+    pacing: Option<Pacing>,
     paused: bool,
     closed: bool,
 }
@@ -176,6 +192,7 @@ impl SipMachine {
             publications: BTreeMap::new(),
             timers: BTreeSet::new(),
             out: VecDeque::new(),
+            pacing: None,
             paused: false,
             closed: false,
         }
@@ -196,13 +213,13 @@ impl SipMachine {
                     self.out.push_back(Output::Bytes(flow, Bytes::from_static(b"\r\n")));
                 }
             }
-            Framed::Fault(fault) => self.fault(source, addr, fault),
+            Framed::Fault(fault) => self.fault(now.tick, source, addr, fault),
         }
     }
 
     /// Answers what could be read of a bad message, without a transaction (RFC 3261 8.2.7), and ends a stream whose
     /// framing is lost.
-    fn fault(&mut self, source: Hop, addr: SocketAddr, fault: Fault) {
+    fn fault(&mut self, now: Tick, source: Hop, addr: SocketAddr, fault: Fault) {
         if let Some(mut reply) = fault.reply {
             reply.seen_from(addr);
             let tag = self.dice.token(10);
@@ -213,14 +230,14 @@ impl SipMachine {
             }
         }
         if let (Hop::Stream(flow), true) = (source, fault.fatal) {
-            self.close(flow);
+            self.close(now, flow);
         }
     }
 
-    fn close(&mut self, flow: Flow) {
+    fn close(&mut self, now: Tick, flow: Flow) {
         if !self.closed {
             self.closed = true;
-            self.flush();
+            self.flush(now);
             self.out.push_back(Output::Close(flow));
         }
     }
@@ -232,6 +249,10 @@ impl SipMachine {
             Hop::Udp(_) => Hop::Udp(request.reply.answer_to(addr)),
         };
         let Seen::New(id) = self.transactions.receive(now.tick, source, back, &request) else { return };
+        if matches!(source, Hop::Stream(_)) && self.pacing.is_none() {
+            let sloppy = request.header("User-Agent").is_some_and(|ua| ua.starts_with("Purple/"));
+            self.pacing = sloppy.then(|| Pacing { held: VecDeque::new(), next: now.tick });
+        }
         let job = Job { id, source, back, request };
         if self.tickets.len() >= MAX_TICKETS {
             return self.refuse(now, &job, 500);
@@ -477,17 +498,24 @@ impl SipMachine {
         self.resume_if_idle(Hop::Stream(Flow::ACCEPTED));
         // Nobody may hold a connection open with half a message.
         if self.partial_since.is_some_and(|at| now.tick >= at + LONG) {
-            self.close(Flow::ACCEPTED);
+            self.close(now.tick, Flow::ACCEPTED);
         }
     }
 
     /// Moves what the transactions want sent into the outputs, in order.
-    fn flush(&mut self) {
+    fn flush(&mut self, now: Tick) {
         while let Some((hop, bytes)) = self.transactions.poll() {
-            self.out.push_back(match hop {
-                Hop::Stream(flow) => Output::Bytes(flow, bytes),
-                Hop::Udp(addr) => Output::Datagram(addr, bytes),
-            });
+            match (hop, &mut self.pacing) {
+                (Hop::Stream(flow), Some(pacing)) => pacing.held.push_back((flow, bytes)),
+                (Hop::Stream(flow), None) => self.out.push_back(Output::Bytes(flow, bytes)),
+                (Hop::Udp(addr), _) => self.out.push_back(Output::Datagram(addr, bytes)),
+            }
+        }
+        let Some(pacing) = &mut self.pacing else { return };
+        while now >= pacing.next || self.closed || pacing.held.len() > Pacing::MAX {
+            let Some((flow, bytes)) = pacing.held.pop_front() else { break };
+            self.out.push_back(Output::Bytes(flow, bytes));
+            pacing.next = now + Pacing::PAUSE;
         }
     }
 }
@@ -517,7 +545,7 @@ impl Machine for SipMachine {
             Input::Closed(_) => self.closed = true,
             Input::Drain => {
                 if self.transport == Transport::Tcp {
-                    self.close(Flow::ACCEPTED);
+                    self.close(now.tick, Flow::ACCEPTED);
                 }
             }
             Input::Deliver(delivery) if self.closed => {
@@ -530,7 +558,7 @@ impl Machine for SipMachine {
             Input::Answer(ticket, answer) => self.answered(now, ticket, answer),
             Input::Tick => self.tick(now),
         }
-        self.flush();
+        self.flush(now.tick);
     }
 
     fn poll(&mut self) -> Option<Output> {
@@ -543,6 +571,7 @@ impl Machine for SipMachine {
         }
         let own = self.timers.first().map(|(at, _)| *at);
         let partial = self.partial_since.map(|at| at + LONG);
-        [own, partial, self.transactions.deadline()].into_iter().flatten().min()
+        let paced = self.pacing.as_ref().filter(|p| !p.held.is_empty()).map(|p| p.next);
+        [own, partial, paced, self.transactions.deadline()].into_iter().flatten().min()
     }
 }
