@@ -8,8 +8,10 @@ Commands arrive on standard input, events leave on standard output, one a line:
     deny WHO            error WHO REASON   granted WHO / denied WHO
     show SHOW [STATUS]  roster N           pong SECONDS
     quit                delivered FROM ID  (XEP-0184)
-    ping, disco, typing TO
-                        features NAME...   typing FROM
+    ping, disco         here               typing FROM
+    typing TO           features NAME...   acked TEXT    (XEP-0198)
+    receipt TO TEXT     carbon WITH TEXT
+    carbons             carbons            stream-management
 """
 
 import argparse
@@ -39,7 +41,7 @@ class Peer(slixmpp.ClientXMPP):
         self.auto_subscribe = False
         for plugin in ("xep_0030", "xep_0085", "xep_0184", "xep_0199", "xep_0203", "xep_0280"):
             self.register_plugin(plugin)
-        self["xep_0184"].auto_ack = True
+        self.plugin["xep_0184"].auto_ack = True
         if options.stream_management:
             self.register_plugin("xep_0198")
         handlers = {
@@ -50,8 +52,6 @@ class Peer(slixmpp.ClientXMPP):
             "connection_failed": lambda why: say("failed", "connect", why),
             "message": self.message,
             "message_error": self.error,
-            "presence_available": self.presence,
-            "presence_unavailable": self.presence,
             "presence_error": self.error,
             "presence_subscribe": lambda p: say("ask", p["from"].bare),
             "presence_subscribed": lambda p: say("granted", p["from"].bare),
@@ -60,8 +60,11 @@ class Peer(slixmpp.ClientXMPP):
             "chatstate_composing": lambda m: say("typing", m["from"].bare),
             "carbon_sent": lambda m: say("carbon", m["carbon_sent"]["to"].bare, m["carbon_sent"]["body"]),
             "carbon_received": lambda m: say("carbon", m["carbon_received"]["from"].bare, m["carbon_received"]["body"]),
+            "stanza_acked": self.acked,
             "sm_enabled": lambda _: say("stream-management"),
         }
+        for show in ("available", "chat", "away", "xa", "dnd", "unavailable"):
+            handlers[f"presence_{show}"] = self.presence
         for event, handler in handlers.items():
             self.add_event_handler(event, handler)
 
@@ -91,9 +94,16 @@ class Peer(slixmpp.ClientXMPP):
         """A stanza came back."""
         say("error", stanza["from"].bare, stanza["error"]["condition"])
 
+    def acked(self, stanza):
+        """The server has taken over (XEP-0198)."""
+        if isinstance(stanza, slixmpp.Message):
+            say("acked", stanza["body"])
+
     def presence(self, stanza):
-        """Presence of others; our own echo is of no interest."""
-        if stanza["from"].bare != self.boundjid.bare:
+        """Presence of others; the echo of our own shows that the server knows that we are here."""
+        if stanza["from"].full == self.boundjid.full:
+            say("here")
+        elif stanza["from"].bare != self.boundjid.bare:
             say("presence", stanza["from"].bare, stanza["type"], stanza["status"])
 
     async def command(self, line):
@@ -120,12 +130,12 @@ class Peer(slixmpp.ClientXMPP):
             show = None if who == "available" else who
             self.send_presence(pshow=show, pstatus=text or None)
         elif verb == "carbons":
-            await self["xep_0280"].enable()
+            await self.plugin["xep_0280"].enable()
             say("carbons")
         elif verb == "ping":
-            say("pong", await self["xep_0199"].ping(self.boundjid.domain, timeout=10))
+            say("pong", await self.plugin["xep_0199"].ping(self.boundjid.domain, timeout=10))
         elif verb == "disco":
-            info = await self["xep_0030"].get_info(jid=self.boundjid.domain, timeout=10)
+            info = await self.plugin["xep_0030"].get_info(jid=self.boundjid.domain, timeout=10)
             say("features", *sorted(info["disco_info"]["features"]))
         elif verb == "quit":
             await self.disconnect()

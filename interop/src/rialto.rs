@@ -38,7 +38,8 @@ impl Rialto {
         // it dials, and the only name which resolves on every machine is that one.
         rialto.must(
             Command::new(&rialto.binary)
-                .args(["init", "--domain", DOMAIN, "--domain", "localhost", "--base-port", &base, "--data"])
+                .args(["init", "--domain", DOMAIN, "--domain", "localhost", "--listen", "127.0.0.1"])
+                .args(["--base-port", &base, "--data"])
                 .arg(&data),
         );
         for user in users {
@@ -55,7 +56,7 @@ impl Rialto {
             Command::new(&self.binary)
                 .args(["serve", "--config"])
                 .arg(self.config())
-                .env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "debug".into())),
+                .env("RIALTO_LOG", std::env::var("RIALTO_LOG").unwrap_or_else(|_| "debug".into())),
             self.dir.path().join("rialto.log"),
         );
         process.expect("ready");

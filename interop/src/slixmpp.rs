@@ -50,12 +50,20 @@ pub fn start(rialto: &Rialto, user: &str, way: &Way) -> Talk {
     Talk::start(name, &mut command, log)
 }
 
-/// Log in over STARTTLS and wait until the session is up.
+/// Log in over STARTTLS and wait until the server knows that the client is there.
 #[must_use]
 pub fn online(rialto: &Rialto, user: &str) -> Talk {
     let peer = start(rialto, user, &Way::default());
-    peer.expect("online");
+    arrived(&peer);
     peer
+}
+
+/// Wait until the session is up and the server has sent the client's presence back to it.
+///
+/// Only then is a message that waits for nobody, such as a chat state, sure to arrive.
+pub fn arrived(peer: &Talk) {
+    peer.expect("online");
+    peer.expect("here");
 }
 
 /// A fence: everything that the server had sent this client before is in the transcript when this returns.

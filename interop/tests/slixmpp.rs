@@ -204,7 +204,7 @@ fn carbons_reach_the_other_device() {
         let device = |name: &str| {
             let way = Way { resource: Some(name.into()), ..Way::default() };
             let mut peer = slixmpp::start(&rialto, "romeo", &way);
-            peer.expect("online");
+            slixmpp::arrived(&peer);
             peer.tell("carbons");
             peer.expect("carbons");
             peer
@@ -228,7 +228,7 @@ fn stream_management() {
         let way = Way { stream_management: true, ..Way::default() };
         let mut romeo = slixmpp::start(&rialto, "romeo", &way);
         romeo.expect("stream-management");
-        romeo.expect("online");
+        slixmpp::arrived(&romeo);
         let juliet = slixmpp::online(&rialto, "juliet");
         for n in 0..20 {
             romeo.tell(format!("send {} acknowledged {n}", at("juliet")));
@@ -245,9 +245,14 @@ fn stream_management() {
 fn kept_over_a_crash() {
     judge("slixmpp::kept_over_a_crash", || {
         let mut rialto = Rialto::start(&["romeo", "juliet"]);
-        let mut romeo = slixmpp::online(&rialto, "romeo");
+        let way = Way { stream_management: true, ..Way::default() };
+        let mut romeo = slixmpp::start(&rialto, "romeo", &way);
+        romeo.expect("stream-management");
+        slixmpp::arrived(&romeo);
         romeo.tell(format!("send {} Stay but a little, I will come again.", at("juliet")));
         slixmpp::fence(&mut romeo);
+        // From here on it is the server's.
+        romeo.expect("acked Stay but a little, I will come again.");
         rialto.crash_and_restart();
         let juliet = slixmpp::online(&rialto, "juliet");
         juliet.expect("message romeo@example.com Stay but a little, I will come again.");
