@@ -119,8 +119,10 @@ pub enum Sasl {
     /// PLAIN.
     Plain,
     /// SCRAM-SHA-1.
+    #[value(name = "scram-sha-1")]
     ScramSha1,
     /// SCRAM-SHA-256.
+    #[value(name = "scram-sha-256")]
     ScramSha256,
 }
 
