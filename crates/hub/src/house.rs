@@ -83,7 +83,7 @@ impl Hub {
             expiries: Expiries::default(),
             counting: Counting::default(),
             hasher: RandomState::new(),
-            own: LinkCore::own(),
+            own: LinkCore::new(model::Dialect::Hub),
             accounts: (0..SHARDS).map(|_| Shard::default()).collect(),
         });
         for queue in queues {

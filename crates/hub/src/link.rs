@@ -9,9 +9,8 @@ use model::{
 use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::task::{Context, Poll};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
 
 /// Events that may queue for a machine whose peer does not read, before the hub gives it up. Messages are bounded
 /// by the mailbox's window long before; this bounds what is not journalled.
@@ -57,11 +56,19 @@ pub(crate) struct Lane {
     pub running: bool,
 }
 
+/// Events on their way to a machine. Not a channel: those of the runtime keep a block of slots for every idle
+/// connection, which was a fifth of its memory.
+#[derive(Default)]
+struct Queue {
+    events: VecDeque<HubEvent>,
+    waker: Option<Waker>,
+    overrun: bool,
+}
+
 /// The hub's side of a link.
 pub(crate) struct LinkCore {
     pub dialect: Dialect,
-    tx: UnboundedSender<HubEvent>,
-    backlog: AtomicUsize,
+    queue: Mutex<Queue>,
     pub closed: AtomicBool,
     pub flights: Mutex<(u64, HashMap<u64, Flight>)>,
     pub lane: Mutex<Lane>,
@@ -69,33 +76,35 @@ pub(crate) struct LinkCore {
 }
 
 impl LinkCore {
-    fn new(dialect: Dialect) -> (Arc<Self>, UnboundedReceiver<HubEvent>) {
-        let (tx, rx) = tokio::sync::mpsc::unbounded_channel();
-        let core = Self {
+    /// A link nobody listens to yet; the hub's own stays so.
+    pub fn new(dialect: Dialect) -> Arc<Self> {
+        Arc::new(Self {
             dialect,
-            tx,
-            backlog: AtomicUsize::new(0),
-            closed: AtomicBool::new(false),
+            queue: Mutex::default(),
+            closed: AtomicBool::new(dialect == Dialect::Hub),
             flights: Mutex::default(),
             lane: Mutex::default(),
             bound: Mutex::default(),
-        };
-        (Arc::new(core), rx)
+        })
     }
 
-    /// The hub's own link: nobody listens at its other end.
-    pub fn own() -> Arc<Self> {
-        Self::new(Dialect::Hub).0
-    }
-
-    /// Queues an event. A machine that lags too far behind is told to end, once, and then nothing more.
+    /// Queues an event. A machine that lags too far behind is told to end, once, and then nothing more; one that
+    /// has ended is told nothing, its deliveries go back when the link is dropped.
     pub fn send(&self, event: HubEvent) {
-        let before = self.backlog.fetch_add(1, Ordering::Relaxed);
-        if before < OVERRUN {
-            // A closed receiver means the machine has ended; its deliveries go back when the link is dropped.
-            let _ = self.tx.send(event);
-        } else if before == OVERRUN {
-            let _ = self.tx.send(HubEvent::Overrun);
+        if self.closed.load(Ordering::Acquire) {
+            return;
+        }
+        let mut queue = self.queue.lock();
+        if queue.overrun {
+            return;
+        }
+        queue.overrun = queue.events.len() >= OVERRUN;
+        let event = if queue.overrun { HubEvent::Overrun } else { event };
+        queue.events.push_back(event);
+        let waker = queue.waker.take();
+        drop(queue);
+        if let Some(waker) = waker {
+            waker.wake();
         }
     }
 
@@ -129,33 +138,42 @@ pub struct Link {
 
 /// Where a machine's events arrive.
 pub struct Inbox {
-    rx: UnboundedReceiver<HubEvent>,
     core: Arc<LinkCore>,
 }
 
 impl Inbox {
-    /// Takes up to `limit` events; pending when there are none. `0` means the hub is gone.
+    /// Takes up to `limit` events; pending when there are none.
     pub fn poll_take(&mut self, cx: &mut Context<'_>, into: &mut Vec<HubEvent>, limit: usize) -> Poll<usize> {
-        let taken = self.rx.poll_recv_many(cx, into, limit);
-        if let Poll::Ready(n) = taken {
-            self.core.backlog.fetch_sub(n, Ordering::Relaxed);
+        let mut queue = self.core.queue.lock();
+        if queue.events.is_empty() {
+            if !queue.waker.as_ref().is_some_and(|w| w.will_wake(cx.waker())) {
+                queue.waker = Some(cx.waker().clone());
+            }
+            return Poll::Pending;
         }
-        taken
+        let n = queue.events.len().min(limit);
+        into.extend(queue.events.drain(..n));
+        // A quiet connection owns no queue.
+        if queue.events.is_empty() {
+            queue.events = VecDeque::new();
+        }
+        Poll::Ready(n)
     }
 
     /// Takes the next event.
-    pub async fn next(&mut self) -> Option<HubEvent> {
-        let event = self.rx.recv().await?;
-        self.core.backlog.fetch_sub(1, Ordering::Relaxed);
-        Some(event)
+    pub async fn next(&mut self) -> HubEvent {
+        let mut one = Vec::with_capacity(1);
+        std::future::poll_fn(|cx| self.poll_take(cx, &mut one, 1).map(|_| one.pop()))
+            .await
+            .unwrap_or(HubEvent::Overrun)
     }
 }
 
 impl Hub {
     /// Ties a new machine to the hub.
     pub fn join(self: &Arc<Self>, dialect: Dialect) -> (Link, Inbox) {
-        let (core, rx) = LinkCore::new(dialect);
-        (Link { core: core.clone(), hub: self.clone() }, Inbox { rx, core })
+        let core = LinkCore::new(dialect);
+        (Link { core: core.clone(), hub: self.clone() }, Inbox { core })
     }
 
     /// Queues a job that may wait for the disk; jobs of one link run one at a time, in order.
@@ -175,7 +193,7 @@ impl Hub {
                     match lane.jobs.pop_front() {
                         Some(job) => job,
                         None => {
-                            lane.running = false;
+                            *lane = Lane::default();
                             return;
                         }
                     }

@@ -182,7 +182,7 @@ mod tests {
     fn a_passing_refusal_keeps_the_row() {
         let mut m = loaded();
         m.hand_out(1, 1);
-        let away = Settlement::from(Outcome::Refused(Refusal::new(Reason::Unavailable)));
+        let away = Settlement::from(Outcome::Refused(Refusal::new(Reason::RemoteTimeout)));
         assert_eq!(m.answered(1, Some(away)), Verdict::Back);
     }
 }

@@ -118,17 +118,10 @@ impl Reason {
         }
     }
 
-    /// True where the same request may succeed later.
+    /// True where nobody decided anything: the way was broken, so the same request may succeed later without anybody
+    /// changing their mind. A device that answered "not now" ([`Reason::Unavailable`]) has decided.
     pub fn is_transient(self) -> bool {
-        matches!(
-            self,
-            Self::Internal
-                | Self::Unavailable
-                | Self::RemoteTimeout
-                | Self::RemoteNotFound
-                | Self::Overloaded
-                | Self::Unexpected
-        )
+        matches!(self, Self::Internal | Self::RemoteTimeout | Self::RemoteNotFound | Self::Overloaded)
     }
 
     /// A short name for logs, journal and console.

@@ -42,7 +42,7 @@ impl Out {
             self.flush();
         }
         let next = self.queue.pop_front();
-        if next.is_none() && self.queue.capacity() > 16 {
+        if next.is_none() && self.queue.capacity() > 4 {
             self.queue = VecDeque::new();
         }
         next
