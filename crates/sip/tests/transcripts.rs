@@ -6,7 +6,7 @@ macro_rules! transcripts {
     ($($name:ident),* $(,)?) => {$(
         #[test]
         fn $name() {
-            player::play(include_str!(concat!("transcripts/", stringify!($name), ".txt")));
+            player::play(concat!(stringify!($name), ".txt"));
         }
     )*};
 }

@@ -1,10 +1,9 @@
-//! Plays transcripts: what goes into a machine is in the file, what comes out is compared with it.
+//! What a transcript means to an XMPP connection; the player is `testkit`'s.
 //!
 //! `% session` begins with a client logged in and bound; `% direct` and so on choose the configuration.
-//! `<<` bytes from the client, `<=` from the driver or the hub, `+30s` time; `>>` bytes to the client, `=>` to the
-//! driver or the hub. `{id}` stands for text that differs each time. `UPDATE_TRANSCRIPTS=1` rewrites what comes out.
 #![allow(dead_code, missing_docs)]
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +11,8 @@ use bytes::Bytes;
 use connector::Connector;
 use connector::{Flow, Input, Listener, Machine, Output, Peer, TlsFacts, TlsMode, Transport};
 use model::*;
+use testkit::words::{self, endpoint};
+use testkit::{Clock, Names, Stage, Step};
 use xmpp::wire::{Limits, Scanner};
 use xmpp::{Config, Door};
 
@@ -47,12 +48,7 @@ impl Rig {
     pub fn new(config: Config) -> Rig {
         let addr = "127.0.0.1:1".parse().unwrap();
         let machine = Door::new(config).accept(0, Peer { remote: addr, local: addr }, [7; 32]);
-        Rig {
-            machine,
-            now: Now { tick: Tick(0), wall: Timestamp(1_700_000_000_000) },
-            submitted: Vec::new(),
-            client: Scanner::new(Limits::C2S),
-        }
+        Rig { machine, now: Clock::start().now(), submitted: Vec::new(), client: Scanner::new(Limits::C2S) }
     }
 
     pub fn give(&mut self, input: Input<'_>) -> Vec<String> {
@@ -95,40 +91,19 @@ impl Rig {
     }
 
     fn show(&mut self, output: Output) -> String {
-        match output {
-            Output::Bytes(_, bytes) => {
-                self.reread(&bytes);
-                format!(">> {}", String::from_utf8_lossy(&bytes).replace('\n', "\\n"))
-            }
-            Output::Submit { ticket, envelope, outcome_wanted } => {
-                assert!(!outcome_wanted);
-                let line = format!(
-                    "=> submit #{} {} {} > {} {}",
-                    ticket.0,
-                    envelope.event.kind(),
-                    envelope.from,
-                    envelope.to,
-                    detail(&envelope.event)
-                );
-                self.submitted.push(*envelope);
-                line.trim_end().to_owned()
-            }
-            Output::Ask { ticket, ask } => format!("=> ask #{} {ask:?}", ticket.0),
-            Output::Ack(id, s) => format!("=> ack {} {}{}", id.0, s.outcome.name(), losses(&s.losses)),
-            Output::AckWhenWritten(a) => {
-                format!(
-                    "=> ack {} {} when written{}",
-                    a.delivery.0,
-                    a.settlement.outcome.name(),
-                    losses(&a.settlement.losses)
-                )
-            }
-            Output::Secure(_) => "=> secure".into(),
-            Output::Close(_) => "=> close".into(),
-            Output::Pause(_) => "=> pause".into(),
-            Output::Resume(_) => "=> resume".into(),
-            other => format!("=> {other:?}"),
+        if let Output::Bytes(_, bytes) = &output {
+            self.reread(bytes);
         }
+        let text = words::output(
+            &output,
+            |bytes| format!(" {}", String::from_utf8_lossy(bytes).replace('\n', "\\n")),
+            |envelope| format!("{} {}", envelope.event.kind(), detail(&envelope.event)),
+        );
+        if let Output::Submit { envelope, outcome_wanted, .. } = output {
+            assert!(!outcome_wanted, "XMPP senders hear of refusals only");
+            self.submitted.push(*envelope);
+        }
+        text.trim_end_matches(" (no outcome)").trim_end().to_owned()
     }
 
     /// Everything up to a bound session, juliet@example.com/balcony; tickets 1 and 2 are used up.
@@ -147,76 +122,35 @@ impl Rig {
         if let Some(secs) = line.strip_prefix('+').and_then(|l| l.strip_suffix('s')) {
             return self.wait(Duration::from_secs(secs.parse().unwrap()));
         }
-        let words: Vec<&str> = line.strip_prefix("<= ").expect(line).splitn(5, ' ').collect();
-        let ticket = || Ticket(words[1].trim_start_matches('#').parse().unwrap());
-        let rest = |n: usize| words.get(n..).unwrap_or(&[]).join(" ");
-        let input = match words[0] {
-            "opened" => Input::Opened(Flow::ACCEPTED),
-            "closed" => Input::Closed(Flow::ACCEPTED),
-            "drain" => Input::Drain,
-            "secured" => Input::Secured(
-                Flow::ACCEPTED,
-                TlsFacts {
-                    server_name: None,
-                    exporter: (words.get(1) == Some(&"1.3")).then_some([5; 32]),
-                    server_end_point: Some(Bytes::from_static(b"hash of the certificate")),
-                },
-            ),
-            "kept" => Input::Kept(ticket()),
-            "settled" => Input::Settled(ticket(), refusal(words[2]).into()),
-            "verified" => Input::Answer(ticket(), Answer::Verified(words[2] == "true")),
-            "nobody" => Input::Answer(ticket(), Answer::Credential(None)),
-            "bound" => Input::Answer(ticket(), Answer::Bound(endpoint(words[2]))),
-            "done" => Input::Answer(ticket(), Answer::Done),
-            "refused" => {
-                let Outcome::Refused(refusal) = refusal(words[2]) else { unreachable!() };
-                Input::Answer(ticket(), Answer::Refused(refusal))
-            }
-            "roster" => Input::Answer(ticket(), Answer::Roster(words[2..].iter().map(|w| item(w)).collect())),
-            "push" => Input::Notice(endpoint(words[1]), Notice::Roster(item(words[2]))),
-            "removed" => Input::Notice(endpoint(words[1]), Notice::RosterRemoved(endpoint(words[2]).address)),
-            "replaced" => Input::Notice(endpoint(words[1]), Notice::Replaced),
-            "deliver" | "carbon" | "late" => {
-                let (id, from, to) = (words[1], words[2], words[3]);
-                Input::Deliver(Delivery {
-                    id: DeliveryId(id.parse().unwrap()),
-                    device: endpoint("juliet@example.com/balcony"),
-                    envelope: Arc::new(envelope(from, to, &rest(4))),
-                    role: if words[0] == "carbon" { Role::Copy } else { Role::Primary },
-                    delayed_since: (words[0] == "late").then_some(Timestamp(1_600_000_000_000)),
-                })
-            }
-            other => panic!("unknown step {other}"),
-        };
+        let text = line.strip_prefix("<= ").expect(line);
+        let input = own(text).or_else(|| words::input(text)).expect(line);
         self.give(input)
     }
 }
 
-fn losses(losses: &[Loss]) -> String {
-    losses.iter().map(|l| format!(" lost {}", l.what)).collect()
-}
-
-fn refusal(name: &str) -> Outcome {
-    let reason = Reason::ALL.into_iter().find(|r| r.name() == name).expect(name);
-    Outcome::Refused(Refusal::new(reason))
-}
-
-fn endpoint(text: &str) -> Endpoint {
-    xmpp::jid::parse(text).unwrap()
-}
-
-fn item(text: &str) -> RosterItem {
-    let (jid, state) = text.split_once('=').unwrap();
-    let subscription = Subscription {
-        to: matches!(state, "to" | "both"),
-        from: matches!(state, "from" | "both"),
-        asked: state == "asked",
-    };
-    RosterItem {
-        contact: endpoint(jid).address,
-        name: Some("N & M".into()),
-        groups: vec!["G".into()],
-        subscription,
+/// The words that only this door's transcripts use.
+fn own(text: &str) -> Option<Input<'static>> {
+    let words: Vec<&str> = text.splitn(5, ' ').collect();
+    match words[0] {
+        "secured" => Some(Input::Secured(
+            Flow::ACCEPTED,
+            TlsFacts {
+                server_name: None,
+                exporter: (words.get(1) == Some(&"1.3")).then_some([5; 32]),
+                server_end_point: Some(Bytes::from_static(b"hash of the certificate")),
+            },
+        )),
+        "deliver" | "carbon" | "late" => {
+            let (id, from, to) = (words[1], words[2], words[3]);
+            Some(Input::Deliver(Delivery {
+                id: DeliveryId(id.parse().unwrap()),
+                device: endpoint("juliet@example.com/balcony"),
+                envelope: Arc::new(envelope(from, to, words.get(4).unwrap_or(&""))),
+                role: if words[0] == "carbon" { Role::Copy } else { Role::Primary },
+                delayed_since: (words[0] == "late").then_some(Timestamp(1_600_000_000_000)),
+            }))
+        }
+        _ => None,
     }
 }
 
@@ -303,67 +237,58 @@ fn detail(event: &Event) -> String {
     }
 }
 
-/// True if `{...}` in the pattern can be filled so that it equals the line.
-pub fn fits(pattern: &str, line: &str) -> bool {
-    match pattern.split_once('{') {
-        None => pattern == line,
-        Some((head, tail)) => {
-            let Some(line) = line.strip_prefix(head) else { return false };
-            let tail = tail.split_once('}').map_or("", |(_, tail)| tail);
-            (0..=line.len()).filter(|i| line.is_char_boundary(*i)).any(|i| fits(tail, &line[i..]))
+/// A transcript on one connection. `%` lines choose how it is made, before anything else.
+pub struct Connection {
+    config: Config,
+    rig: Rig,
+    out: VecDeque<String>,
+}
+
+impl Connection {
+    pub fn new() -> Self {
+        let config = config(TlsMode::Upgrade);
+        Self { rig: Rig::new(config.clone()), config, out: VecDeque::new() }
+    }
+
+    fn choose(&mut self, setting: &str) {
+        match setting {
+            "session" => return self.rig.log_in(),
+            "direct" => self.config.listeners[0].tls = TlsMode::Direct,
+            "plain" => {
+                self.config.listeners[0].tls = TlsMode::None;
+                self.config.require_tls = false;
+            }
+            "window 2" => self.config.window = 2,
+            "unacked 2" => self.config.unacked = 2,
+            other => panic!("unknown setting {other}"),
         }
+        self.rig = Rig::new(self.config.clone());
     }
 }
 
-/// Plays one file. `%` lines choose the listener: `% direct`, `% upgrade`, `% plain`.
-pub fn play(path: &std::path::Path) {
-    let text = std::fs::read_to_string(path).unwrap();
-    let mut cfg = config(TlsMode::Upgrade);
-    let mut session = false;
-    for line in text.lines().filter_map(|l| l.strip_prefix("% ")) {
-        match line {
-            "session" => session = true,
-            "direct" => cfg.listeners[0].tls = TlsMode::Direct,
-            "plain" => {
-                cfg.listeners[0].tls = TlsMode::None;
-                cfg.require_tls = false;
-            }
-            "window 2" => cfg.window = 2,
-            "unacked 2" => cfg.unacked = 2,
-            other => panic!("unknown setting {other}"),
+impl Stage for Connection {
+    fn is_block(&self, _: &str) -> bool {
+        false
+    }
+
+    fn input(&mut self, clock: &mut Clock, step: &Step<'_>, names: &mut Names) {
+        self.rig.now = clock.now();
+        match step.mark {
+            "%" => self.choose(step.rest),
+            mark => self.out.extend(self.rig.step(&format!("{mark} {}", names.fill(step.rest)))),
         }
     }
-    let mut rig = Rig::new(cfg);
-    if session {
-        rig.log_in();
+
+    fn output(&mut self, _: Now, _: &str) -> Option<String> {
+        self.out.pop_front()
     }
-    let mut got: Vec<String> = Vec::new();
-    let mut pending: std::collections::VecDeque<String> = Default::default();
-    let lines: Vec<&str> = text.lines().collect();
-    for line in &lines {
-        let is_output = line.starts_with(">>") || line.starts_with("=>");
-        if is_output {
-            // Keep a pattern that fits, so that placeholders survive an update.
-            match pending.front() {
-                Some(front) if fits(line, front) => {
-                    pending.pop_front();
-                    got.push((*line).to_owned());
-                }
-                _ => {}
-            }
-            continue;
-        }
-        got.extend(pending.drain(..));
-        got.push((*line).to_owned());
-        if line.starts_with("<<") || line.starts_with("<=") || line.starts_with('+') {
-            pending.extend(rig.step(line));
-        }
+
+    fn deadline(&self) -> Option<Tick> {
+        self.rig.machine.deadline()
     }
-    got.extend(pending.drain(..));
-    let got = got.join("\n") + "\n";
-    if std::env::var_os("UPDATE_TRANSCRIPTS").is_some() {
-        std::fs::write(path, got).unwrap();
-    } else {
-        assert!(got == text, "{} differs; it would be:\n{got}", path.display());
+
+    fn tick(&mut self, now: Now) {
+        self.rig.now = now;
+        self.out.extend(self.rig.give(Input::Tick));
     }
 }

@@ -1,0 +1,160 @@
+//! The neutral vocabulary: inputs read from, and outputs written to, transcripts.
+//!
+//! Reading panics on words it does not know: a transcript is part of a test.
+
+use connector::{Flow, Input, Output};
+use model::{
+    Address, Answer, Ask, Device, Endpoint, Envelope, Loss, Notice, Outcome, Reason, Refusal, RosterItem,
+    Settlement, Subscription, Ticket,
+};
+
+/// `user@domain` or `user@domain/device`.
+pub fn endpoint(text: &str) -> Endpoint {
+    match text.split_once('/') {
+        Some((address, device)) => Endpoint::full(address_of(address), Device::new(device).expect(text)),
+        None => Endpoint::bare(address_of(text)),
+    }
+}
+
+fn address_of(text: &str) -> Address {
+    Address::parse(text).expect(text)
+}
+
+/// `3` or `#3`.
+pub fn ticket(text: &str) -> Ticket {
+    Ticket(text.trim_start_matches('#').parse().expect(text))
+}
+
+/// A reason by its name.
+pub fn refusal(name: &str) -> Refusal {
+    Refusal::new(Reason::ALL.into_iter().find(|r| r.name() == name).expect(name))
+}
+
+/// `delivered`, `accepted`, `pending`, or the name of a reason.
+pub fn outcome(word: &str) -> Outcome {
+    match word {
+        "delivered" => Outcome::Delivered,
+        "accepted" => Outcome::Accepted,
+        "pending" => Outcome::Pending,
+        reason => Outcome::Refused(refusal(reason)),
+    }
+}
+
+/// A contact: `user@domain=both`.
+pub fn contact(text: &str) -> RosterItem {
+    let (who, state) = text.split_once('=').expect(text);
+    let subscription = Subscription {
+        to: matches!(state, "to" | "both"),
+        from: matches!(state, "from" | "both"),
+        asked: state == "asked",
+    };
+    let (name, groups) = (Some("N & M".into()), vec!["G".into()]);
+    RosterItem { contact: address_of(who), name, groups, subscription }
+}
+
+/// Those inputs that every door hears; `None` for words of its own.
+pub fn input(text: &str) -> Option<Input<'static>> {
+    let words: Vec<&str> = text.split(' ').collect();
+    let about = |answer| Some(Input::Answer(ticket(words[1]), answer));
+    let device = |at: usize| endpoint(words[at]);
+    match words[0] {
+        "opened" => Some(Input::Opened(Flow::ACCEPTED)),
+        "closed" => Some(Input::Closed(Flow::ACCEPTED)),
+        "drain" => Some(Input::Drain),
+        "kept" => Some(Input::Kept(ticket(words[1]))),
+        "settled" => {
+            let word = words[2..].iter().find(|w| **w != "refused").expect(text);
+            Some(Input::Settled(ticket(words[1]), Settlement::from(outcome(word))))
+        }
+        "verified" => about(Answer::Verified(words[2] == "true")),
+        "nobody" => about(Answer::Credential(None)),
+        "bound" => about(Answer::Bound(device(2))),
+        "done" => about(Answer::Done),
+        "refused" => about(Answer::Refused(refusal(words.get(2).unwrap_or(&"overloaded")))),
+        "roster" => about(Answer::Roster(words[2..].iter().map(|w| contact(w)).collect())),
+        "claimed" => {
+            about(Answer::Claimed(Some(words[2..].join(" ").replace("\\n", "\n").into_bytes().into())))
+        }
+        "unclaimed" => about(Answer::Claimed(None)),
+        "push" => Some(Input::Notice(device(1), Notice::Roster(contact(words[2])))),
+        "removed" => Some(Input::Notice(device(1), Notice::RosterRemoved(device(2).address))),
+        "replaced" => Some(Input::Notice(device(1), Notice::Replaced)),
+        "revoked" => Some(Input::Notice(device(1), Notice::Revoked)),
+        "notice" => input(&words[1..].join(" ")),
+        // `answer 3 bound ...` is `bound 3 ...`.
+        "answer" => {
+            let rest = words.get(3..).unwrap_or(&[]).join(" ");
+            input(format!("{} {} {rest}", words[2], words[1]).trim_end())
+        }
+        _ => None,
+    }
+}
+
+/// An output in words. Bytes and events are of one dialect: they are told by `bytes` (after `>>`) and `event`.
+pub fn output(
+    output: &Output,
+    bytes: impl Fn(&[u8]) -> String,
+    event: impl Fn(&Envelope) -> String,
+) -> String {
+    match output {
+        Output::Bytes(_, b) => format!(">>{}", bytes(b)),
+        Output::Datagram(to, b) => format!(">> {to}{}", bytes(b)),
+        Output::Secure(_) => "=> secure".to_owned(),
+        Output::Close(_) => "=> close".to_owned(),
+        Output::Pause(_) => "=> pause".to_owned(),
+        Output::Resume(_) => "=> resume".to_owned(),
+        Output::Submit { ticket, envelope, outcome_wanted } => {
+            let wanted = if *outcome_wanted { "" } else { " (no outcome)" };
+            let (from, to) = (&envelope.from, &envelope.to);
+            format!("=> submit {} {from} > {to} {}{wanted}", ticket.0, event(envelope).trim_end())
+        }
+        Output::Ask { ticket, ask } => format!("=> ask {} {}", ticket.0, question(ask)),
+        Output::Attend(endpoint, priority) => format!("=> attend {endpoint} {priority:?}"),
+        Output::Unbind(endpoint) => format!("=> unbind {endpoint}"),
+        Output::Lease { key, owner, state, secs } => {
+            let state = String::from_utf8_lossy(state).replace('\n', "\\n");
+            format!("=> lease {} {owner} {secs} {state}", key.0).trim_end().to_owned()
+        }
+        Output::Ack(id, settlement) => format!("=> ack {} {}", id.0, settled(settlement)),
+        Output::AckWhenWritten(ack) => {
+            format!("=> ack-when-written {} {}", ack.delivery.0, settled(&ack.settlement))
+        }
+    }
+}
+
+fn settled(settlement: &Settlement) -> String {
+    let reason = match &settlement.outcome {
+        Outcome::Refused(refusal) => format!(" {}", refusal.reason.name()),
+        _ => String::new(),
+    };
+    let losses: String = settlement.losses.iter().map(|Loss { what, .. }| format!(" -{what}")).collect();
+    format!("{}{reason}{losses}", settlement.outcome.name())
+}
+
+fn question(ask: &Ask) -> String {
+    match ask {
+        Ask::Credential { account, scheme } => format!("credential {account} {scheme:?}"),
+        Ask::Verify { account, .. } => format!("verify {account}"),
+        Ask::Bind { account, device, attend } => {
+            let device = device.as_ref().map_or("-", Device::as_str);
+            format!("bind {account} {device} {attend:?}")
+        }
+        Ask::Roster { device } => format!("roster {device}"),
+        Ask::EditRoster { device, edit } => format!("edit-roster {device} {edit:?}"),
+        Ask::Claim { key, owner } => format!("claim {} {owner}", key.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_spellings_of_an_answer() {
+        for text in ["bound #2 a@b/c", "answer 2 bound a@b/c"] {
+            let Some(Input::Answer(ticket, answer)) = input(text) else { panic!("{text}") };
+            assert_eq!((ticket, answer), (Ticket(2), Answer::Bound(endpoint("a@b/c"))));
+        }
+        assert!(input("deliver 1 whatever").is_none());
+    }
+}
