@@ -76,6 +76,15 @@ impl Hub {
             };
             return self.settle_early(posted.seq, outcome.into());
         }
+        // A drain that ran between commit and bell may have fetched the row already.
+        if state.mailbox.is_settled(posted.seq.0) {
+            let done = !state.mailbox.open.contains_key(&posted.seq.0);
+            drop(state);
+            if done {
+                self.settle_early(posted.seq, Outcome::Delivered.into());
+            }
+            return;
+        }
         let sent = if state.mailbox.keeps_up() {
             hand_out(&account, &mut state, posted.seq, &posted.envelope, None)
         } else {

@@ -44,6 +44,11 @@ impl Gate {
         Self { limits, counts: Arc::default() }
     }
 
+    /// Connections that are open.
+    pub fn open(&self) -> usize {
+        self.counts.lock().total
+    }
+
     /// Lets a connection in, or not.
     pub fn admit(&self, source: IpAddr) -> Option<Pass> {
         let source = neighbourhood(source);

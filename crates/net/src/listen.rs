@@ -103,6 +103,11 @@ impl Net {
         Ok(bound)
     }
 
+    /// Connections that are open.
+    pub fn connections(&self) -> usize {
+        self.gate.open()
+    }
+
     /// Asks every machine to say goodbye; new connections are refused.
     pub fn drain(&self) {
         self.drain.cancel();

@@ -12,8 +12,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::net::UnixListener;
 use tokio::task::JoinHandle;
 
-/// How long connections get to say goodbye when the server stops.
-const DRAIN: Duration = Duration::from_millis(500);
+/// How long connections get at most to say goodbye when the server stops.
+const DRAIN: Duration = Duration::from_secs(3);
+/// How often we look whether they have.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// A server that runs.
 pub struct Running {
@@ -77,7 +79,12 @@ impl Running {
     /// Says goodbye to everybody, writes what is queued and stops.
     pub async fn stop(self) {
         self.net.drain();
-        tokio::time::sleep(DRAIN).await;
+        let goodbyes = async {
+            while self.net.connections() > 0 {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        let _ = tokio::time::timeout(DRAIN, goodbyes).await;
         self.api.abort();
         let _ = std::fs::remove_file(&self.control);
         let store = self.store;

@@ -72,7 +72,7 @@ mod tests {
         let throttle = Throttle::new(10, 3);
         let mut cx = context();
         cx.now = Timestamp(1_000_000);
-        let mut send = |cx: &Context| {
+        let send = |cx: &Context| {
             let mut m = message("x");
             m.origin.vouch = Vouch::Account(m.from.address.clone());
             throttle.apply(&mut m, cx) == Verdict::Pass

@@ -20,11 +20,21 @@ impl Serve {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         crate::log::start("info", self.log_json);
         let config = Config::load(&self.file.config).map_err(|m| Failure::new(m.to_string()))?;
+        raise_descriptors();
         let runtime = runtime(workers(&config))?;
         let code = runtime.block_on(serve(config))?;
         // Nothing that still runs may hold up the end: everything acknowledged is on disk.
         runtime.shutdown_background();
         Ok(code)
+    }
+}
+
+/// Every connection is a descriptor: takes as many as the system lets us have.
+fn raise_descriptors() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
     }
 }
 
