@@ -119,7 +119,7 @@ fn valid_for(certificate: &mut CertificateParams, years: i32) {
 fn configuration(setup: &Setup) -> String {
     let quoted: Vec<String> = setup.domains.iter().map(|d| format!("{d:?}")).collect();
     let mut text = format!(
-        "# Rialto. Every key is explained in the handbook, docs/configuration.md.\n\n\
+        "# Rialto. Every key is explained in the handbook, docs/src/configuration.md.\n\n\
          # The domains of your addresses, user@domain.\n\
          domains = [{}]\n\n\
          # Store and control socket, relative to this file.\n\
