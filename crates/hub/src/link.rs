@@ -3,14 +3,15 @@
 use crate::account::Account;
 use crate::house::Hub;
 use model::{
-    Address, Answer, Ask, Delivery, DeliveryId, Dialect, Endpoint, Envelope, LeaseKey, Notice, Settlement,
-    Ticket,
+    Address, Answer, Ask, Delivery, DeliveryId, Dialect, Endpoint, Envelope, LeaseKey, Notice, Seq,
+    Settlement, Ticket,
 };
 use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
+use store::SettledRow;
 
 /// Events that may queue for a machine whose peer does not read, before the hub gives it up. Messages are bounded
 /// by the mailbox's window long before; this bounds what is not journalled.
@@ -41,12 +42,27 @@ pub(crate) struct Flight {
 
 /// One thing that may have to wait for the disk, run in the order the machine asked for it.
 pub(crate) enum Job {
-    Submit { ticket: Ticket, envelope: Box<Envelope>, outcome_wanted: bool },
-    Apply { ticket: Ticket, envelope: Arc<Envelope>, outcome_wanted: bool },
+    Submit {
+        ticket: Ticket,
+        envelope: Box<Envelope>,
+        outcome_wanted: bool,
+    },
+    /// An act of the presence kind that is on record under this number.
+    Apply {
+        seq: Seq,
+        ticket: Ticket,
+        envelope: Arc<Envelope>,
+        outcome_wanted: bool,
+    },
     Ask(Ticket, Ask),
     Attend(Endpoint, Option<i8>),
     Unbind(Endpoint),
-    Lease { key: LeaseKey, owner: Address, state: bytes::Bytes, secs: u32 },
+    Lease {
+        key: LeaseKey,
+        owner: Address,
+        state: bytes::Bytes,
+        secs: u32,
+    },
     Leave,
 }
 
@@ -208,8 +224,9 @@ impl Hub {
             Job::Submit { ticket, envelope, outcome_wanted } => {
                 self.submit_slow(link, ticket, envelope, outcome_wanted)
             }
-            Job::Apply { ticket, envelope, outcome_wanted } => {
-                self.apply(link, ticket, &envelope, outcome_wanted)
+            Job::Apply { seq, ticket, envelope, outcome_wanted } => {
+                let outcome = self.apply(link, ticket, &envelope, outcome_wanted);
+                self.parts.journal.settle(SettledRow { seq, outcome, losses: Vec::new() });
             }
             Job::Ask(ticket, ask) => {
                 let answer = self.answer(link, ask);

@@ -74,7 +74,7 @@ impl Hub {
         link.send(HubEvent::Kept(ticket));
         match plan {
             Plan::Refuse(refusal) => self.refuse(&link, ticket, &envelope, refusal),
-            Plan::Presence => self.enqueue(&link, Job::Apply { ticket, envelope, outcome_wanted }),
+            Plan::Presence => self.enqueue(&link, Job::Apply { seq, ticket, envelope, outcome_wanted }),
             Plan::Mailbox(account) => {
                 let lasting = !matches!(&envelope.event, Event::Message(m) if !m.lasting);
                 self.awaiting.insert(seq, &link, ticket, outcome_wanted);

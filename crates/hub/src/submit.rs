@@ -97,7 +97,9 @@ impl Hub {
         link.send(HubEvent::Kept(ticket));
         match plan {
             Plan::Refuse(refusal) => self.refuse(link, ticket, &envelope, refusal),
-            Plan::Presence => self.apply(link, ticket, &envelope, outcome_wanted),
+            Plan::Presence => {
+                self.apply(link, ticket, &envelope, outcome_wanted);
+            }
             Plan::Mailbox(account) => {
                 let settlement = self.pass_on(&account, &envelope);
                 if outcome_wanted || matches!(settlement.outcome, Outcome::Refused(_)) {
@@ -164,28 +166,29 @@ impl Hub {
         lasting.then(|| account.clone())
     }
 
-    /// An act of the presence kind that is on record, or need not be. Blocks.
+    /// An act of the presence kind that is on record, or need not be. Gives how it ended. Blocks.
     pub(crate) fn apply(
         self: &Arc<Self>,
         link: &Arc<LinkCore>,
         ticket: Ticket,
         envelope: &Arc<Envelope>,
         wanted: bool,
-    ) {
+    ) -> Outcome {
         let result = match &envelope.event {
             Event::Publish(p) => self.publish(link, envelope, p),
             Event::Subscribe(s) => self.subscribe(link, envelope, s),
             Event::Authorize(a) => self.authorize(envelope, a),
             _ => Ok(Outcome::Refused(Refusal::new(Reason::BadRequest))),
         };
-        match result {
-            Ok(Outcome::Refused(refusal)) => self.refuse(link, ticket, envelope, refusal),
-            Ok(outcome) if wanted => link.send(HubEvent::Settled(ticket, Settlement::from(outcome))),
-            Ok(_) => {}
-            Err(trouble) => {
-                tracing::error!(id = %envelope.id, %trouble, "presence could not be kept");
-                self.refuse(link, ticket, envelope, Refusal::new(Reason::Internal));
-            }
+        let outcome = result.unwrap_or_else(|trouble| {
+            tracing::error!(id = %envelope.id, %trouble, "presence could not be kept");
+            Outcome::Refused(Refusal::new(Reason::Internal))
+        });
+        match &outcome {
+            Outcome::Refused(refusal) => self.refuse(link, ticket, envelope, refusal.clone()),
+            outcome if wanted => link.send(HubEvent::Settled(ticket, Settlement::from(outcome.clone()))),
+            _ => {}
         }
+        outcome
     }
 }
