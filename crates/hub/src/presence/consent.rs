@@ -3,6 +3,7 @@
 use super::from_hub;
 use crate::account::Account;
 use crate::house::{Consents, Hub};
+use crate::roster::item;
 use model::{Address, Authorize, Decision, Envelope, Event, Outcome, Subscribe, Term};
 use std::sync::Arc;
 use store::{Authorization, Consent, Trouble};
@@ -64,6 +65,10 @@ impl Hub {
             (None, Some(a)) => a.state.lock().book.watching.get(presentity).copied(),
             (None, None) => None,
         };
+        let listed = |account: &Option<Arc<Account>>, contact: &Address| {
+            account.as_ref().and_then(|a| item(&a.state.lock(), contact))
+        };
+        let lists = (listed(&shown, watcher), listed(&watching, presentity));
         let colleagues =
             self.parts.consents == Consents::Colleagues && presentity.domain() == watcher.domain();
         let (mut after, mut told) = step(before, act);
@@ -106,12 +111,13 @@ impl Hub {
             self.tell_roster_devices(watching, &answer);
         }
         if before != after {
-            self.consent_changed(&shown, presentity, watcher, after);
-            if let Some(watching) = &watching {
-                self.push_contact(watching, presentity);
+            self.consent_changed(&shown, presentity, watcher, before, after);
+            // A request not yet answered changes nothing on the list of the one who is asked.
+            if let Some(account) = watching.as_ref().filter(|_| lists.1 != listed(&watching, presentity)) {
+                self.push_contact(account, presentity);
             }
-            if let Some(shown) = &shown {
-                self.push_contact(shown, watcher);
+            if let Some(account) = shown.as_ref().filter(|_| lists.0 != listed(&shown, watcher)) {
+                self.push_contact(account, watcher);
             }
         }
         Ok(after)

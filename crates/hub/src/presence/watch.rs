@@ -58,14 +58,11 @@ impl Hub {
         let Some(account) = self.account(presentity)? else {
             return Ok(Outcome::Refused(Refusal::new(Reason::NotFound)));
         };
-        let doc = {
-            let state = account.state.lock();
-            if self.may_watch(&state, presentity, watcher) {
-                Some(compose(presentity, &state.publications))
-            } else {
-                None
-            }
-        };
+        // Held while telling, so that an end of consent cannot be told before this.
+        let held = account.state.lock();
+        let doc = self
+            .may_watch(&held, presentity, watcher)
+            .then(|| compose(presentity, &held.publications));
         // A look without consent learns nothing, not even that it may not look (RFC 6121 section 4.3.2).
         let doc = doc.unwrap_or_else(|| Arc::new(PresenceDoc::empty(presentity.clone())));
         let leased = key.is_some();
@@ -182,6 +179,7 @@ impl Hub {
         shown: &Option<Arc<Account>>,
         presentity: &Address,
         watcher: &Address,
+        before: Option<Consent>,
         consent: Option<Consent>,
     ) {
         let Some(account) = shown else { return };
@@ -206,7 +204,8 @@ impl Hub {
         };
         match consent {
             Some(Consent::Granted) if doc.is_open() => self.notify_sessions(watcher, &doc, None, Vec::new()),
-            None if doc.is_open() => {
+            // A request that is turned down shows nothing, not even that there are devices which go away.
+            None if doc.is_open() && before == Some(Consent::Granted) => {
                 // Consent withdrawn: to this watcher every device goes away (RFC 6121 section 3.2.1).
                 let gone = doc.tuples.iter().map(super::fanout::closed).collect();
                 let empty = Arc::new(PresenceDoc::empty(presentity.clone()));
