@@ -57,7 +57,8 @@ impl Config {
             listeners,
             require_tls: true,
             auth_timeout: Duration::from_secs(30),
-            auth_tries: 3,
+            // Finch tries each mechanism it knows twice before it tells its user that the password is wrong.
+            auth_tries: 6,
             idle: Duration::from_secs(120),
             reply_timeout: Duration::from_secs(60),
             window: 64,
