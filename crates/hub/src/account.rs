@@ -67,6 +67,8 @@ impl State {
 pub(crate) struct Account {
     pub address: Address,
     pub state: Mutex<State>,
+    /// Held while watchers are told: in the order in which things happened. Taken before any account's state.
+    pub telling: Mutex<()>,
     hub: Weak<Hub>,
 }
 
@@ -83,7 +85,12 @@ impl Account {
         for a in hub.parts.authorizations.of_watcher(address)? {
             state.book.watching.insert(a.presentity, a.consent);
         }
-        Ok(Arc::new(Self { address: address.clone(), state: Mutex::new(state), hub: Arc::downgrade(hub) }))
+        Ok(Arc::new(Self {
+            address: address.clone(),
+            state: Mutex::new(state),
+            telling: Mutex::default(),
+            hub: Arc::downgrade(hub),
+        }))
     }
 }
 

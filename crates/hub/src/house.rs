@@ -10,7 +10,7 @@ use crate::router::Lanes;
 use crate::settle::Awaiting;
 use bus::Bus;
 use model::Address;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, MutexGuard, RwLock};
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -68,6 +68,8 @@ pub struct Hub {
     /// In whose name the hub itself submits.
     pub(crate) own: Arc<LinkCore>,
     accounts: Vec<Shard>,
+    /// Held while a consent between two parties changes; by the parties.
+    consents: Vec<Mutex<()>>,
 }
 
 impl Hub {
@@ -85,6 +87,7 @@ impl Hub {
             hasher: RandomState::new(),
             own: LinkCore::new(model::Dialect::Hub),
             accounts: (0..SHARDS).map(|_| Shard::default()).collect(),
+            consents: (0..SHARDS).map(|_| Mutex::default()).collect(),
         });
         for queue in queues {
             hub.runtime.spawn(Lanes::run(Arc::downgrade(&hub), queue));
@@ -101,6 +104,12 @@ impl Hub {
     /// Runs what may wait for the disk away from the threads that serve connections.
     pub(crate) fn blocking(&self, work: impl FnOnce() + Send + 'static) {
         self.runtime.spawn_blocking(work);
+    }
+
+    /// Acts between the same two parties come one after the other: each reads, decides, writes and tells. Taken
+    /// before any account's lock, and never twice.
+    pub(crate) fn consenting(&self, presentity: &Address, watcher: &Address) -> MutexGuard<'_, ()> {
+        self.consents[self.hasher.hash_one((presentity, watcher)) as usize % SHARDS].lock()
     }
 
     fn shard(&self, address: &Address) -> &Shard {

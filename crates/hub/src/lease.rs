@@ -64,14 +64,11 @@ impl Hub {
         self.expiries.add(until, Expiry::Lease(key));
     }
 
-    pub(crate) fn claim(&self, link: &Arc<LinkCore>, key: &LeaseKey, owner: &Address) -> Option<Bytes> {
-        let state = {
-            let table = self.leases.0.lock();
-            let lease = table.leases.get(key).filter(|l| &l.owner == owner)?;
-            lease.state.clone()
-        };
-        self.claim_watches(link, key, owner);
-        Some(state)
+    /// What was left under a key. What waits for its holder follows with `claim_watches`, after the answer.
+    pub(crate) fn claim(&self, key: &LeaseKey, owner: &Address) -> Option<Bytes> {
+        let table = self.leases.0.lock();
+        let lease = table.leases.get(key).filter(|l| &l.owner == owner)?;
+        Some(lease.state.clone())
     }
 
     pub(crate) fn lapse_lease(&self, key: &LeaseKey, now: u64) {

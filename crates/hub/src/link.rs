@@ -229,8 +229,16 @@ impl Hub {
                 self.parts.journal.settle(SettledRow { seq, outcome, losses: Vec::new() });
             }
             Job::Ask(ticket, ask) => {
+                let claim = match &ask {
+                    Ask::Claim { key, owner } => Some((key.clone(), owner.clone())),
+                    _ => None,
+                };
                 let answer = self.answer(link, ask);
+                let claim = claim.filter(|_| matches!(answer, Answer::Claimed(Some(_))));
                 link.send(HubEvent::Answer(ticket, answer));
+                if let Some((key, owner)) = claim {
+                    self.claim_watches(link, &key, &owner);
+                }
             }
             Job::Attend(endpoint, priority) => self.set_attendance(link, &endpoint, priority),
             Job::Unbind(endpoint) => self.unbind(link, &endpoint),

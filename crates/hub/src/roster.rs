@@ -17,7 +17,7 @@ const CONTACTS: usize = 10_000;
 
 /// The item for one contact, if there is anything to show of it. A request not yet answered is no item of the
 /// one who is asked (RFC 6121 section 3.1.3).
-fn item(state: &State, contact: &Address) -> Option<RosterItem> {
+pub(crate) fn item(state: &State, contact: &Address) -> Option<RosterItem> {
     let entry = state.book.entries.get(contact);
     let watching = state.book.watching.get(contact).copied();
     let watched = state.book.watchers.get(contact).map(|(c, _)| *c);
@@ -101,6 +101,10 @@ impl Hub {
         }
         self.parts.rosters.delete(&account.address, contact)?;
         account.state.lock().book.entries.remove(contact);
+        if item(&account.state.lock(), contact).is_none() {
+            // Where consent keeps it on the list, the end of consent takes it off.
+            self.push_contact(account, contact);
+        }
         // Both consents end with the entry (RFC 6121 section 2.5.2).
         let owner = &account.address;
         let leave = crate::presence::from_hub(
@@ -122,7 +126,6 @@ impl Hub {
             Act::Deny,
             &crate::presence::from_hub(owner.clone(), contact.clone(), denied),
         )?;
-        self.push_contact(account, contact);
         Ok(Answer::Done)
     }
 

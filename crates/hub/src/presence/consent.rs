@@ -1,10 +1,10 @@
 //! Consent between one watcher and one presentity: a pure state machine, and the acts that move it.
 
-use super::from_hub;
+use super::{compose::compose, from_hub};
 use crate::account::Account;
 use crate::house::{Consents, Hub};
 use crate::roster::item;
-use model::{Address, Authorize, Decision, Envelope, Event, Outcome, Subscribe, Term};
+use model::{Address, Authorize, Decision, Envelope, Event, Outcome, PresenceDoc, Subscribe, Term};
 use std::sync::Arc;
 use store::{Authorization, Consent, Trouble};
 
@@ -60,6 +60,7 @@ impl Hub {
         envelope: &Arc<Envelope>,
     ) -> Result<Option<Consent>, Trouble> {
         let (shown, watching) = (self.account(presentity)?, self.account(watcher)?);
+        let _alone = self.consenting(presentity, watcher);
         let before = match (&shown, &watching) {
             (Some(a), _) => a.state.lock().book.watchers.get(watcher).map(|(c, _)| *c),
             (None, Some(a)) => a.state.lock().book.watching.get(presentity).copied(),
@@ -75,9 +76,10 @@ impl Hub {
         if act == Act::Ask && after == Some(Consent::Pending) && colleagues {
             (after, told) = (Some(Consent::Granted), Told { granted: true, ..Told::default() });
         }
+        let mut seen = None;
         if after != before || told.request {
             self.write_consent(presentity, watcher, after, envelope)?;
-            self.note_consent(&shown, &watching, presentity, watcher, after, envelope);
+            seen = self.note_consent(&shown, &watching, presentity, watcher, after, envelope);
         }
         if told.request
             && let Some(shown) = &shown
@@ -111,7 +113,9 @@ impl Hub {
             self.tell_roster_devices(watching, &answer);
         }
         if before != after {
-            self.consent_changed(&shown, presentity, watcher, before, after);
+            // What the watcher could see up to now, if anything.
+            let seen = seen.filter(|_| before == Some(Consent::Granted));
+            self.consent_changed(&shown, presentity, watcher, seen, after);
             // A request not yet answered changes nothing on the list of the one who is asked.
             if let Some(account) = watching.as_ref().filter(|_| lists.1 != listed(&watching, presentity)) {
                 self.push_contact(account, presentity);
@@ -141,6 +145,7 @@ impl Hub {
         }
     }
 
+    /// Changes what is in memory; gives what the presentity showed at that very moment.
     fn note_consent(
         &self,
         shown: &Option<Arc<Account>>,
@@ -149,9 +154,11 @@ impl Hub {
         watcher: &Address,
         consent: Option<Consent>,
         envelope: &Envelope,
-    ) {
+    ) -> Option<Arc<PresenceDoc>> {
+        let mut seen = None;
         if let Some(account) = shown {
             let mut state = account.state.lock();
+            seen = Some(compose(presentity, &state.publications));
             match consent {
                 Some(c) => state.book.watchers.insert(watcher.clone(), (c, note(envelope))),
                 None => state.book.watchers.remove(watcher),
@@ -164,6 +171,7 @@ impl Hub {
                 None => state.book.watching.remove(presentity),
             };
         }
+        seen
     }
 
     /// A presentity decides about a watcher. Blocks.
@@ -180,10 +188,10 @@ impl Hub {
         Ok(Outcome::Delivered)
     }
 
-    /// Sends an envelope to the devices that keep a contact list.
+    /// Sends an envelope to the devices that keep a contact list or announced themselves (RFC 6121 section 3.1.3).
     pub(crate) fn tell_roster_devices(&self, account: &Arc<Account>, envelope: &Arc<Envelope>) {
         let state = account.state.lock();
-        for slot in state.devices.iter().filter(|s| s.roster) {
+        for slot in state.devices.iter().filter(|s| s.roster || s.announces) {
             self.tell(account, slot, envelope);
         }
     }

@@ -2,7 +2,7 @@
 
 use super::watch::{send_notify, tell_one};
 use super::{compose::compose, from_hub};
-use crate::account::Account;
+use crate::account::{Account, State};
 use crate::house::Hub;
 use crate::link::LinkCore;
 use model::{Address, Basic, Endpoint, Event, Notify, PresenceDoc, Subscribe, Term, Tuple, WatchState};
@@ -14,19 +14,30 @@ pub(crate) fn closed(tuple: &Tuple) -> Tuple {
     Tuple::plain(tuple.device.clone(), Basic::Closed, crate::clock::wall())
 }
 
+/// Who may see an account now.
+pub(crate) fn granted(state: &State) -> Vec<Address> {
+    let watchers = state.book.watchers.iter();
+    watchers
+        .filter(|(_, (consent, _))| *consent == Consent::Granted)
+        .map(|(watcher, _)| watcher.clone())
+        .collect()
+}
+
 impl Hub {
-    /// An account's presence changed: its watchers, its leases and its own other sessions hear it.
-    pub(crate) fn fan_out(self: &Arc<Self>, account: &Arc<Account>, fresh: &[Tuple], gone: Vec<Tuple>) {
-        let (doc, watchers) = {
+    /// An account's presence changed: its watchers, its leases and its own other sessions hear it. `watchers` are those
+    /// at the moment of the change: whoever loses sight of the account after it must still hear that it went.
+    pub(crate) fn fan_out(
+        self: &Arc<Self>,
+        account: &Arc<Account>,
+        watchers: &[Address],
+        fresh: &[Tuple],
+        gone: Vec<Tuple>,
+    ) {
+        let _in_order = account.telling.lock();
+        let doc = {
             let mut state = account.state.lock();
             let doc = compose(&account.address, &state.publications);
-            let watchers: Vec<Address> = state
-                .book
-                .watchers
-                .iter()
-                .filter(|(_, (consent, _))| *consent == Consent::Granted)
-                .map(|(watcher, _)| watcher.clone())
-                .collect();
+            let watchers = granted(&state);
             for at in 0..state.watches.len() {
                 let watcher = &state.watches[at].watcher;
                 let allowed = watcher == &account.address || watchers.contains(watcher);
@@ -34,7 +45,7 @@ impl Hub {
                     tell_one(&mut state.watches[at], true, &account.address, &doc);
                 }
             }
-            (doc, watchers)
+            doc
         };
         let changed: Vec<usize> = (0..doc.tuples.len()).filter(|i| fresh.contains(&doc.tuples[*i])).collect();
         for watcher in watchers.iter().chain(std::iter::once(&account.address)) {
@@ -55,6 +66,18 @@ impl Hub {
         if !state.devices.iter().any(|s| s.announces) {
             return;
         }
+        // Consent may have ended since the watchers were counted; its end has been, or will be, told separately.
+        let allowed =
+            watcher == &doc.presentity || state.book.watching.get(&doc.presentity) == Some(&Consent::Granted);
+        let goodbye;
+        let (doc, changed) = if allowed || !doc.is_open() {
+            (doc, changed)
+        } else if gone.is_empty() {
+            return;
+        } else {
+            goodbye = Arc::new(PresenceDoc::empty(doc.presentity.clone()));
+            (&goodbye, Some(Vec::new()))
+        };
         let notify = Notify { key: None, state: WatchState::Active, doc: doc.clone(), changed, gone };
         let envelope = from_hub(doc.presentity.clone(), watcher.clone(), Event::Notify(notify));
         for slot in state.devices.iter().filter(|s| s.announces) {
@@ -85,9 +108,20 @@ impl Hub {
         };
         for presentity in &watching {
             let Some(other) = self.account_at_hand(presentity) else { continue };
-            let doc = compose(presentity, &other.state.lock().publications);
-            if doc.is_open() {
-                greet(link, device, doc, None);
+            let mut told: Option<Arc<PresenceDoc>> = None;
+            loop {
+                let doc = compose(presentity, &other.state.lock().publications);
+                // News that came while this was told may have overtaken it: then tell that again.
+                if told.as_ref() == Some(&doc) || (told.is_none() && !doc.is_open()) {
+                    break;
+                }
+                // Under the lock that an end of consent needs, so that the end cannot be told before this.
+                let state = account.state.lock();
+                if state.book.watching.get(presentity) != Some(&Consent::Granted) {
+                    break;
+                }
+                greet(link, device, doc.clone(), None);
+                told = Some(doc);
             }
         }
         let others: Vec<usize> =

@@ -1,6 +1,6 @@
 //! Publishing: what a device or application says of its user.
 
-use super::fanout::closed;
+use super::fanout::{closed, granted};
 use super::{Publication, from_hub};
 use crate::account::Account;
 use crate::clock;
@@ -32,7 +32,7 @@ impl Hub {
         let ends =
             publish.tuples.iter().all(|t| t.basic == Basic::Closed) && (session || publish.tuples.is_empty());
         let until = publish.secs.map(|s| clock::wall().unix_ms() + u64::from(s) * 1000);
-        let (gone, first) = {
+        let (gone, first, watchers) = {
             let mut state = account.state.lock();
             let before = remove(&mut state.publications, &publish.key);
             if !ends {
@@ -45,7 +45,7 @@ impl Hub {
             }
             let slot = if session { state.slot(link, &envelope.from) } else { None };
             let first = slot.is_some_and(|s| !std::mem::replace(&mut s.announces, !ends) && !ends);
-            (vanished(before, publish, ends), first)
+            (vanished(before, publish, ends), first, granted(&state))
         };
         if let Some(until) = until.filter(|_| !ends) {
             let (presentity, key) = (account.address.clone(), publish.key.clone());
@@ -55,7 +55,7 @@ impl Hub {
             self.welcome(link, &account, &envelope.from);
         }
         let fresh = if ends { &[][..] } else { &publish.tuples[..] };
-        self.fan_out(&account, fresh, gone);
+        self.fan_out(&account, &watchers, fresh, gone);
         if ends && session {
             self.end_directed(link, &account, &envelope.from);
         }
@@ -112,27 +112,31 @@ impl Hub {
 
     /// A session ended without a word: it says goodbye through us.
     pub(crate) fn end_session(self: &Arc<Self>, account: &Arc<Account>, device: &model::Device) {
-        let gone: Vec<Tuple> = {
+        let (gone, watchers): (Vec<Tuple>, _) = {
             let mut state = account.state.lock();
             let at = state.publications.iter().position(|p| p.device.as_ref() == Some(device));
             match at {
-                Some(at) => state.publications.remove(at).tuples.iter().map(closed).collect(),
+                Some(at) => {
+                    let gone = state.publications.remove(at).tuples.iter().map(closed).collect();
+                    (gone, granted(&state))
+                }
                 None => return,
             }
         };
-        self.fan_out(account, &[], gone);
+        self.fan_out(account, &watchers, &[], gone);
     }
 
     /// A publication ran out.
     pub(crate) fn lapse_publication(self: &Arc<Self>, presentity: &Address, key: &LeaseKey, now: u64) {
         let Some(account) = self.account_at_hand(presentity) else { return };
-        let gone: Vec<Tuple> = {
+        let (gone, watchers): (Vec<Tuple>, _) = {
             let mut state = account.state.lock();
             let lapsed = |p: &Publication| &p.key == key && p.until.is_some_and(|u| u <= now);
             let Some(at) = state.publications.iter().position(lapsed) else { return };
-            state.publications.remove(at).tuples.iter().map(closed).collect()
+            let gone = state.publications.remove(at).tuples.iter().map(closed).collect();
+            (gone, granted(&state))
         };
-        self.fan_out(&account, &[], gone);
+        self.fan_out(&account, &watchers, &[], gone);
     }
 }
 

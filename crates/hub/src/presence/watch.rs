@@ -60,9 +60,7 @@ impl Hub {
         };
         // Held while telling, so that an end of consent cannot be told before this.
         let held = account.state.lock();
-        let doc = self
-            .may_watch(&held, presentity, watcher)
-            .then(|| compose(presentity, &held.publications));
+        let doc = self.may_watch(&held, presentity, watcher).then(|| compose(presentity, &held.publications));
         // A look without consent learns nothing, not even that it may not look (RFC 6121 section 4.3.2).
         let doc = doc.unwrap_or_else(|| Arc::new(PresenceDoc::empty(presentity.clone())));
         let leased = key.is_some();
@@ -179,10 +177,11 @@ impl Hub {
         shown: &Option<Arc<Account>>,
         presentity: &Address,
         watcher: &Address,
-        before: Option<Consent>,
+        seen: Option<Arc<PresenceDoc>>,
         consent: Option<Consent>,
     ) {
         let Some(account) = shown else { return };
+        let _in_order = account.telling.lock();
         let doc = {
             let mut state = account.state.lock();
             let doc = compose(presentity, &state.publications);
@@ -202,12 +201,14 @@ impl Hub {
             }
             doc
         };
-        match consent {
-            Some(Consent::Granted) if doc.is_open() => self.notify_sessions(watcher, &doc, None, Vec::new()),
+        match (consent, seen) {
+            (Some(Consent::Granted), _) if doc.is_open() => {
+                self.notify_sessions(watcher, &doc, None, Vec::new());
+            }
             // A request that is turned down shows nothing, not even that there are devices which go away.
-            None if doc.is_open() && before == Some(Consent::Granted) => {
+            (None, Some(seen)) if seen.is_open() => {
                 // Consent withdrawn: to this watcher every device goes away (RFC 6121 section 3.2.1).
-                let gone = doc.tuples.iter().map(super::fanout::closed).collect();
+                let gone = seen.tuples.iter().map(super::fanout::closed).collect();
                 let empty = Arc::new(PresenceDoc::empty(presentity.clone()));
                 self.notify_sessions(watcher, &empty, Some(Vec::new()), gone);
             }
