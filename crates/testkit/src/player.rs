@@ -30,6 +30,12 @@ pub trait Stage {
     /// The next output of a side, written as in a transcript, mark included and name not.
     fn output(&mut self, now: Now, who: &str) -> Option<String>;
 
+    /// The same where the transcript expects nothing: a stage whose parts work at the same time waits in
+    /// [`Stage::output`], but hardly here.
+    fn surplus(&mut self, now: Now, who: &str) -> Option<String> {
+        self.output(now, who)
+    }
+
     /// The sides, in the order in which outputs are written down. One without a name unless said otherwise.
     fn sides(&self) -> Vec<String> {
         vec![String::new()]
@@ -141,8 +147,13 @@ fn run(text: &str, stage: &mut dyn Stage, update: bool) -> Result<String, String
             played.push('\n');
             continue;
         }
-        if !line.is_empty() && !line.starts_with('#') {
+        let remark = |line: &str| line.is_empty() || line.starts_with('#');
+        // A remark belongs to what follows it.
+        let next = text.lines().skip(at - 1).find(|line| !remark(line)).unwrap_or_default();
+        if !Step::line(next).is_output() {
             rest(stage, &clock, update, &mut played, at)?;
+        }
+        if !remark(line) {
             match step.mark.strip_prefix('+').and_then(duration) {
                 Some(by) => pass(stage, &mut clock, by),
                 None => stage.input(&mut clock, &step, &mut names),
@@ -164,7 +175,7 @@ fn rest(
     at: usize,
 ) -> Result<(), String> {
     for who in stage.sides() {
-        while let Some(got) = stage.output(clock.now(), &who) {
+        while let Some(got) = stage.surplus(clock.now(), &who) {
             let got = written(&who, &got, stage);
             if !update {
                 return Err(format!("{at}: before this came\n{got}"));
