@@ -14,7 +14,7 @@ pub struct Config {
     /// The host name or address in our Via and Contact. Without it, the local address of the flow; where that is
     /// unspecified, the first domain.
     pub public_host: Option<String>,
-    /// Offer MD5 beside SHA-256 (RFC 8760): many clients know nothing else.
+    /// Offer MD5, beside SHA-256 over TLS (RFC 8760) and alone without: many clients know nothing else.
     pub md5: bool,
     /// Seconds of a registration, subscription or publication that names none (RFC 3261 10.2, RFC 3856 6.4).
     pub default_expires: u32,

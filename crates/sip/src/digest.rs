@@ -266,8 +266,8 @@ fn seen(u: &Used, n: u32) -> bool {
 pub enum Order {
     /// SHA-256, and MD5 for those that know nothing else.
     Sha256First,
-    /// The other way round, for clients that look at the first challenge alone.
-    Md5First,
+    /// MD5 and nothing else, for clients that look at one challenge alone, or give up at a name that they do not know.
+    Md5Only,
     /// SHA-256 and nothing else.
     Sha256Only,
 }
@@ -285,7 +285,7 @@ pub fn challenges(realm: &str, nonce: &str, stale: bool, order: Order) -> Vec<St
     };
     match order {
         Order::Sha256First => vec![one(Algorithm::Sha256), one(Algorithm::Md5)],
-        Order::Md5First => vec![one(Algorithm::Md5), one(Algorithm::Sha256)],
+        Order::Md5Only => vec![one(Algorithm::Md5)],
         Order::Sha256Only => vec![one(Algorithm::Sha256)],
     }
 }
@@ -390,7 +390,8 @@ mod tests {
             "Digest realm=\"example.com\", nonce=\"abc\", algorithm=SHA-256, qop=\"auth\", stale=true"
         );
         assert!(c[1].contains("algorithm=MD5"));
-        assert!(challenges("e", "n", false, Order::Md5First)[0].contains("algorithm=MD5"));
+        let old = challenges("e", "n", false, Order::Md5Only);
+        assert!(old.len() == 1 && old[0].contains("algorithm=MD5"));
         assert_eq!(challenges("e", "n", false, Order::Sha256Only).len(), 1);
     }
 }

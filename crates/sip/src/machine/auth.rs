@@ -133,9 +133,10 @@ impl SipMachine {
         let order = match (self.config.md5, self.tls) {
             (false, _) => Order::Sha256Only,
             (true, true) => Order::Sha256First,
-            // Without TLS the better hash protects nothing that is not read anyway, and many old clients look at the
-            // first challenge only.
-            (true, false) => Order::Md5First,
+            // Without TLS whoever listens reads all, and whoever stands between may strike out the better challenge: it
+            // protects nothing there, while some clients read only the first challenge (SIPp) and others give up at
+            // the name of a hash that they do not know (baresip 1.0).
+            (true, false) => Order::Md5Only,
         };
         let list = challenges(realm, &nonce, stale, order);
         let (status, header) = match job.request.method() {
