@@ -43,7 +43,8 @@ class Peer(slixmpp.ClientXMPP):
             self.register_plugin(plugin)
         self.plugin["xep_0184"].auto_ack = True
         if options.stream_management:
-            self.register_plugin("xep_0198")
+            # Ask for an acknowledgement of every stanza: a test waits for one.
+            self.register_plugin("xep_0198", {"window": 1})
         handlers = {
             "session_start": self.started,
             "disconnected": lambda why: say("offline", why or ""),

@@ -43,8 +43,8 @@ impl Baresip {
         let (server, transport) = match transport {
             Transport::Udp => (format!("127.0.0.1:{}", rialto.sip()), "udp"),
             Transport::Tcp => (format!("127.0.0.1:{}", rialto.sip()), "tcp"),
-            // The name is in the certificate.
-            Transport::Tls => (format!("localhost:{}", rialto.sips()), "tls"),
+            // It asks a name server for every name, so it dials the address, which is in the certificate too.
+            Transport::Tls => (format!("127.0.0.1:{}", rialto.sips()), "tls"),
         };
         let ports = Ports::take();
         let peer = format!("baresip-{user}");
@@ -53,7 +53,7 @@ impl Baresip {
             std::fs::write(home.join(name), text).expect("the temporary directory is writable");
         };
         let mut config = format!(
-            "sip_listen 127.0.0.1:0\nsip_cafile {}\nctrl_tcp_listen 127.0.0.1:{}\n",
+            "module_path /usr/lib/baresip/modules\nsip_listen 127.0.0.1:0\nsip_cafile {}\nctrl_tcp_listen 127.0.0.1:{}\n",
             rialto.ca().display(),
             ports.base
         );

@@ -25,6 +25,7 @@ pub struct Agent<'a> {
     transport: Transport,
     password: String,
     ports: Ports,
+    repeats: bool,
 }
 
 /// A scenario that is running.
@@ -38,13 +39,27 @@ impl<'a> Agent<'a> {
     /// An agent for this user.
     #[must_use]
     pub fn new(rialto: &'a Rialto, user: &str, transport: Transport) -> Self {
-        Self { rialto, user: user.into(), transport, password: PASSWORD.into(), ports: Ports::take() }
+        Self {
+            rialto,
+            user: user.into(),
+            transport,
+            password: PASSWORD.into(),
+            ports: Ports::take(),
+            repeats: true,
+        }
     }
 
     /// The same agent with another password.
     #[must_use]
     pub fn with_password(mut self, password: &str) -> Self {
         password.clone_into(&mut self.password);
+        self
+    }
+
+    /// The same agent without SIPp's own retransmissions, for scenarios that repeat requests themselves.
+    #[must_use]
+    pub fn without_repeats(mut self) -> Self {
+        self.repeats = false;
         self
     }
 
@@ -99,6 +114,9 @@ impl<'a> Agent<'a> {
             .arg(&messages)
             .args(["-trace_err", "-error_file"])
             .arg(&errors);
+        if !self.repeats {
+            command.arg("-nr");
+        }
         // Without a terminal SIPp draws no screen.
         let child = command
             .current_dir(self.rialto.home("sipp"))

@@ -4,15 +4,24 @@ use interop::baresip::{Baresip, Transport};
 use interop::known::judge;
 use interop::{Rialto, at, slixmpp};
 
-const ALL: [Transport; 3] = [Transport::Udp, Transport::Tcp, Transport::Tls];
+const BOTH: [Transport; 2] = [Transport::Udp, Transport::Tcp];
 
 #[test]
-fn register_over_every_transport() {
-    judge("baresip::register_over_every_transport", || {
+fn register_over_udp_and_tcp() {
+    judge("baresip::register_over_udp_and_tcp", || {
         let rialto = Rialto::start(&["romeo"]);
-        for transport in ALL {
+        for transport in BOTH {
             Baresip::online(&rialto, "romeo", transport, &[]).quit();
         }
+        rialto.finish();
+    });
+}
+
+#[test]
+fn register_over_tls() {
+    judge("baresip::register_over_tls", || {
+        let rialto = Rialto::start(&["romeo"]);
+        Baresip::online(&rialto, "romeo", Transport::Tls, &[]).quit();
         rialto.finish();
     });
 }
@@ -31,7 +40,7 @@ fn messages_with_xmpp() {
     judge("baresip::messages_with_xmpp", || {
         let rialto = Rialto::start(&["romeo", "juliet"]);
         let mut juliet = slixmpp::online(&rialto, "juliet");
-        for transport in ALL {
+        for transport in BOTH {
             let mut romeo = Baresip::online(&rialto, "romeo", transport, &[]);
             romeo.send("juliet", &format!("With love's light wings {transport:?}"));
             juliet.expect(format!("message romeo@example.com With love's light wings {transport:?}"));
@@ -47,10 +56,10 @@ fn messages_with_xmpp() {
 fn messages_between_phones() {
     judge("baresip::messages_between_phones", || {
         let rialto = Rialto::start(&["romeo", "juliet"]);
-        let mut romeo = Baresip::online(&rialto, "romeo", Transport::Tls, &[]);
+        let mut romeo = Baresip::online(&rialto, "romeo", Transport::Tcp, &[]);
         let mut juliet = Baresip::online(&rialto, "juliet", Transport::Udp, &[]);
-        romeo.send("juliet", "from TLS to UDP");
-        juliet.expect_message("romeo", "from TLS to UDP");
+        romeo.send("juliet", "from TCP to UDP");
+        juliet.expect_message("romeo", "from TCP to UDP");
         juliet.send("romeo", "and back");
         romeo.expect_message("juliet", "and back");
         rialto.finish();
