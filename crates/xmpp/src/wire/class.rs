@@ -89,6 +89,8 @@ fn is_wide_name(c: u32) -> bool {
 }
 
 /// Decodes the character that begins at `at` (its first byte is not ASCII). `None`: the rest has not arrived yet.
+///
+/// Bytes that break the rules of UTF-8 have a condition of their own (RFC 6120 section 4.9.3.22).
 pub(crate) fn wide(win: &[u8], at: usize) -> Result<Option<(u32, usize)>, Condition> {
     let first = win[at];
     let (len, low, high) = match first {
@@ -99,14 +101,14 @@ pub(crate) fn wide(win: &[u8], at: usize) -> Result<Option<(u32, usize)>, Condit
         0xf0 => (4, 0x90, 0xbf),
         0xf1..=0xf3 => (4, 0x80, 0xbf),
         0xf4 => (4, 0x80, 0x8f),
-        _ => return Err(Condition::NotWellFormed),
+        _ => return Err(Condition::UnsupportedEncoding),
     };
     let mut c = u32::from(first) & (0x7f >> len);
     for i in 1..len {
         let Some(&b) = win.get(at + i) else { return Ok(None) };
         let fits = if i == 1 { (low..=high).contains(&b) } else { (0x80..=0xbf).contains(&b) };
         if !fits {
-            return Err(Condition::NotWellFormed);
+            return Err(Condition::UnsupportedEncoding);
         }
         c = c << 6 | u32::from(b & 0x3f);
     }
@@ -267,7 +269,7 @@ pub(crate) fn value(bytes: &[u8], mut at: usize, quote: u8) -> Result<(usize, bo
                 coded = true;
                 at += reference(bytes, at)?.ok_or(Condition::NotWellFormed)?;
             }
-            WIDE => at += wide(bytes, at)?.ok_or(Condition::NotWellFormed)?.1,
+            WIDE => at += wide(bytes, at)?.ok_or(Condition::UnsupportedEncoding)?.1,
             _ => return Err(Condition::NotWellFormed),
         }
     }
@@ -294,7 +296,7 @@ pub(crate) fn qname(bytes: &[u8], at: usize) -> Result<(usize, Option<usize>), C
             fresh = true;
             end += 1;
         } else if b >= 0x80 {
-            let (c, len) = wide(bytes, end)?.ok_or(Condition::NotWellFormed)?;
+            let (c, len) = wide(bytes, end)?.ok_or(Condition::UnsupportedEncoding)?;
             if !(if fresh { is_wide_name_start(c) } else { is_wide_name(c) }) {
                 return Err(Condition::NotWellFormed);
             }
