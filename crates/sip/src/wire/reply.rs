@@ -28,8 +28,8 @@ pub struct ReplyHead {
 }
 
 impl ReplyHead {
-    /// Collects the head from header fields. `None` when the message cannot be answered: one of the five headers
-    /// is missing, or the top Via is unreadable.
+    /// Collects the head from header fields. `None` when the message cannot be answered: the top Via is missing or
+    /// unreadable. What else is missing is left out of the answer (RFC 4475 3.3.1: "ideally" it is still answered).
     pub fn from_headers<'a>(fields: impl Iterator<Item = (&'a [u8], Cow<'a, [u8]>)>) -> Option<Self> {
         let (mut vias, mut from, mut to, mut call_id, mut cseq) = (Vec::new(), None, None, None, None);
         for (name, value) in fields {
@@ -57,16 +57,16 @@ impl ReplyHead {
             lower.push(clean(rest.trim()).into_owned());
         }
         lower.extend(vias.iter().skip(1).map(|v| clean(v).into_owned()));
-        let to: String = to?;
+        let to: String = to.unwrap_or_default();
         let tagged = sx::Address::parse(to.as_bytes(), "To").ok().is_some_and(|a| a.tag().is_some());
         Some(Self {
             top: clean(top).into_owned(),
             lower,
-            from: from?,
+            from: from.unwrap_or_default(),
             tagged,
             to,
-            call_id: call_id?,
-            cseq: cseq?,
+            call_id: call_id.unwrap_or_default(),
+            cseq: cseq.unwrap_or_default(),
             sent_by: String::from_utf8_lossy(&via.host.to_bytes()).into_owned(),
             sent_port: via.port,
             branch: via.branch().map(|b| String::from_utf8_lossy(b).into_owned()).unwrap_or_default(),
@@ -76,6 +76,8 @@ impl ReplyHead {
 
     /// Reads what it can from a head that the parser refused, so that the sender hears why (RFC 3261 8.2.2, 18.3).
     pub(super) fn salvage(head: &[u8]) -> Option<Self> {
+        // A line that was cut off says something else than its sender meant.
+        let head = head.get(..=head.iter().rposition(|&b| b == b'\n')?)?;
         let mut lines: Vec<Vec<u8>> = Vec::new();
         for line in head.split(|&b| b == b'\n').take(2 * super::MAX_HEADERS) {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -177,19 +179,21 @@ impl ReplyHead {
             block.push_str(via);
             block.push_str("\r\n");
         }
-        block.push_str("From: ");
-        block.push_str(&self.from);
-        block.push_str("\r\nTo: ");
-        block.push_str(&self.to);
-        if !self.tagged && status > 100 {
-            block.push_str(";tag=");
-            block.push_str(&clean(tag));
+        for (name, value) in
+            [("From", &self.from), ("To", &self.to), ("Call-ID", &self.call_id), ("CSeq", &self.cseq)]
+        {
+            if value.is_empty() {
+                continue;
+            }
+            block.push_str(name);
+            block.push_str(": ");
+            block.push_str(value);
+            if name == "To" && !self.tagged && status > 100 {
+                block.push_str(";tag=");
+                block.push_str(&clean(tag));
+            }
+            block.push_str("\r\n");
         }
-        block.push_str("\r\nCall-ID: ");
-        block.push_str(&self.call_id);
-        block.push_str("\r\nCSeq: ");
-        block.push_str(&self.cseq);
-        block.push_str("\r\n");
         w.block(block.as_bytes());
         w
     }
@@ -252,12 +256,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_missing_is_left_out() {
+        let text = "X sip:a SIP/2.0\r\nVia: SIP/2.0/UDP a\r\nTo: <sip:a@b>\r\nCSeq: 1 X\r\n";
+        let answer = ReplyHead::salvage(text.as_bytes()).unwrap().answer(400, "t").finish(b"");
+        let answer = String::from_utf8(answer).unwrap();
+        assert!(answer.contains("\r\nTo: <sip:a@b>;tag=t\r\nCSeq: 1 X\r\n"), "{answer}");
+        assert!(!answer.contains("From") && !answer.contains("Call-ID"), "{answer}");
+    }
+
+    #[test]
     fn what_cannot_be_answered_is_not() {
         for text in [
             "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP a\r\nFrom: <sip:a@b>\r\nTo: <sip:a@b>\r\nCall-ID: 1\r\nCSeq: 1 X\r\n",
             "ACK sip:a SIP/2.0\r\nVia: SIP/2.0/UDP a\r\nFrom: <sip:a@b>\r\nTo: <sip:a@b>\r\nCall-ID: 1\r\nCSeq: 1 ACK\r\n",
             "X sip:a SIP/2.0\r\nVia: broken\r\nFrom: <sip:a@b>\r\nTo: <sip:a@b>\r\nCall-ID: 1\r\nCSeq: 1 X\r\n",
-            "X sip:a SIP/2.0\r\nVia: SIP/2.0/UDP a\r\nTo: <sip:a@b>\r\nCall-ID: 1\r\nCSeq: 1 X\r\n",
+            "X sip:a SIP/2.0\r\nFrom: <sip:a@b>\r\nTo: <sip:a@b>\r\nCall-ID: 1\r\nCSeq: 1 X\r\n",
             "",
         ] {
             assert!(ReplyHead::salvage(text.as_bytes()).is_none(), "{text}");

@@ -224,11 +224,12 @@ impl Unit {
                 let (Some(from), Some(to)) = (address(&r.headers, "From"), address(&r.headers, "To")) else {
                     return Err(bad(reply));
                 };
-                let (Some(Ok(cseq)), Some(call_id), Some(reply)) =
-                    (r.headers.typed::<sx::CSeq>(), text(&r.headers, "Call-ID"), reply)
+                let (Some(Ok(cseq)), Some(call_id)) =
+                    (r.headers.typed::<sx::CSeq>(), text(&r.headers, "Call-ID"))
                 else {
-                    return Err(bad(None));
+                    return Err(bad(reply));
                 };
+                let Some(reply) = reply else { return Err(bad(None)) };
                 Ok(Self::Request(Box::new(Request {
                     reply,
                     from,
