@@ -10,12 +10,16 @@
 //! reads the transcript up to it.
 
 pub mod baresip;
+pub mod dice;
 pub mod finch;
 pub mod have;
+pub mod hostile;
 pub mod known;
 pub mod linphone;
+pub mod load;
 pub mod ports;
 pub mod purple;
+pub mod raw;
 pub mod rialto;
 pub mod sipp;
 pub mod slixmpp;

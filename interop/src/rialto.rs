@@ -18,6 +18,7 @@ pub struct Rialto {
     binary: PathBuf,
     ports: Ports,
     dir: TempDir,
+    log_level: String,
 }
 
 impl Rialto {
@@ -27,11 +28,21 @@ impl Rialto {
     /// If any step fails.
     #[must_use]
     pub fn start(users: &[&str]) -> Self {
+        let level = std::env::var("RIALTO_LOG").unwrap_or_else(|_| "debug".into());
+        Self::start_with(users, "", &level)
+    }
+
+    /// The same with more configuration, whole TOML tables, and a log level.
+    ///
+    /// # Panics
+    /// If any step fails.
+    #[must_use]
+    pub fn start_with(users: &[&str], more: &str, log_level: &str) -> Self {
         let binary = have::rialto();
         let dir =
             tempfile::Builder::new().prefix("rialto-interop-").tempdir().expect("a temporary directory");
         let ports = Ports::take();
-        let mut rialto = Self { process: None, binary, ports, dir };
+        let mut rialto = Self { process: None, binary, ports, dir, log_level: log_level.into() };
         let data = rialto.data();
         let base = rialto.ports.base.to_string();
         // `localhost` is a domain too, so that its name is in the certificate: liblinphone insists on the host name that
@@ -42,6 +53,11 @@ impl Rialto {
                 .args(["--base-port", &base, "--data"])
                 .arg(&data),
         );
+        let mut config = std::fs::OpenOptions::new()
+            .append(true)
+            .open(rialto.config())
+            .expect("init wrote the configuration");
+        write!(config, "\n{more}").expect("the temporary directory is writable");
         for user in users {
             rialto.add_user(user, PASSWORD);
         }
@@ -56,8 +72,8 @@ impl Rialto {
             Command::new(&self.binary)
                 .args(["serve", "--config"])
                 .arg(self.config())
-                .env("RIALTO_LOG", std::env::var("RIALTO_LOG").unwrap_or_else(|_| "debug".into())),
-            self.dir.path().join("rialto.log"),
+                .env("RIALTO_LOG", &self.log_level),
+            self.log("rialto"),
         );
         process.expect("ready");
         self.process = Some(process);
@@ -65,8 +81,30 @@ impl Rialto {
 
     /// Kill the server without warning and start it again: what it promised to keep must still be there.
     pub fn crash_and_restart(&mut self) {
+        self.crash();
+        self.restart();
+    }
+
+    /// Kill the server without warning, and wait until it is gone.
+    pub fn crash(&mut self) {
         self.process = None;
+    }
+
+    /// Start the server again after a crash. Its log begins anew.
+    pub fn restart(&mut self) {
         self.run();
+    }
+
+    /// The memory of the server process that is in use now, in KiB.
+    ///
+    /// # Panics
+    /// If the server does not run, or the system does not say.
+    #[must_use]
+    pub fn resident_kib(&self) -> u64 {
+        let id = self.process.as_ref().expect("the server runs").id();
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("the system tells");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a process has memory");
+        line.trim().trim_end_matches("kB").trim().parse().expect("a number of kB")
     }
 
     /// Add an account; works before and while the server runs.
@@ -130,6 +168,16 @@ impl Rialto {
         self.dir.path().join(format!("{peer}.log"))
     }
 
+    /// What the server has logged since it was started.
+    ///
+    /// # Panics
+    /// If its log cannot be read.
+    #[must_use]
+    pub fn log_text(&self) -> String {
+        let bytes = std::fs::read(self.log("rialto")).expect("the server logs");
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
     fn data(&self) -> PathBuf {
         self.dir.path().join("data")
     }
@@ -172,7 +220,11 @@ impl Rialto {
         self.verify();
     }
 
-    fn verify(&self) {
+    /// Check the whole journal with the server's own command, which works beside a running server too.
+    ///
+    /// # Panics
+    /// If anything in it is amiss.
+    pub fn verify(&self) {
         self.must(Command::new(&self.binary).args(["journal", "verify", "--config"]).arg(self.config()));
     }
 

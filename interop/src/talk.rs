@@ -154,6 +154,12 @@ impl Talk {
         assert!(sent.is_ok_and(|status| status.success()), "{} cannot be told to stop", self.name);
     }
 
+    /// Its number with the system.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Has it ended?
     #[must_use]
     pub fn ended(&self) -> bool {

@@ -1,0 +1,34 @@
+//! What hostile peers send is not kept: the memory of the server is the same after many batteries as after one.
+//!
+//! `RIALTO_HOSTILE_ROUNDS` says how many.
+
+use interop::known::judge;
+use interop::{Rialto, hostile};
+
+/// How often everything is fired, unless the environment says otherwise.
+const ROUNDS: u64 = 20;
+/// How much more memory the server may use at the end than after the first round. Below it lie the allocator's reserves
+/// and what is kept on purpose for a while: transactions for 32 seconds, used nonces for five minutes.
+const BOUND_KIB: u64 = 20 * 1024;
+
+#[test]
+fn batteries_leave_nothing_behind() {
+    judge("hostile_memory::batteries_leave_nothing_behind", || {
+        let rialto = Rialto::start(&["romeo", hostile::sip::USER, hostile::sip::OTHER]);
+        let rounds = std::env::var("RIALTO_HOSTILE_ROUNDS")
+            .map_or(ROUNDS, |text| text.parse().expect("RIALTO_HOSTILE_ROUNDS is a number"));
+        assert!(rounds > 1, "one round is compared with the last");
+        let idle = rialto.resident_kib();
+        let mut memory = Vec::new();
+        for round in 0..rounds {
+            hostile::xmpp::fire(&rialto);
+            hostile::sip::fire(&rialto);
+            hostile::sip::noise(&rialto, 1_000, round);
+            memory.push(rialto.resident_kib());
+        }
+        let (before, after) = (memory[0], memory[memory.len() - 1]);
+        println!("idle {idle} KiB, after each round {memory:?} KiB");
+        assert!(after <= before + BOUND_KIB, "grew from {before} to {after} KiB: {memory:?}");
+        rialto.finish();
+    });
+}
