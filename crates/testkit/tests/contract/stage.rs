@@ -103,7 +103,9 @@ fn show(output: &Get) -> String {
             words::output(output, |_| String::new(), event)
         }
         Get::Open(flow, domain) => format!("=> open {} {domain}", flow.0),
-        Get::Reply(exchange, status, body) => format!("=> reply {} {status} {body}", exchange.0),
+        Get::Reply(exchange, status, body) => {
+            format!("=> reply {} {status} {body}", exchange.0).trim_end().to_owned()
+        }
         Get::Spool(blob, bytes) => format!("=> spool {} {}", blob.0, String::from_utf8_lossy(bytes)),
         Get::Fetch(blob, from, len) => format!("=> fetch {} {from} {len}", blob.0),
         Get::WhenWritten(flow) => format!("=> when-written {}", flow.0),
