@@ -64,9 +64,11 @@ impl Control {
         body: Option<&B>,
     ) -> Result<T, Failure> {
         let fail = |error: String| Failure::new(format!("{}: {error}", self.socket.display()));
-        let stream = UnixStream::connect(&self.socket).await.map_err(|e| fail(format!("no server answers ({e})")))?;
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| fail(e.to_string()))?;
+        let stream =
+            UnixStream::connect(&self.socket).await.map_err(|e| fail(format!("no server answers ({e})")))?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|e| fail(e.to_string()))?;
         tokio::spawn(connection);
         let bytes = match body {
             Some(body) => serde_json::to_vec(body).map_err(|e| fail(e.to_string()))?,

@@ -30,8 +30,9 @@ pub struct House {
 pub fn open_store(config: &Config) -> Result<(Arc<SqliteStore>, record::ChainId), Failure> {
     std::fs::create_dir_all(&config.data)
         .map_err(|e| Failure::new(format!("cannot make {}: {e}", config.data.display())))?;
-    let store = SqliteStore::open(&config.store(), Box::new(record::Chain::new()?), store::Options::default())
-        .map_err(|t| Failure::new(format!("{}: {t}", config.store().display())))?;
+    let store =
+        SqliteStore::open(&config.store(), Box::new(record::Chain::new()?), store::Options::default())
+            .map_err(|t| Failure::new(format!("{}: {t}", config.store().display())))?;
     let name = store.value(store::CHAIN_SETTING)?.unwrap_or_default();
     let chain = record::ChainId::from_bytes(&name).ok_or_else(|| Failure::new("the journal has no chain"))?;
     Ok((Arc::new(store), chain))
@@ -71,7 +72,8 @@ pub fn build(config: &Config, workers: usize) -> Result<House, Failure> {
         },
         lanes: workers,
     });
-    let doors: Vec<Arc<dyn Connector>> = vec![Arc::new(xmpp_door(config, &store)?), Arc::new(sip_door(config))];
+    let doors: Vec<Arc<dyn Connector>> =
+        vec![Arc::new(xmpp_door(config, &store)?), Arc::new(sip_door(config))];
     Ok(House { store, hub, identity, doors, chain })
 }
 

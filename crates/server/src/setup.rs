@@ -2,7 +2,8 @@
 
 use crate::failure::Failure;
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
 };
 use std::fmt::Write as _;
 use std::fs;
@@ -55,7 +56,10 @@ impl Ports {
 pub fn prepare(setup: &Setup) -> Result<PathBuf, Failure> {
     let config = setup.dir.join("rialto.toml");
     if config.exists() {
-        return Err(Failure::new(format!("{} exists already; choose another --data directory", config.display())));
+        return Err(Failure::new(format!(
+            "{} exists already; choose another --data directory",
+            config.display()
+        )));
     }
     private_dir(&setup.dir)?;
     private_dir(&setup.dir.join("tls"))?;
@@ -75,7 +79,8 @@ fn private_dir(dir: &Path) -> Result<(), Failure> {
 
 fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    file.and_then(|mut f| f.write_all(bytes)).map_err(|e| Failure::new(format!("cannot write {}: {e}", path.display())))
+    file.and_then(|mut f| f.write_all(bytes))
+        .map_err(|e| Failure::new(format!("cannot write {}: {e}", path.display())))
 }
 
 /// A local authority, good for trying out and for a closed network, and a certificate for the domains by it.

@@ -1,5 +1,5 @@
-use crate::problem::{Problem, blocking};
 use crate::Desk;
+use crate::problem::{Problem, blocking};
 use axum::Json;
 use axum::extract::{Query, State};
 use model::codec::{decode, decode_outcomes};
@@ -177,7 +177,10 @@ fn settled(entry: &model::codec::SettledEntry) -> SettledView {
 
 /// Rows of the journal, without content.
 #[utoipa::path(get, path = "/v1/journal", params(Range), responses((status = 200, body = JournalRows)))]
-pub async fn rows(State(desk): State<Arc<Desk>>, Query(range): Query<Range>) -> Result<Json<JournalRows>, Problem> {
+pub async fn rows(
+    State(desk): State<Arc<Desk>>,
+    Query(range): Query<Range>,
+) -> Result<Json<JournalRows>, Problem> {
     blocking(move || {
         let head = desk.journal.head().0;
         let first = match range.last {

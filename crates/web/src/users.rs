@@ -1,5 +1,5 @@
-use crate::problem::{Problem, ProblemBody, blocking};
 use crate::Desk;
+use crate::problem::{Problem, ProblemBody, blocking};
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
@@ -53,9 +53,13 @@ pub(crate) fn account(desk: &Desk, text: &str) -> Result<Address, Problem> {
 
 /// Lists accounts.
 #[utoipa::path(get, path = "/v1/users", params(Page), responses((status = 200, body = UserList)))]
-pub async fn list(State(desk): State<Arc<Desk>>, Query(page): Query<Page>) -> Result<Json<UserList>, Problem> {
+pub async fn list(
+    State(desk): State<Arc<Desk>>,
+    Query(page): Query<Page>,
+) -> Result<Json<UserList>, Problem> {
     blocking(move || {
-        let after = page.after.as_deref().map(Address::parse).transpose().map_err(|e| Problem::bad(e.to_string()))?;
+        let after =
+            page.after.as_deref().map(Address::parse).transpose().map_err(|e| Problem::bad(e.to_string()))?;
         let accounts = desk.accounts.list(after.as_ref(), page.limit.unwrap_or(1000).min(1000))?;
         Ok(Json(UserList { accounts: accounts.iter().map(Address::to_string).collect() }))
     })
@@ -65,7 +69,10 @@ pub async fn list(State(desk): State<Arc<Desk>>, Query(page): Query<Page>) -> Re
 /// Creates an account.
 #[utoipa::path(post, path = "/v1/users", request_body = NewUser, responses(
     (status = 201, description = "created"), (status = 400, body = ProblemBody), (status = 409, body = ProblemBody)))]
-pub async fn create(State(desk): State<Arc<Desk>>, Json(user): Json<NewUser>) -> Result<(StatusCode, Json<()>), Problem> {
+pub async fn create(
+    State(desk): State<Arc<Desk>>,
+    Json(user): Json<NewUser>,
+) -> Result<(StatusCode, Json<()>), Problem> {
     blocking(move || {
         let address = account(&desk, &user.account)?;
         match desk.accounts.create(&address, &Secret::new(user.password))? {

@@ -23,7 +23,11 @@ impl Check {
                 self.file.config.display()
             )));
         }
-        println!("{}: {} domain(s), {listeners} listener(s): good", self.file.config.display(), config.domains.len());
+        println!(
+            "{}: {} domain(s), {listeners} listener(s): good",
+            self.file.config.display(),
+            config.domains.len()
+        );
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -45,7 +45,8 @@ impl Doctor {
 
 fn descriptors() -> Finding {
     let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    let soft = limits.lines().find(|l| l.starts_with("Max open files")).and_then(|l| l.split_whitespace().nth(3));
+    let soft =
+        limits.lines().find(|l| l.starts_with("Max open files")).and_then(|l| l.split_whitespace().nth(3));
     match soft.and_then(|s| s.parse::<u64>().ok()) {
         Some(n) if n < 4096 => Finding::Warning(
             format!("open files are limited to {n}: so many connections at most"),
@@ -135,7 +136,11 @@ fn server(config: &Config) -> Result<Finding, Failure> {
     let control = Control::new(&config.control());
     Ok(runtime(1)?.block_on(async {
         match control.get::<web::Status>("/v1/status").await {
-            Ok(s) => Finding::Good(format!("the server runs since {}, {} account(s) online", s.started, s.online.len())),
+            Ok(s) => Finding::Good(format!(
+                "the server runs since {}, {} account(s) online",
+                s.started,
+                s.online.len()
+            )),
             Err(_) => Finding::Warning("the server does not run".into(), "start it: rialto serve"),
         }
     }))

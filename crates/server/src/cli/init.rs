@@ -32,9 +32,13 @@ impl Init {
         }
         let ports = self.base_port.map_or(Ports::STANDARD, Ports::from_base);
         let domains: Vec<String> = self.domains.iter().map(|d| d.to_lowercase()).collect();
-        let config = prepare(&Setup { dir: self.data.clone(), domains: domains.clone(), listen: self.listen, ports })?;
+        let config =
+            prepare(&Setup { dir: self.data.clone(), domains: domains.clone(), listen: self.listen, ports })?;
         println!("wrote {}", config.display());
-        println!("wrote {} (give it to clients that should trust this server)", self.data.join("ca.pem").display());
+        println!(
+            "wrote {} (give it to clients that should trust this server)",
+            self.data.join("ca.pem").display()
+        );
         println!("next:  rialto serve --config {}", config.display());
         println!("       rialto user add you@{} --config {}", domains[0], config.display());
         Ok(ExitCode::SUCCESS)

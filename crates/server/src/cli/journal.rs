@@ -78,7 +78,8 @@ fn print(row: &JournalRow) {
                 let why = entry.refused.as_ref().map(|r| format!(" {}", refused(r))).unwrap_or_default();
                 println!("{:>18}: {}{why}", entry.seq, entry.outcome);
                 for loss in &entry.losses {
-                    let became = if loss.became.is_empty() { String::new() } else { format!(" to {}", loss.became) };
+                    let became =
+                        if loss.became.is_empty() { String::new() } else { format!(" to {}", loss.became) };
                     println!("{:>20}{} {}{became} ({} to {})", "", loss.kind, loss.what, loss.from, loss.to);
                 }
             }

@@ -85,5 +85,9 @@ fn runtime(workers: usize) -> Result<tokio::runtime::Runtime, Failure> {
     if workers > 0 {
         builder.worker_threads(workers);
     }
-    Ok(builder.enable_all().max_blocking_threads(16).thread_keep_alive(std::time::Duration::from_secs(60)).build()?)
+    Ok(builder
+        .enable_all()
+        .max_blocking_threads(16)
+        .thread_keep_alive(std::time::Duration::from_secs(60))
+        .build()?)
 }

@@ -72,7 +72,9 @@ impl User {
                         println!("{account}");
                     }
                     match page.accounts.last() {
-                        Some(last) if page.accounts.len() == 1000 => after = format!("&after={}", escape(last)),
+                        Some(last) if page.accounts.len() == 1000 => {
+                            after = format!("&after={}", escape(last))
+                        }
                         _ => return Ok(()),
                     }
                 }

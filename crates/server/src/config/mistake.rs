@@ -39,7 +39,9 @@ impl Mistake {
 
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some((line, column)) = self.place else { return write!(f, "{}: {}", self.file.display(), self.what) };
+        let Some((line, column)) = self.place else {
+            return write!(f, "{}: {}", self.file.display(), self.what);
+        };
         write!(f, "{}:{line}:{column}: {}", self.file.display(), self.what)?;
         if !self.line.trim().is_empty() {
             write!(f, "\n  {}\n  {:>width$}", self.line, "^", width = column)?;

@@ -55,10 +55,18 @@ impl Config {
             let wrong = |why: &str| Mistake::at(path, text, domain.span(), why);
             let name = domain.get_ref().to_lowercase();
             let address = Address::parse(&name).ok().filter(|a| a.user().is_none());
-            domains.push(address.ok_or_else(|| wrong("this is no domain name; write something like \"example.com\""))?);
+            domains.push(
+                address
+                    .ok_or_else(|| wrong("this is no domain name; write something like \"example.com\""))?,
+            );
         }
         if domains.is_empty() {
-            return Err(Mistake::at(path, text, 0..0, "`domains` is empty: name at least the domain of your addresses"));
+            return Err(Mistake::at(
+                path,
+                text,
+                0..0,
+                "`domains` is empty: name at least the domain of your addresses",
+            ));
         }
         let tls = match file.tls {
             None => None,
@@ -74,12 +82,23 @@ impl Config {
             }
         };
         let secured = file.xmpp.listen.iter().find(|l| l.tls != XmppTls::None).map(|l| l.address.span());
-        let secured =
-            secured.or(file.sip.listen.iter().find(|l| l.transport == SipTransport::Tls).map(|l| l.address.span()));
+        let secured = secured.or(file
+            .sip
+            .listen
+            .iter()
+            .find(|l| l.transport == SipTransport::Tls)
+            .map(|l| l.address.span()));
         if let (Some(span), None) = (secured, &tls) {
-            return Err(Mistake::at(path, text, span, "this listener wants TLS, but there is no [tls] section"));
+            return Err(Mistake::at(
+                path,
+                text,
+                span,
+                "this listener wants TLS, but there is no [tls] section",
+            ));
         }
-        if file.xmpp.require_tls && let Some(plain) = file.xmpp.listen.iter().find(|l| l.tls == XmppTls::None) {
+        if file.xmpp.require_tls
+            && let Some(plain) = file.xmpp.listen.iter().find(|l| l.tls == XmppTls::None)
+        {
             let why = "nobody can log in here: `tls = \"none\"` needs `require_tls = false` in [xmpp]";
             return Err(Mistake::at(path, text, plain.address.span(), why));
         }
@@ -128,7 +147,8 @@ mod tests {
         assert!(m.contains("at least the domain"), "{m}");
         let m = mistake("domains = [\"a\"]\n[[xmpp.listen]]\naddress = \"127.0.0.1:99999\"\n");
         assert!(m.starts_with("rialto.toml:3:11: "), "{m}");
-        let m = mistake("domains = [\"a\"]\n[[sip.listen]]\naddress = \"127.0.0.1:5061\"\ntransport = \"tls\"\n");
+        let m =
+            mistake("domains = [\"a\"]\n[[sip.listen]]\naddress = \"127.0.0.1:5061\"\ntransport = \"tls\"\n");
         assert!(m.contains("no [tls] section"), "{m}");
     }
 
