@@ -1,7 +1,7 @@
 //! baresip, a SIP phone without a window, driven over its control port.
 
 use std::fmt::Write as _;
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::Command;
 
@@ -20,15 +20,29 @@ pub enum Transport {
     Tls,
 }
 
+/// Whom the phone has in its contact list. It writes to the first one only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Contacts<'a> {
+    /// Nobody.
+    None,
+    /// One, without asking for presence.
+    Plain(&'a str),
+    /// One whose presence it asks for.
+    Watched(&'a str),
+}
+
 /// A running baresip.
 pub struct Baresip {
     talk: Talk,
     control: TcpStream,
+    console: BufReader<TcpStream>,
+    // Lines of the console that no test has asked for yet.
+    shown: Vec<String>,
     _ports: Ports,
 }
 
 impl Baresip {
-    /// Start a phone that watches `contacts`, without waiting for its registration.
+    /// Start a phone without waiting for its registration.
     ///
     /// # Panics
     /// If it does not start.
@@ -38,7 +52,7 @@ impl Baresip {
         user: &str,
         password: &str,
         transport: Transport,
-        contacts: &[&str],
+        contacts: Contacts<'_>,
     ) -> Self {
         let (server, transport) = match transport {
             Transport::Udp => (format!("127.0.0.1:{}", rialto.sip()), "udp"),
@@ -53,11 +67,12 @@ impl Baresip {
             std::fs::write(home.join(name), text).expect("the temporary directory is writable");
         };
         let mut config = format!(
-            "module_path /usr/lib/baresip/modules\nsip_listen 127.0.0.1:0\nsip_cafile {}\nctrl_tcp_listen 127.0.0.1:{}\n",
+            "module_path /usr/lib/baresip/modules\nsip_listen 127.0.0.1:0\nsip_cafile {}\nctrl_tcp_listen 127.0.0.1:{}\ncons_listen 127.0.0.1:{}\n",
             rialto.ca().display(),
-            ports.base
+            ports.base,
+            ports.base + 1
         );
-        for module in ["g711", "account", "contact", "presence", "menu", "ctrl_tcp"] {
+        for module in ["g711", "account", "contact", "presence", "menu", "ctrl_tcp", "cons"] {
             let _ = writeln!(config, "module {module}.so");
         }
         write("config", &config);
@@ -69,49 +84,68 @@ impl Baresip {
                 at(user)
             ),
         );
-        let mut list = String::new();
-        for contact in contacts {
-            let _ = writeln!(list, "\"{contact}\" <sip:{}>;presence=p2p", at(contact));
-        }
+        let list = match contacts {
+            Contacts::None => String::new(),
+            Contacts::Plain(contact) => format!("\"{contact}\" <sip:{}>\n", at(contact)),
+            Contacts::Watched(contact) => format!("\"{contact}\" <sip:{}>;presence=p2p\n", at(contact)),
+        };
         write("contacts", &list);
         let baresip = have::program("baresip", "baresip-core");
-        // A line at a time, although its output is no terminal.
-        let mut command = Command::new(have::program("stdbuf", "coreutils"));
-        command
-            .arg("-oL")
-            .arg(baresip)
-            .arg("-f")
-            .arg(&home)
-            .args(["-p", "/usr/share/baresip"])
-            .env("HOME", &home);
+        // A line at a time, although its output is no terminal; messages that come in are shown as errors.
+        let mut command = Command::new("sh");
+        command.args(["-c", "exec \"$@\" 2>&1", "sh"]).arg(have::program("stdbuf", "coreutils")).arg("-oL");
+        command.arg(baresip).arg("-f").arg(&home).args(["-p", "/usr/share/baresip"]).env("HOME", &home);
         let talk = Talk::start(peer.clone(), &mut command, rialto.log(&peer));
         talk.expect("baresip is ready");
-        let control = TcpStream::connect(("127.0.0.1", ports.base)).expect("the control port is open");
-        control.set_read_timeout(Some(SOON)).expect("the time is not zero");
-        Self { talk, control, _ports: ports }
+        let connect = |port: u16| {
+            let stream = TcpStream::connect(("127.0.0.1", port)).expect("the control port is open");
+            stream.set_read_timeout(Some(SOON)).expect("the time is not zero");
+            stream
+        };
+        // Messages are shown on a console only, commands are best given elsewhere.
+        let (control, console) = (connect(ports.base), BufReader::new(connect(ports.base + 1)));
+        Self { talk, control, console, shown: Vec::new(), _ports: ports }
     }
 
     /// Register and wait until that is done.
     #[must_use]
-    pub fn online(rialto: &Rialto, user: &str, transport: Transport, contacts: &[&str]) -> Self {
+    pub fn online(rialto: &Rialto, user: &str, transport: Transport, contacts: Contacts<'_>) -> Self {
         let phone = Self::start(rialto, user, PASSWORD, transport, contacts);
-        phone.talk.expect_words(&[user, "200 OK", "binding"]);
+        // One line tells how it went, whichever way.
+        let line = phone.talk.expect_any(&["[1 binding]", "reg: "]);
+        assert!(line.contains("200 OK"), "{line}");
         phone
     }
 
     /// Wait until the server has refused the registration.
     pub fn expect_refusal(&self) {
-        self.talk.expect_words(&["40", "binding"]);
+        self.talk.expect_words(&["reg:", "403 Forbidden"]);
     }
 
-    /// Send a message.
-    pub fn send(&mut self, to: &str, text: &str) {
-        self.command("message", &format!("sip:{} {text}", at(to)));
+    /// Send a message to the contact.
+    pub fn send(&mut self, text: &str) {
+        self.command("message", text);
     }
 
     /// Wait for a message.
-    pub fn expect_message(&self, from: &str, text: &str) {
-        self.talk.expect_words(&[&at(from), text]);
+    ///
+    /// # Panics
+    /// If none comes in time.
+    pub fn expect_message(&mut self, from: &str, text: &str) {
+        let from = at(from);
+        let wanted = |line: &String| line.contains(&from) && line.contains(text);
+        while !self.shown.iter().any(wanted) {
+            let mut line = String::new();
+            if let Err(fault) = self.console.read_line(&mut line) {
+                panic!(
+                    "the phone shows no such message: {fault}\n{:?}\n{}",
+                    self.shown,
+                    self.talk.transcript()
+                );
+            }
+            self.shown.push(line);
+        }
+        self.shown.retain(|line| !wanted(line));
     }
 
     /// Wait until the contact list shows somebody in this state: Online, Offline, Busy or Unknown.
@@ -153,7 +187,7 @@ impl Baresip {
             }
         }
         let mut text = vec![0; length + 1];
-        self.control.read_exact(&mut text).expect("the phone answers in full");
+        self.control.read_exact(&mut text).expect("the phone answers");
         text.pop();
         String::from_utf8_lossy(&text).into_owned()
     }

@@ -101,6 +101,14 @@ impl Talk {
         self.expect_line(&words.join(" ... "), SOON, |line| words.iter().all(|word| line.contains(word)))
     }
 
+    /// Wait for a line that contains one of `words`; take and return it.
+    ///
+    /// # Panics
+    /// If none comes in time.
+    pub fn expect_any(&self, words: &[&str]) -> String {
+        self.expect_line(&words.join(" or "), SOON, |line| words.iter().any(|word| line.contains(word)))
+    }
+
     fn expect_line(&self, what: &str, patience: Duration, wanted: impl Fn(&str) -> bool) -> String {
         let deadline = Instant::now() + patience;
         let mut heard = self.heard.0.lock().expect("no test panics with the lock");
