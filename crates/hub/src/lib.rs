@@ -9,6 +9,7 @@
 mod account;
 mod asks;
 mod clock;
+mod copies;
 mod drain;
 mod expiry;
 mod house;

@@ -82,6 +82,7 @@ impl Hub {
                     account.address.as_str(),
                     Arc::new(Posted { seq, envelope: envelope.clone(), lasting }),
                 );
+                self.copy(&account, &envelope);
                 if heard.0 == 0 {
                     let outcome = if lasting {
                         Outcome::Accepted
