@@ -5,6 +5,10 @@
 //! SIPp. The library is the harness; the stories are in `tests/`, one file for each peer; the scripts, scenarios and the
 //! small libpurple program that the tests drive are in `peers/` and `sipp/`.
 //!
+//! Some things no real client does. `raw` has clients made of bytes, `hostile` fires what RFC 6120 and RFC 3261 forbid and
+//! knows the answer to each piece, and `load` writes down what the server promised, so that a crash can be held against
+//! it.
+//!
 //! Two rules keep the stories steady. Nothing waits by sleeping: a test waits *until* something was seen, with a
 //! deadline. And to show that something did *not* happen, a test first makes a later event happen (a "fence") and then
 //! reads the transcript up to it.

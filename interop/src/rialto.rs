@@ -95,7 +95,8 @@ impl Rialto {
         self.run();
     }
 
-    /// The memory of the server process that is in use now, in KiB.
+    /// The memory of the server process that is in use now, in KiB. Files that it has mapped do not count: their pages
+    /// are the system's to take back.
     ///
     /// # Panics
     /// If the server does not run, or the system does not say.
@@ -103,7 +104,8 @@ impl Rialto {
     pub fn resident_kib(&self) -> u64 {
         let id = self.process.as_ref().expect("the server runs").id();
         let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("the system tells");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a process has memory");
+        let line =
+            status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("a process has memory");
         line.trim().trim_end_matches("kB").trim().parse().expect("a number of kB")
     }
 

@@ -10,6 +10,9 @@ const ROUNDS: u64 = 20;
 /// How much more memory the server may use at the end than after the first round. Below it lie the allocator's reserves
 /// and what is kept on purpose for a while: transactions for 32 seconds, used nonces for five minutes.
 const BOUND_KIB: u64 = 20 * 1024;
+/// Refused messages are on record, so their bytes pass through the page cache of the database, which keeps up to this
+/// much. Only runs much longer than the usual one fill it.
+const PAGE_CACHE_KIB: u64 = 64 * 1024;
 
 #[test]
 fn batteries_leave_nothing_behind() {
@@ -28,7 +31,8 @@ fn batteries_leave_nothing_behind() {
         }
         let (before, after) = (memory[0], memory[memory.len() - 1]);
         println!("idle {idle} KiB, after each round {memory:?} KiB");
-        assert!(after <= before + BOUND_KIB, "grew from {before} to {after} KiB: {memory:?}");
+        let bound = if rounds > ROUNDS { BOUND_KIB + PAGE_CACHE_KIB } else { BOUND_KIB };
+        assert!(after <= before + bound, "grew from {before} to {after} KiB: {memory:?}");
         rialto.finish();
     });
 }
