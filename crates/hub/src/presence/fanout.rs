@@ -118,7 +118,14 @@ impl Hub {
                 // Under the lock that an end of consent needs, so that the end cannot be told before this.
                 let state = account.state.lock();
                 if state.book.watching.get(presentity) != Some(&Consent::Granted) {
+                    // Whoever ended it may have seen nothing left to take back: what was told here is.
+                    if let Some(told) = told {
+                        goodbye(link, device, &told);
+                    }
                     break;
+                }
+                if let Some(told) = &told {
+                    goodbye(link, device, told);
                 }
                 greet(link, device, doc.clone(), None);
                 told = Some(doc);
@@ -138,6 +145,14 @@ impl Hub {
             self.tell(account, slot, &from_hub(watcher, account.address.clone(), request));
         }
     }
+}
+
+/// Takes back what was told of somebody.
+fn goodbye(link: &LinkCore, device: &Endpoint, told: &PresenceDoc) {
+    let doc = Arc::new(PresenceDoc::empty(told.presentity.clone()));
+    let gone = told.tuples.iter().map(closed).collect();
+    let notify = Notify { key: None, state: WatchState::Active, doc, changed: Some(Vec::new()), gone };
+    send_notify(link, device.clone(), notify);
 }
 
 fn greet(link: &LinkCore, device: &Endpoint, doc: Arc<PresenceDoc>, changed: Option<Vec<usize>>) {

@@ -81,21 +81,19 @@ impl Hub {
         let Some(account) = self.account(&envelope.to.address)? else {
             return Ok(Outcome::Refused(Refusal::new(Reason::NotFound)));
         };
-        let (doc, was) = {
-            let mut state = account.state.lock();
-            let before = state.watches.len();
-            state.watches.retain(|w| &w.key != key || w.watcher != envelope.from.address);
-            let seen = self.may_watch(&state, &account.address, &envelope.from.address);
-            let doc = if seen {
-                compose(&account.address, &state.publications)
-            } else {
-                Arc::new(PresenceDoc::empty(account.address.clone()))
-            };
-            (doc, before != state.watches.len())
-        };
-        if !was {
+        // Held while telling, so that an end of consent cannot be told before this.
+        let mut state = account.state.lock();
+        let before = state.watches.len();
+        state.watches.retain(|w| &w.key != key || w.watcher != envelope.from.address);
+        if before == state.watches.len() {
             return Ok(Outcome::Refused(Refusal::new(Reason::NotFound).with_text("no such subscription")));
         }
+        let seen = self.may_watch(&state, &account.address, &envelope.from.address);
+        let doc = if seen {
+            compose(&account.address, &state.publications)
+        } else {
+            Arc::new(PresenceDoc::empty(account.address.clone()))
+        };
         let notify = Notify {
             key: Some(key.clone()),
             state: WatchState::Expired,
