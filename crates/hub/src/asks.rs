@@ -3,8 +3,10 @@
 use crate::account::Slot;
 use crate::house::Hub;
 use crate::link::{HubEvent, LinkCore};
+use crate::presence::silence;
 use model::{Address, Answer, Ask, Device, Endpoint, Notice, Reason, Refusal};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use store::Trouble;
 
 /// Devices one account may have bound at a time.
@@ -49,7 +51,7 @@ impl Hub {
         let endpoint = Endpoint::full(address.clone(), device.clone());
         let replaced = {
             let state = account.state.lock();
-            if state.removed {
+            if state.removed || link.closed.load(Ordering::Acquire) {
                 return Ok(Answer::Refused(Refusal::new(Reason::NotFound)));
             }
             let old = state.devices.iter().position(|s| s.device == device);
@@ -69,6 +71,10 @@ impl Hub {
             self.release(&old, &endpoint);
         }
         let mut state = account.state.lock();
+        // What a machine asked before it ended must not take a device from the one that came after it.
+        if link.closed.load(Ordering::Acquire) {
+            return Ok(Answer::Refused(Refusal::new(Reason::Unavailable)));
+        }
         if let Some(slot) = state.slot(link, &endpoint) {
             slot.attend = attend.or(slot.attend);
         } else {
@@ -132,7 +138,7 @@ impl Hub {
         let Some(account) = self.account_at_hand(&endpoint.address) else { return };
         let Some(device) = &endpoint.device else { return };
         self.end_directed(link, &account, endpoint);
-        {
+        let (gone, watchers) = {
             let mut state = account.state.lock();
             let before = state.devices.len();
             state.devices.retain(|s| &s.device != device || !Arc::ptr_eq(&s.link, link));
@@ -145,8 +151,11 @@ impl Hub {
                 // While nobody attends, no ring reaches the mailbox: what comes waits in the store.
                 state.mailbox.behind = true;
             }
+            silence(&mut state, device)
+        };
+        if !gone.is_empty() {
+            self.fan_out(&account, &watchers, &[], gone);
         }
-        self.end_session(&account, device);
     }
 
     /// An account was removed or its password changed: its devices must end.

@@ -110,7 +110,14 @@ impl Hub {
             let Some(other) = self.account_at_hand(presentity) else { continue };
             let mut told: Option<Arc<PresenceDoc>> = None;
             loop {
-                let doc = compose(presentity, &other.state.lock().publications);
+                let doc = {
+                    let held = other.state.lock();
+                    // The end of a consent is noted here first: what comes after it is not to be shown.
+                    match self.may_watch(&held, presentity, &account.address) {
+                        true => compose(presentity, &held.publications),
+                        false => Arc::new(PresenceDoc::empty(presentity.clone())),
+                    }
+                };
                 // News that came while this was told may have overtaken it: then tell that again.
                 if told.as_ref() == Some(&doc) || (told.is_none() && !doc.is_open()) {
                     break;

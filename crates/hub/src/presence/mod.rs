@@ -7,6 +7,7 @@ mod publish;
 mod watch;
 
 pub(crate) use consent::Act;
+pub(crate) use publish::silence;
 
 use crate::link::LinkCore;
 use model::{Address, Device, Endpoint, Envelope, EnvelopeId, Event, LeaseKey, Origin, Tuple};

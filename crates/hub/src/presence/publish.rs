@@ -2,14 +2,14 @@
 
 use super::fanout::{closed, granted};
 use super::{Publication, from_hub};
-use crate::account::Account;
+use crate::account::{Account, State};
 use crate::clock;
 use crate::expiry::Expiry;
 use crate::house::Hub;
 use crate::link::LinkCore;
 use model::{
-    Address, Basic, Endpoint, Envelope, Event, LeaseKey, Notify, Outcome, PresenceDoc, Publish, Reason,
-    Refusal, Tuple, WatchState,
+    Address, Basic, Device, Endpoint, Envelope, Event, LeaseKey, Notify, Outcome, PresenceDoc, Publish,
+    Reason, Refusal, Tuple, WatchState,
 };
 use std::sync::Arc;
 use store::Trouble;
@@ -110,22 +110,6 @@ impl Hub {
         }
     }
 
-    /// A session ended without a word: it says goodbye through us.
-    pub(crate) fn end_session(self: &Arc<Self>, account: &Arc<Account>, device: &model::Device) {
-        let (gone, watchers): (Vec<Tuple>, _) = {
-            let mut state = account.state.lock();
-            let at = state.publications.iter().position(|p| p.device.as_ref() == Some(device));
-            match at {
-                Some(at) => {
-                    let gone = state.publications.remove(at).tuples.iter().map(closed).collect();
-                    (gone, granted(&state))
-                }
-                None => return,
-            }
-        };
-        self.fan_out(account, &watchers, &[], gone);
-    }
-
     /// A publication ran out.
     pub(crate) fn lapse_publication(self: &Arc<Self>, presentity: &Address, key: &LeaseKey, now: u64) {
         let Some(account) = self.account_at_hand(presentity) else { return };
@@ -138,6 +122,14 @@ impl Hub {
         };
         self.fan_out(&account, &watchers, &[], gone);
     }
+}
+
+/// A session ended without a word: takes back what it said, and gives its goodbye and those who must hear it. Under
+/// the lock that takes its device away, or a session that comes back at once would lose its own words.
+pub(crate) fn silence(state: &mut State, device: &Device) -> (Vec<Tuple>, Vec<Address>) {
+    let at = state.publications.iter().position(|p| p.device.as_ref() == Some(device));
+    let gone = at.map(|at| state.publications.remove(at).tuples.iter().map(closed).collect());
+    (gone.unwrap_or_default(), granted(state))
 }
 
 fn remove(publications: &mut Vec<Publication>, key: &LeaseKey) -> Vec<Tuple> {

@@ -13,6 +13,7 @@ use model::{
     Address, Delivery, Endpoint, Envelope, Event, LeaseKey, Notify, Outcome, PresenceDoc, Reason, Refusal,
     Role, Subscribe, Term, WatchState,
 };
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use store::{Consent, Trouble};
 
@@ -44,7 +45,7 @@ impl Hub {
     }
 
     /// May this watcher see this presentity? Everybody may see themselves.
-    fn may_watch(&self, state: &State, presentity: &Address, watcher: &Address) -> bool {
+    pub(super) fn may_watch(&self, state: &State, presentity: &Address, watcher: &Address) -> bool {
         presentity == watcher || matches!(state.book.watchers.get(watcher), Some((Consent::Granted, _)))
     }
 
@@ -84,7 +85,10 @@ impl Hub {
         // Held while telling, so that an end of consent cannot be told before this.
         let mut state = account.state.lock();
         let before = state.watches.len();
-        state.watches.retain(|w| &w.key != key || w.watcher != envelope.from.address);
+        // What a machine said before it ended must not end the watch of the one that took it over.
+        let late = link.closed.load(Ordering::Acquire);
+        let taken_over = |w: &Watch| late && !std::ptr::eq(w.link.as_ptr(), Arc::as_ptr(link));
+        state.watches.retain(|w| &w.key != key || w.watcher != envelope.from.address || taken_over(w));
         if before == state.watches.len() {
             return Ok(Outcome::Refused(Refusal::new(Reason::NotFound).with_text("no such subscription")));
         }
@@ -122,7 +126,10 @@ impl Hub {
             let watch = state.watches.iter_mut().find(|w| &w.key == key);
             match watch {
                 Some(watch) if &watch.watcher == watcher => {
-                    watch.link = Arc::downgrade(link);
+                    // What a machine said before it ended must not take the watch from the one that claimed it.
+                    if !link.closed.load(Ordering::Acquire) {
+                        watch.link = Arc::downgrade(link);
+                    }
                     watch.until = until;
                     false
                 }
@@ -240,6 +247,9 @@ impl Hub {
             for watch in
                 account.state.lock().watches.iter_mut().filter(|w| &w.key == key && &w.watcher == owner)
             {
+                if link.closed.load(Ordering::Acquire) {
+                    continue;
+                }
                 watch.link = Arc::downgrade(link);
                 owed |= std::mem::take(&mut watch.owed);
             }
@@ -256,9 +266,7 @@ fn granted() -> Event {
 
 /// Tells a watch the document, or that it must wait for consent.
 pub(super) fn tell_one(watch: &mut Watch, allowed: bool, presentity: &Address, doc: &Arc<PresenceDoc>) {
-    let Some(link) =
-        Weak::upgrade(&watch.link).filter(|l| !l.closed.load(std::sync::atomic::Ordering::Acquire))
-    else {
+    let Some(link) = Weak::upgrade(&watch.link).filter(|l| !l.closed.load(Ordering::Acquire)) else {
         watch.owed = true;
         return;
     };
