@@ -4,13 +4,16 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
 
+use tempfile::TempDir;
+
 use crate::talk::until;
 use crate::{PASSWORD, Rialto, at, have, purple};
 
 /// A Finch on a screen of its own.
 pub struct Finch {
-    // A terminal server of its own, so that no test meets another's and none meets the user's.
-    socket: PathBuf,
+    // A terminal server of its own, so that no test meets another's and none meets the user's. Not in the server's
+    // directory: that may go first, and without its socket the terminal could not be ended.
+    dir: TempDir,
 }
 
 impl Finch {
@@ -53,7 +56,8 @@ impl Finch {
              </account></account>\n"
         );
         std::fs::write(home.join("accounts.xml"), accounts).expect("the temporary directory is writable");
-        let screen = Self { socket: home.join("tmux") };
+        let dir = tempfile::Builder::new().prefix("rialto-screen-").tempdir().expect("a temporary directory");
+        let screen = Self { dir };
         let command = format!(
             "exec env LANG=C.UTF-8 HOME='{0}' TERM=screen '{1}' -c '{0}' 2>'{2}'",
             home.display(),
@@ -93,10 +97,14 @@ impl Finch {
         self.tmux(&["capture-pane", "-p"])
     }
 
+    fn socket(&self) -> PathBuf {
+        self.dir.path().join("tmux")
+    }
+
     fn tmux(&self, args: &[&str]) -> String {
         let done = Command::new(have::program("tmux", "tmux"))
             .arg("-S")
-            .arg(&self.socket)
+            .arg(self.socket())
             .args(args)
             .output()
             .expect("tmux runs");
@@ -109,6 +117,6 @@ impl Finch {
 impl Drop for Finch {
     fn drop(&mut self) {
         let tmux = have::program("tmux", "tmux");
-        let _ = Command::new(tmux).arg("-S").arg(&self.socket).arg("kill-server").output();
+        let _ = Command::new(tmux).arg("-S").arg(self.socket()).arg("kill-server").output();
     }
 }
