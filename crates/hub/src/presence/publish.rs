@@ -34,6 +34,11 @@ impl Hub {
         let until = publish.secs.map(|s| clock::wall().unix_ms() + u64::from(s) * 1000);
         let (gone, first, watchers) = {
             let mut state = account.state.lock();
+            // The words of a session live and die with its device: one that is no longer bound by this machine
+            // would leave words nobody takes back.
+            if session && state.slot(link, &envelope.from).is_none() {
+                return Ok(Outcome::Refused(Refusal::new(Reason::Unavailable)));
+            }
             let before = remove(&mut state.publications, &publish.key);
             if !ends {
                 state.publications.push(Publication {

@@ -121,8 +121,22 @@ impl World {
         }
     }
 
+    /// Somebody who believes that somebody is there whom they may not see, and is not told better: what a machine
+    /// that ended still had queued ends unheard, so it is waited for.
+    pub fn lasting_error(&mut self) -> Option<(usize, usize)> {
+        let end = Instant::now() + Duration::from_secs(5);
+        loop {
+            (0..PEOPLE).for_each(|who| self.hear(who));
+            let error = self.beliefs().into_iter().find(|(watcher, shown)| !self.may(*shown, *watcher));
+            if error.is_none() || Instant::now() > end {
+                return error;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
     /// Who believes that whom is there: (watcher, presentity).
-    pub fn beliefs(&self) -> Vec<(usize, usize)> {
+    fn beliefs(&self) -> Vec<(usize, usize)> {
         let of = |(who, person): (usize, &Person)| {
             let open: Vec<_> = person.believes.iter().filter(|(_, open)| **open).collect();
             open.into_iter().map(|((shown, _), _)| (who, *shown)).collect::<Vec<_>>()
@@ -131,7 +145,7 @@ impl World {
     }
 
     /// What the store says.
-    pub fn may(&self, shown: usize, watcher: usize) -> bool {
+    fn may(&self, shown: usize, watcher: usize) -> bool {
         let found = self.store.get(&address(shown), &address(watcher)).unwrap();
         shown == watcher || found.is_some_and(|a| a.consent == Consent::Granted)
     }
