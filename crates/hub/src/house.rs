@@ -7,6 +7,7 @@ use crate::link::LinkCore;
 use crate::pipeline::Pipeline;
 use crate::report::Counting;
 use crate::router::Lanes;
+use crate::rules::Rules;
 use crate::settle::Awaiting;
 use bus::Bus;
 use model::Address;
@@ -45,8 +46,8 @@ pub struct Parts {
     pub credentials: Arc<dyn ports::Credentials>,
     /// The bell.
     pub bus: Arc<dyn Bus>,
-    /// Presence among colleagues.
-    pub consents: Consents,
+    /// The rules in force.
+    pub rules: Arc<Rules>,
     /// Threads that route: as many as there are workers.
     pub lanes: usize,
 }

@@ -20,8 +20,8 @@ impl Default for Admission {
     }
 }
 
-#[derive(Default)]
 struct Counts {
+    limits: Admission,
     total: usize,
     by_source: HashMap<IpAddr, usize>,
 }
@@ -29,7 +29,6 @@ struct Counts {
 /// Counts the connections that are open.
 #[derive(Clone)]
 pub(crate) struct Gate {
-    limits: Admission,
     counts: Arc<Mutex<Counts>>,
 }
 
@@ -41,7 +40,13 @@ pub(crate) struct Pass {
 
 impl Gate {
     pub fn new(limits: Admission) -> Self {
-        Self { limits, counts: Arc::default() }
+        let counts = Counts { limits, total: 0, by_source: HashMap::new() };
+        Self { counts: Arc::new(Mutex::new(counts)) }
+    }
+
+    /// Puts other limits in force. Who is in stays in.
+    pub fn set(&self, limits: Admission) {
+        self.counts.lock().limits = limits;
     }
 
     /// Connections that are open.
@@ -54,7 +59,7 @@ impl Gate {
         let source = neighbourhood(source);
         let mut counts = self.counts.lock();
         let here = counts.by_source.get(&source).copied().unwrap_or(0);
-        if counts.total >= self.limits.total || here >= self.limits.per_source {
+        if counts.total >= counts.limits.total || here >= counts.limits.per_source {
             return None;
         }
         counts.total += 1;
@@ -98,5 +103,7 @@ mod tests {
         assert!(b.is_some() && gate.admit("2001:db8:1::1".parse().unwrap()).is_none());
         drop(one);
         assert!(gate.admit(a).is_some());
+        gate.set(Admission { total: 0, per_source: 0 });
+        assert!(gate.admit(a).is_none() && gate.open() == 2);
     }
 }

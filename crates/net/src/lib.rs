@@ -10,8 +10,10 @@ mod drive;
 mod listen;
 mod outbox;
 mod stream;
+mod tcp;
 mod tls;
+mod udp;
 
 pub use admit::Admission;
-pub use listen::{Bound, ListenError, Net};
+pub use listen::{Bound, Change, ListenError, Net, Opening};
 pub use tls::{Tls, TlsError};

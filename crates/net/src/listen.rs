@@ -1,12 +1,14 @@
-//! Listening sockets.
+//! The listeners: opened, changed and closed while the server runs.
 
 use crate::admit::{Admission, Gate};
 use crate::clock::Clock;
 use crate::datagram;
 use crate::drive::{Gear, drive};
 use crate::tls::Tls;
+use crate::{tcp, udp};
 use connector::{Connector, Listener, Peer, Seed, TlsMode, Transport};
 use hub::Hub;
+use parking_lot::{Mutex, RwLock};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -28,8 +30,22 @@ pub enum ListenError {
         error: io::Error,
     },
     /// A listener wants TLS and there is no certificate.
-    #[error("{0} wants TLS, but no certificate is configured")]
-    NoCertificate(String),
+    #[error("{name} on {addr} wants TLS, but no certificate is configured")]
+    NoCertificate {
+        /// Which listener.
+        name: String,
+        /// Where.
+        addr: SocketAddr,
+    },
+}
+
+impl ListenError {
+    /// Which address it is about.
+    pub fn addr(&self) -> SocketAddr {
+        match self {
+            Self::Bind { addr, .. } | Self::NoCertificate { addr, .. } => *addr,
+        }
+    }
 }
 
 /// An open listener.
@@ -39,68 +55,146 @@ pub struct Bound {
     pub listener: Listener,
 }
 
+/// A listener that is wanted.
+#[derive(Clone)]
+pub struct Opening {
+    /// Whose.
+    pub door: Arc<dyn Connector>,
+    /// The door's number for it.
+    pub index: usize,
+    /// What and where.
+    pub listener: Listener,
+}
+
+impl Opening {
+    /// All listeners of a door.
+    pub fn of(door: &Arc<dyn Connector>) -> Vec<Self> {
+        let listeners = door.listeners().into_iter().enumerate();
+        listeners.map(|(index, listener)| Self { door: door.clone(), index, listener }).collect()
+    }
+}
+
+/// What connections of an open listener are served with; a reload replaces it for those that come after.
+type Seat = Arc<RwLock<Opening>>;
+
+/// A listener that is open.
+struct Open {
+    /// What was asked for; port 0 stays 0 here.
+    asked: (Transport, SocketAddr),
+    addr: SocketAddr,
+    seat: Seat,
+    stop: CancellationToken,
+}
+
+enum Socket {
+    Tcp(TcpListener),
+    Udp(Arc<UdpSocket>),
+}
+
+/// Where a wanted listener comes from.
+enum Source {
+    /// It is open already: its place in the list.
+    Kept(usize),
+    Fresh(Socket, SocketAddr),
+}
+
+/// A change of the listeners that is ready: every new socket is open, nothing is served on it yet. Dropping it leaves
+/// everything as it was.
+pub struct Change {
+    wanted: Vec<(Opening, Source)>,
+}
+
 /// The network: opens doors' listeners and drives their machines.
 pub struct Net {
     hub: Arc<Hub>,
-    tls: Option<Arc<Tls>>,
+    tls: Arc<RwLock<Option<Arc<Tls>>>>,
     gate: Gate,
     clock: Clock,
     /// Machines that share one datagram socket.
     shards: usize,
     drain: CancellationToken,
-    stop: CancellationToken,
+    open: Mutex<Vec<Open>>,
 }
 
 impl Net {
     /// A network for this hub. `shards` is the number of machines for each datagram socket.
-    pub fn new(hub: Arc<Hub>, tls: Option<Arc<Tls>>, admission: Admission, shards: usize) -> Self {
+    pub fn new(hub: Arc<Hub>, admission: Admission, shards: usize) -> Self {
         Self {
             hub,
-            tls,
+            tls: Arc::default(),
             gate: Gate::new(admission),
             clock: Clock::start(),
             shards: shards.max(1),
             drain: CancellationToken::new(),
-            stop: CancellationToken::new(),
+            open: Mutex::default(),
         }
     }
 
-    /// Opens all listeners of a door, or none.
+    /// Opens the sockets that are missing for these listeners; changes nothing yet. `secured`: there will be a
+    /// certificate.
     ///
     /// # Errors
     /// [`ListenError`], naming the listener.
-    pub async fn open(&self, door: Arc<dyn Connector>) -> Result<Vec<Bound>, ListenError> {
-        let mut opened = Vec::new();
-        for (index, listener) in door.listeners().into_iter().enumerate() {
-            if listener.tls != TlsMode::None && self.tls.is_none() {
-                return Err(ListenError::NoCertificate(listener.name));
+    pub fn prepare(&self, wanted: Vec<Opening>, secured: bool) -> Result<Change, ListenError> {
+        let open = self.open.lock();
+        let mut taken = vec![false; open.len()];
+        let mut change = Vec::new();
+        for opening in wanted {
+            let (name, addr) = (opening.listener.name.clone(), opening.listener.addr);
+            if opening.listener.tls != TlsMode::None && !secured {
+                return Err(ListenError::NoCertificate { name, addr });
             }
-            let fail = |error| ListenError::Bind { name: listener.name.clone(), addr: listener.addr, error };
-            let socket = match listener.transport {
-                Transport::Tcp => Socket::Tcp(tcp(listener.addr).map_err(fail)?),
-                Transport::Udp => Socket::Udp(Arc::new(UdpSocket::bind(listener.addr).await.map_err(fail)?)),
+            let asked = (opening.listener.transport, addr);
+            let at = (0..open.len()).find(|i| !taken[*i] && open[*i].asked == asked);
+            let source = match at {
+                Some(at) => {
+                    taken[at] = true;
+                    Source::Kept(at)
+                }
+                None => fresh(asked).map_err(|error| ListenError::Bind { name, addr, error })?,
             };
-            opened.push((index, listener, socket));
+            change.push((opening, source));
         }
+        Ok(Change { wanted: change })
+    }
+
+    /// Puts a change into force together with the certificate of new handshakes: new listeners are served, those no
+    /// longer wanted are closed, the rest goes on with what it was given. Open connections stay.
+    pub fn commit(&self, change: Change, tls: Option<Arc<Tls>>) -> Vec<Bound> {
+        *self.tls.write() = tls;
+        let mut open = self.open.lock();
+        let mut before: Vec<Option<Open>> = open.drain(..).map(Some).collect();
         let mut bound = Vec::new();
-        for (index, mut listener, socket) in opened {
-            let fail = |error| ListenError::Bind { name: listener.name.clone(), addr: listener.addr, error };
-            let mode = listener.tls;
-            listener.addr = match socket {
-                Socket::Tcp(socket) => {
-                    let addr = socket.local_addr().map_err(fail)?;
-                    self.serve(socket, door.clone(), index, mode);
-                    addr
-                }
-                Socket::Udp(socket) => {
-                    let addr = socket.local_addr().map_err(fail)?;
-                    self.serve_datagrams(socket, door.clone(), index, addr);
-                    addr
+        for (opening, source) in change.wanted {
+            let mut listener = opening.listener.clone();
+            let asked = (listener.transport, listener.addr);
+            let kept = match source {
+                Source::Kept(at) => before[at].take().inspect(|kept| *kept.seat.write() = opening),
+                Source::Fresh(socket, addr) => {
+                    let seat = Arc::new(RwLock::new(opening));
+                    let stop = CancellationToken::new();
+                    match socket {
+                        Socket::Tcp(socket) => self.serve(socket, seat.clone(), stop.clone()),
+                        Socket::Udp(socket) => self.serve_datagrams(socket, seat.clone(), addr, &stop),
+                    }
+                    Some(Open { asked, addr, seat, stop })
                 }
             };
-            bound.push(Bound { listener });
+            if let Some(kept) = kept {
+                listener.addr = kept.addr;
+                bound.push(Bound { listener });
+                open.push(kept);
+            }
         }
-        Ok(bound)
+        for gone in before.into_iter().flatten() {
+            gone.stop.cancel();
+        }
+        bound
+    }
+
+    /// Puts other limits in force.
+    pub fn admit(&self, admission: Admission) {
+        self.gate.set(admission);
     }
 
     /// Connections that are open.
@@ -113,7 +207,7 @@ impl Net {
         self.drain.cancel();
     }
 
-    fn serve(&self, socket: TcpListener, door: Arc<dyn Connector>, index: usize, mode: TlsMode) {
+    fn serve(&self, socket: TcpListener, seat: Seat, stop: CancellationToken) {
         let (hub, tls, gate, clock, drain) =
             (self.hub.clone(), self.tls.clone(), self.gate.clone(), self.clock, self.drain.clone());
         tokio::spawn(async move {
@@ -121,6 +215,7 @@ impl Net {
                 let accepted = tokio::select! {
                     accepted = socket.accept() => accepted,
                     () = drain.cancelled() => return,
+                    () = stop.cancelled() => return,
                 };
                 let (stream, remote) = match accepted {
                     Ok(accepted) => accepted,
@@ -137,9 +232,10 @@ impl Net {
                 };
                 let (Ok(local), Ok(seed)) = (stream.local_addr(), seed()) else { continue };
                 let _ = stream.set_nodelay(true);
+                let Opening { door, index, listener } = seat.read().clone();
                 let machine = door.accept(index, Peer { remote, local }, seed);
                 let (link, inbox) = hub.join(door.dialect());
-                let (tls, drain) = (tls.clone(), drain.clone());
+                let (tls, drain, mode) = (tls.read().clone(), drain.clone(), listener.tls);
                 tokio::spawn(drive(stream, Gear { machine, link, inbox, clock, tls, mode, drain, pass }));
             }
         });
@@ -148,15 +244,15 @@ impl Net {
     fn serve_datagrams(
         &self,
         socket: Arc<UdpSocket>,
-        door: Arc<dyn Connector>,
-        index: usize,
+        seat: Seat,
         local: SocketAddr,
+        stop: &CancellationToken,
     ) {
         let mut senders = Vec::new();
         for _ in 0..self.shards {
             let (sender, receiver) = datagram::queue();
             senders.push(sender);
-            let (door, hub) = (door.clone(), self.hub.clone());
+            let (seat, hub) = (seat.clone(), self.hub.clone());
             let unspecified =
                 SocketAddr::new(if local.is_ipv6() { [0u16; 8].into() } else { [0u8; 4].into() }, 0);
             let make: datagram::Make = Box::new(move || {
@@ -165,34 +261,31 @@ impl Net {
                     tracing::error!(%error, "no randomness");
                     [0; 32]
                 });
+                let Opening { door, index, .. } = seat.read().clone();
                 let machine = door.accept(index, Peer { remote: unspecified, local }, seed);
                 let (link, inbox) = hub.join(door.dialect());
                 (machine, link, inbox)
             });
-            tokio::spawn(datagram::drive(socket.clone(), receiver, self.clock, make, self.stop.clone()));
+            tokio::spawn(datagram::drive(socket.clone(), receiver, self.clock, make, stop.clone()));
         }
-        tokio::spawn(datagram::read(socket, door, senders, self.stop.clone()));
+        let door = seat.read().door.clone();
+        tokio::spawn(datagram::read(socket, door, senders, stop.clone()));
     }
 }
 
-enum Socket {
-    Tcp(TcpListener),
-    Udp(Arc<UdpSocket>),
-}
-
-/// A listening TCP socket with room for a storm of logins in its queue.
-fn tcp(addr: SocketAddr) -> io::Result<TcpListener> {
-    let domain = socket2::Domain::for_address(addr);
-    let socket = socket2::Socket::new(domain, socket2::Type::STREAM, Some(socket2::Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    if addr.is_ipv6() {
-        // An IPv6 wildcard listens for IPv6 only; IPv4 has a listener of its own.
-        socket.set_only_v6(true)?;
-    }
-    socket.set_nonblocking(true)?;
-    socket.bind(&addr.into())?;
-    socket.listen(4096)?;
-    TcpListener::from_std(socket.into())
+fn fresh((transport, addr): (Transport, SocketAddr)) -> io::Result<Source> {
+    Ok(match transport {
+        Transport::Tcp => {
+            let socket = tcp::listen(addr)?;
+            let addr = socket.local_addr()?;
+            Source::Fresh(Socket::Tcp(socket), addr)
+        }
+        Transport::Udp => {
+            let socket = udp::bind(addr)?;
+            let addr = socket.local_addr()?;
+            Source::Fresh(Socket::Udp(Arc::new(socket)), addr)
+        }
+    })
 }
 
 fn seed() -> io::Result<Seed> {

@@ -1,8 +1,7 @@
-//! TLS: one provider, TLS 1.2 at least, certificates that can be replaced while running.
+//! TLS: one provider, TLS 1.2 at least.
 
 use bytes::Bytes;
 use connector::TlsFacts;
-use parking_lot::RwLock;
 use rustls::ProtocolVersion;
 use rustls::server::{NoServerSessionStorage, ServerConnection};
 use rustls_pki_types::pem::PemObject;
@@ -28,13 +27,15 @@ pub enum TlsError {
     Pair(#[from] rustls::Error),
 }
 
+/// A certificate that was read and found good.
 struct Current {
+    leaf: Option<CertificateDer<'static>>,
     acceptor: TlsAcceptor,
     end_point: Option<Bytes>,
 }
 
-/// Our certificate and how we use it.
-pub struct Tls(RwLock<Arc<Current>>);
+/// Our certificate and how we use it. Another one is another `Tls`: open connections keep theirs.
+pub struct Tls(Current);
 
 impl Tls {
     /// Reads a certificate chain and its key.
@@ -42,23 +43,17 @@ impl Tls {
     /// # Errors
     /// [`TlsError`], naming the file.
     pub fn open(certificate: &Path, key: &Path) -> Result<Self, TlsError> {
-        Ok(Self(RwLock::new(Arc::new(load(certificate, key)?))))
+        Ok(Self(load(certificate, key)?))
     }
 
-    /// Reads them again; on error the ones in use stay. Open connections keep theirs.
-    ///
-    /// # Errors
-    /// [`TlsError`], naming the file.
-    pub fn reload(&self, certificate: &Path, key: &Path) -> Result<(), TlsError> {
-        let fresh = Arc::new(load(certificate, key)?);
-        *self.0.write() = fresh;
-        Ok(())
+    /// Our own certificate, DER.
+    pub fn leaf(&self) -> Option<&[u8]> {
+        self.0.leaf.as_deref()
     }
 
     /// What a handshake needs, and what our certificate is bound to (RFC 5929) for its facts afterwards.
     pub(crate) fn current(&self) -> (TlsAcceptor, Option<Bytes>) {
-        let current = self.0.read();
-        (current.acceptor.clone(), current.end_point.clone())
+        (self.0.acceptor.clone(), self.0.end_point.clone())
     }
 }
 
@@ -71,6 +66,7 @@ fn load(certificate: &Path, key: &Path) -> Result<Current, TlsError> {
         .and_then(|certs| certs.collect())
         .map_err(|e| pem(certificate, e))?;
     let private = PrivateKeyDer::from_pem_file(key).map_err(|e| pem(key, e))?;
+    let leaf = chain.first().cloned();
     let end_point = chain.first().and_then(end_point);
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = rustls::ServerConfig::builder_with_provider(provider)
@@ -80,7 +76,7 @@ fn load(certificate: &Path, key: &Path) -> Result<Current, TlsError> {
     // Sessions live long and cost memory; tickets would be made for every connection and hardly ever be used.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
-    Ok(Current { acceptor: TlsAcceptor::from(Arc::new(config)), end_point })
+    Ok(Current { leaf, acceptor: TlsAcceptor::from(Arc::new(config)), end_point })
 }
 
 /// `tls-server-end-point` (RFC 5929 section 4.1): the certificate's hash by its signature's hash function, SHA-256

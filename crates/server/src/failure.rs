@@ -30,4 +30,12 @@ macro_rules! from {
         }
     )*};
 }
-from!(std::io::Error, store::Trouble, net::TlsError, net::ListenError, ports::PortError, rcgen::Error);
+from!(
+    std::io::Error,
+    store::Trouble,
+    net::ListenError,
+    net::TlsError,
+    ports::PortError,
+    rcgen::Error,
+    crate::config::Mistake
+);

@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use connector::{Connector, Listener, TlsMode, Transport};
 use hub::pipeline::{Pipeline, Stage};
 use hub::stages::{Consent, Identity, Limits, Throttle};
-use hub::{Consents, Hub, Parts};
+use hub::{Consents, Hub, Parts, RuleSet, Rules};
 use std::sync::Arc;
 use store::{Settings, SqliteStore};
 
@@ -17,8 +17,8 @@ pub struct House {
     pub hub: Arc<Hub>,
     /// Accounts and their passwords.
     pub identity: Arc<identity::LocalAccounts>,
-    /// The front doors, in the order in which they open.
-    pub doors: Vec<Arc<dyn Connector>>,
+    /// The rules in force.
+    pub rules: Arc<Rules>,
     /// The record's chain.
     pub chain: record::ChainId,
 }
@@ -45,17 +45,12 @@ pub fn open_store(config: &Config) -> Result<(Arc<SqliteStore>, record::ChainId)
 pub fn build(config: &Config, workers: usize) -> Result<House, Failure> {
     let (store, chain) = open_store(config)?;
     let identity = Arc::new(identity::LocalAccounts::new(store.clone()));
+    let rules = Arc::new(Rules::new(rules_of(config)));
     let stages: Vec<Box<dyn Stage>> = vec![
         Box::new(Identity),
-        Box::new(Limits { message_bytes: config.limits.message_bytes }),
-        Box::new(Throttle::new(config.limits.messages_per_second, config.limits.burst)),
-        Box::new(Consent {
-            strangers: match config.consent.messages {
-                Strangers::Anyone => hub::stages::Strangers::Allow,
-                Strangers::Colleagues => hub::stages::Strangers::Colleagues,
-                Strangers::Contacts => hub::stages::Strangers::Refuse,
-            },
-        }),
+        Box::new(Limits { rules: rules.clone() }),
+        Box::new(Throttle::new(rules.clone())),
+        Box::new(Consent { rules: rules.clone() }),
     ];
     let hub = Hub::open(Parts {
         domains: config.domains.iter().cloned().collect(),
@@ -66,15 +61,36 @@ pub fn build(config: &Config, workers: usize) -> Result<House, Failure> {
         authorizations: store.clone(),
         credentials: identity.clone(),
         bus: Arc::new(bus::LocalBus::default()),
+        rules: rules.clone(),
+        lanes: workers,
+    });
+    Ok(House { store, hub, identity, rules, chain })
+}
+
+/// The front doors, in the order in which they open.
+///
+/// # Errors
+/// [`Failure`] with what is wrong with one of them.
+pub fn doors(config: &Config, store: &SqliteStore) -> Result<Vec<Arc<dyn Connector>>, Failure> {
+    Ok(vec![Arc::new(xmpp_door(config, store)?), Arc::new(sip_door(config))])
+}
+
+/// The rules that the configuration asks for.
+pub fn rules_of(config: &Config) -> RuleSet {
+    RuleSet {
+        message_bytes: config.limits.message_bytes,
+        messages_per_second: config.limits.messages_per_second,
+        burst: config.limits.burst,
+        strangers: match config.consent.messages {
+            Strangers::Anyone => hub::stages::Strangers::Allow,
+            Strangers::Colleagues => hub::stages::Strangers::Colleagues,
+            Strangers::Contacts => hub::stages::Strangers::Refuse,
+        },
         consents: match config.consent.presence {
             Watchers::Ask => Consents::Ask,
             Watchers::Colleagues => Consents::Colleagues,
         },
-        lanes: workers,
-    });
-    let doors: Vec<Arc<dyn Connector>> =
-        vec![Arc::new(xmpp_door(config, &store)?), Arc::new(sip_door(config))];
-    Ok(House { store, hub, identity, doors, chain })
+    }
 }
 
 fn xmpp_door(config: &Config, store: &SqliteStore) -> Result<xmpp::Door, Failure> {

@@ -6,6 +6,7 @@ mod config;
 mod demo;
 mod failure;
 mod house;
+mod live;
 mod log;
 mod running;
 mod setup;

@@ -3,14 +3,14 @@
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::house;
-use connector::TlsMode;
-use net::{Admission, Bound, Net, Tls};
+use crate::live::Live;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::net::UnixListener;
 use tokio::task::JoinHandle;
+use web::Operator;
 
 /// How long connections get at most to say goodbye when the server stops.
 const DRAIN: Duration = Duration::from_secs(3);
@@ -19,11 +19,9 @@ const LOOK: Duration = Duration::from_millis(10);
 
 /// A server that runs.
 pub struct Running {
-    /// What is listened on.
-    pub bound: Vec<Bound>,
     /// The control socket.
     pub control: PathBuf,
-    net: Net,
+    live: Arc<Live>,
     store: Arc<store::SqliteStore>,
     api: JoinHandle<()>,
 }
@@ -44,18 +42,8 @@ impl Running {
     pub async fn start(config: Config) -> Result<Self, Failure> {
         let workers = workers(&config);
         let house = house::build(&config, workers)?;
-        let tls = match &config.tls {
-            Some((certificate, key)) => Some(Arc::new(Tls::open(certificate, key)?)),
-            None => None,
-        };
-        let admission =
-            Admission { total: config.limits.connections, per_source: config.limits.connections_per_source };
-        let net = Net::new(house.hub.clone(), tls, admission, workers);
-        let mut bound = Vec::new();
-        for door in &house.doors {
-            bound.extend(net.open(door.clone()).await?);
-        }
         let control = config.control();
+        let live = Arc::new(Live::open(config, &house, workers)?);
         let socket = open_control(&control)?;
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let desk = web::Desk {
@@ -63,7 +51,7 @@ impl Running {
             accounts: house.identity.clone(),
             journal: house.store.clone(),
             chain: house.chain,
-            listeners: bound.iter().map(view).collect(),
+            operator: live.clone(),
             started: model::Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX)),
             version: env!("CARGO_PKG_VERSION"),
         };
@@ -73,14 +61,24 @@ impl Running {
                 tracing::error!(%error, "the control socket failed");
             }
         });
-        Ok(Self { bound, control, net, store: house.store, api })
+        Ok(Self { live, control, store: house.store, api })
+    }
+
+    /// What is listened on.
+    pub fn listeners(&self) -> Vec<web::ListenerView> {
+        self.live.listeners()
+    }
+
+    /// Reads configuration and certificate again, and logs what came of it.
+    pub async fn reload(&self) {
+        let _ = self.live.reload().await;
     }
 
     /// Says goodbye to everybody, writes what is queued and stops.
     pub async fn stop(self) {
-        self.net.drain();
+        self.live.net().drain();
         let goodbyes = async {
-            while self.net.connections() > 0 {
+            while self.live.net().connections() > 0 {
                 tokio::time::sleep(LOOK).await;
             }
         };
@@ -89,19 +87,6 @@ impl Running {
         let _ = std::fs::remove_file(&self.control);
         let store = self.store;
         let _ = tokio::task::spawn_blocking(move || store.close()).await;
-    }
-}
-
-fn view(bound: &Bound) -> web::ListenerView {
-    let tls = match bound.listener.tls {
-        TlsMode::None => "none",
-        TlsMode::Direct => "direct",
-        TlsMode::Upgrade => "starttls",
-    };
-    web::ListenerView {
-        name: bound.listener.name.clone(),
-        address: bound.listener.addr.to_string(),
-        tls: tls.to_owned(),
     }
 }
 

@@ -1,4 +1,4 @@
-use crate::status::ListenerView;
+use crate::Operator;
 use hub::Hub;
 use model::Timestamp;
 use ports::AccountAdmin;
@@ -16,8 +16,8 @@ pub struct Desk {
     pub journal: Arc<dyn Journal>,
     /// The record's chain.
     pub chain: ChainId,
-    /// What is listened on.
-    pub listeners: Vec<ListenerView>,
+    /// The running server.
+    pub operator: Arc<dyn Operator>,
     /// When the server started.
     pub started: Timestamp,
     /// Its version.

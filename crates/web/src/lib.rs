@@ -5,12 +5,14 @@
 
 mod desk;
 mod journal;
+mod operate;
 mod problem;
 mod status;
 mod users;
 
 pub use desk::Desk;
 pub use journal::{JournalRow, JournalRows, LossView, RefusalView, SettledView, Verification, view};
+pub use operate::{Answered, Operator, Reloaded};
 pub use problem::{Problem, ProblemBody};
 pub use status::{ListenerView, Status};
 pub use users::{NewUser, PasswordChange, UserList};
@@ -29,6 +31,7 @@ struct Document;
 pub fn router(desk: Arc<Desk>) -> Router {
     let (router, document) = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(status::status))
+        .routes(routes!(operate::reload))
         .routes(routes!(users::list, users::create))
         .routes(routes!(users::set_password))
         .routes(routes!(users::remove))

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use utoipa::ToSchema;
 
 /// An open listener.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ListenerView {
     /// Its name, such as `xmpp-c2s`.
     pub name: String,
@@ -54,7 +54,7 @@ pub async fn status(State(desk): State<Arc<Desk>>) -> Json<Status> {
     Json(Status {
         version: desk.version.to_owned(),
         started: desk.started.to_string(),
-        listeners: desk.listeners.clone(),
+        listeners: desk.operator.listeners(),
         online,
         journal_head: desk.journal.head().0,
         messages: counters.messages,

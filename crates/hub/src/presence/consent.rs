@@ -71,7 +71,7 @@ impl Hub {
         };
         let lists = (listed(&shown, watcher), listed(&watching, presentity));
         let colleagues =
-            self.parts.consents == Consents::Colleagues && presentity.domain() == watcher.domain();
+            self.parts.rules.consents() == Consents::Colleagues && presentity.domain() == watcher.domain();
         let (mut after, mut told) = step(before, act);
         if act == Act::Ask && after == Some(Consent::Pending) && colleagues {
             (after, told) = (Some(Consent::Granted), Told { granted: true, ..Told::default() });

@@ -1,5 +1,7 @@
 use crate::pipeline::{Context, Stage, Verdict};
+use crate::rules::Rules;
 use model::{Envelope, Event, Reason, Refusal, Vouch};
+use std::sync::Arc;
 
 /// Who may write to somebody without having been accepted before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -15,8 +17,8 @@ pub enum Strangers {
 
 /// Messages only from people the addressee knows, where the company wants that.
 pub struct Consent {
-    /// The rule.
-    pub strangers: Strangers,
+    /// The rules in force.
+    pub rules: Arc<Rules>,
 }
 
 impl Stage for Consent {
@@ -30,7 +32,7 @@ impl Stage for Consent {
             || envelope.origin.vouch == Vouch::Server
             || context.acquainted
             || from == to
-            || match self.strangers {
+            || match self.rules.strangers() {
                 Strangers::Allow => true,
                 Strangers::Colleagues => from.domain() == to.domain(),
                 Strangers::Refuse => false,
@@ -48,6 +50,7 @@ impl Stage for Consent {
 mod tests {
     use super::super::limits::tests::{context, message};
     use super::*;
+    use crate::rules::RuleSet;
     use model::Address;
 
     #[test]
@@ -62,7 +65,7 @@ mod tests {
             (Strangers::Refuse, false, false, false),
             (Strangers::Refuse, true, true, true),
         ] {
-            let stage = Consent { strangers };
+            let stage = Consent { rules: Arc::new(Rules::new(RuleSet { strangers, ..RuleSet::default() })) };
             let cx = Context { acquainted, ..context() };
             assert_eq!(stage.apply(&mut foreign, &cx) == Verdict::Pass, of_foreign);
             assert_eq!(stage.apply(&mut colleague, &cx) == Verdict::Pass, of_colleague);

@@ -1,17 +1,12 @@
 use crate::pipeline::{Context, Stage, Verdict};
+use crate::rules::Rules;
 use model::{Envelope, Event, Reason, Refusal};
+use std::sync::Arc;
 
 /// Size and hop limits, so that no envelope is larger than every door can carry or travels in circles.
 pub struct Limits {
-    /// Most bytes of all parts, subject and the sender's rendering together.
-    pub message_bytes: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        // RFC 6120 section 13.12 wants 10,000 at least; the SIP wire accepts 64 kB.
-        Self { message_bytes: 64 * 1024 }
-    }
+    /// The rules in force.
+    pub rules: Arc<Rules>,
 }
 
 impl Stage for Limits {
@@ -28,7 +23,7 @@ impl Stage for Limits {
             let subject = m.subject.as_ref().map_or(0, String::len);
             let original = m.original.as_ref().map_or(0, |o| o.bytes.len());
             // The rendering repeats the parts, so the two are not added.
-            if (parts + subject).max(original) > self.message_bytes {
+            if (parts + subject).max(original) > self.rules.message_bytes() {
                 return Verdict::Refuse(Refusal::new(Reason::TooLarge).with_text("the message is too large"));
             }
         }
@@ -39,6 +34,7 @@ impl Stage for Limits {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::rules::RuleSet;
     use model::*;
 
     pub(crate) fn context() -> Context {
@@ -64,7 +60,8 @@ pub(super) mod tests {
 
     #[test]
     fn large_and_looping_envelopes_are_refused() {
-        let limits = Limits { message_bytes: 10 };
+        let rules = RuleSet { message_bytes: 10, ..RuleSet::default() };
+        let limits = Limits { rules: Arc::new(Rules::new(rules)) };
         assert_eq!(limits.apply(&mut message("0123456789"), &context()), Verdict::Pass);
         let Verdict::Refuse(r) = limits.apply(&mut message("0123456789a"), &context()) else { panic!() };
         assert_eq!(r.reason, Reason::TooLarge);

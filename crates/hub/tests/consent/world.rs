@@ -2,7 +2,7 @@
 
 use crate::model_of_consent::{Deed, PEOPLE};
 use hub::pipeline::Pipeline;
-use hub::{Consents, Hub, HubEvent, Inbox, Link, Parts};
+use hub::{Hub, HubEvent, Inbox, Link, Parts};
 use model::{
     Address, Answer, Ask, Authorize, Basic, Credential, Decision, Device, Dialect, Endpoint, Envelope,
     EnvelopeId, Event, LeaseKey, MAX_HOPS, Notify, Origin, Publish, RosterEdit, Scheme, Secret, Security,
@@ -86,7 +86,7 @@ impl World {
             authorizations: store.clone(),
             credentials: Arc::new(NoKeys),
             bus: Arc::new(bus::LocalBus::default()),
-            consents: Consents::Ask,
+            rules: Arc::new(hub::Rules::new(hub::RuleSet::default())),
             lanes: 1,
         });
         drop(inside);

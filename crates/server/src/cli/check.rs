@@ -13,9 +13,7 @@ pub struct Check {
 impl Check {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         let config = Config::load(&self.file.config).map_err(|m| Failure::new(m.to_string()))?;
-        if let Some((certificate, key)) = &config.tls {
-            net::Tls::open(certificate, key)?;
-        }
+        crate::live::certificate(&config)?;
         let listeners = config.xmpp.len() + config.sip.len();
         if listeners == 0 {
             return Err(Failure::new(format!(

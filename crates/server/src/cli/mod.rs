@@ -5,6 +5,7 @@ mod doctor;
 mod init;
 mod journal;
 mod offline;
+mod reload;
 mod serve;
 mod user;
 
@@ -44,6 +45,8 @@ enum Command {
     Init(init::Init),
     /// Runs the server in the foreground.
     Serve(serve::Serve),
+    /// Makes the running server read its configuration and certificate again, without dropping connections.
+    Reload(reload::Reload),
     /// Checks the configuration and says what is wrong with it.
     Check(check::Check),
     /// Looks at this machine and the running server, and says what would hurt.
@@ -64,6 +67,7 @@ impl Cli {
             },
             Command::Init(command) => command.run(),
             Command::Serve(command) => command.run(),
+            Command::Reload(command) => command.run(),
             Command::Check(command) => command.run(),
             Command::Doctor(command) => command.run(),
             Command::User(command) => command.run(),

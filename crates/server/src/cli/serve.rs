@@ -40,17 +40,21 @@ fn raise_descriptors() {
 
 async fn serve(config: Config) -> Result<ExitCode, Failure> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut hangup = signal(SignalKind::hangup())?;
     let running = Running::start(config).await?;
     let mut out = std::io::stdout().lock();
-    for bound in &running.bound {
-        writeln!(out, "listening: {} on {}", bound.listener.name, bound.listener.addr)?;
+    for listener in running.listeners() {
+        writeln!(out, "listening: {} on {}", listener.name, listener.address)?;
     }
     writeln!(out, "ready")?;
     out.flush()?;
     drop(out);
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => running.reload().await,
+        }
     }
     tracing::info!("stopping");
     running.stop().await;

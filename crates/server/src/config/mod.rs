@@ -2,9 +2,11 @@
 
 mod file;
 mod mistake;
+mod place;
 
 pub use file::{ConsentPart, Limits, SipListen, SipTransport, Strangers, Watchers, XmppListen, XmppTls};
 pub use mistake::Mistake;
+pub use place::Source;
 
 use file::File;
 use model::Address;
@@ -13,6 +15,8 @@ use std::path::{Path, PathBuf};
 /// A checked configuration. Paths are absolute or relative to the working directory.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// The file it was read from.
+    pub source: Source,
     /// The hosted domains; at least one.
     pub domains: Vec<Address>,
     /// Where the store and the control socket live.
@@ -103,6 +107,7 @@ impl Config {
             return Err(Mistake::at(path, text, plain.address.span(), why));
         }
         Ok(Self {
+            source: Source { path: path.to_owned(), text: text.to_owned() },
             domains,
             data: base.join(file.data),
             tls,
@@ -157,5 +162,13 @@ mod tests {
         let c = Config::parse(Path::new("/x/rialto.toml"), "domains = [\"Example.COM\"]").unwrap();
         assert_eq!(c.domains[0].as_str(), "example.com");
         assert_eq!(c.data, Path::new("/x/data"));
+    }
+
+    #[test]
+    fn keys_are_found_in_the_file() {
+        let text = "workers = 2\ndomains = [\"a\"]\n\n[sip]\nmd5 = true\n";
+        let c = Config::parse(Path::new("r.toml"), text).unwrap();
+        let places = ["workers", "sip.md5", "limits.burst", "sip.public_host"].map(|key| c.source.place(key));
+        assert_eq!(places, ["r.toml:1", "r.toml:5", "r.toml", "r.toml"]);
     }
 }

@@ -14,7 +14,7 @@ use base64::Engine as _;
 use connector::{Connector, Flow, Input, Listener, Peer, TlsFacts, TlsMode, Transport};
 use hub::pipeline::Pipeline;
 use hub::stages::Identity;
-use hub::{Consents, Hub, Parts};
+use hub::{Hub, Parts};
 use model::{Address, Now, Secret, Tick};
 use ports::AccountAdmin as _;
 use std::sync::Arc;
@@ -62,7 +62,7 @@ impl House {
             authorizations: store.clone(),
             credentials: Arc::new(identity::LocalAccounts::new(store.clone())),
             bus: Arc::new(bus::LocalBus::default()),
-            consents: Consents::Ask,
+            rules: Arc::new(hub::Rules::new(hub::RuleSet::default())),
             lanes: 1,
         });
         let addr = "127.0.0.1:5222".parse().expect("an address");

@@ -1,0 +1,89 @@
+//! The operator's rules that may change while the server runs.
+
+use crate::house::Consents;
+use crate::stages::Strangers;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed};
+
+/// The rules as values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RuleSet {
+    /// Most bytes of all parts, subject and the sender's rendering together.
+    pub message_bytes: usize,
+    /// Messages one account may send a second on average; 0 switches the limit off.
+    pub messages_per_second: u32,
+    /// Messages one account may send at once.
+    pub burst: u32,
+    /// Who may write to somebody who has not accepted them.
+    pub strangers: Strangers,
+    /// Who sees a colleague's presence without asking.
+    pub consents: Consents,
+}
+
+impl Default for RuleSet {
+    fn default() -> Self {
+        // RFC 6120 section 13.12 wants 10,000 bytes at least; the SIP wire accepts 64 kB.
+        Self {
+            message_bytes: 64 * 1024,
+            messages_per_second: 0,
+            burst: 1,
+            strangers: Strangers::Allow,
+            consents: Consents::Ask,
+        }
+    }
+}
+
+/// The rules in force. Each value is read alone on the hot path, so none needs a lock; a change shows at once.
+#[derive(Debug, Default)]
+pub struct Rules {
+    message_bytes: AtomicUsize,
+    cost_us: AtomicU64,
+    burst_us: AtomicU64,
+    strangers: AtomicU8,
+    colleagues_watch: AtomicBool,
+}
+
+impl Rules {
+    /// Rules with these values.
+    pub fn new(set: RuleSet) -> Self {
+        let rules = Self::default();
+        rules.set(set);
+        rules
+    }
+
+    /// Puts other values in force.
+    pub fn set(&self, set: RuleSet) {
+        let cost =
+            if set.messages_per_second == 0 { 0 } else { 1_000_000 / u64::from(set.messages_per_second) };
+        self.message_bytes.store(set.message_bytes, Relaxed);
+        self.cost_us.store(cost, Relaxed);
+        self.burst_us.store(cost * u64::from(set.burst.max(1)), Relaxed);
+        let strangers = match set.strangers {
+            Strangers::Allow => 0,
+            Strangers::Colleagues => 1,
+            Strangers::Refuse => 2,
+        };
+        self.strangers.store(strangers, Relaxed);
+        self.colleagues_watch.store(set.consents == Consents::Colleagues, Relaxed);
+    }
+
+    pub(crate) fn message_bytes(&self) -> usize {
+        self.message_bytes.load(Relaxed)
+    }
+
+    /// Microseconds of allowance that one message costs, 0 for no limit, and how far ahead a sender may run.
+    pub(crate) fn throttle_us(&self) -> (u64, u64) {
+        (self.cost_us.load(Relaxed), self.burst_us.load(Relaxed))
+    }
+
+    pub(crate) fn strangers(&self) -> Strangers {
+        match self.strangers.load(Relaxed) {
+            0 => Strangers::Allow,
+            1 => Strangers::Colleagues,
+            _ => Strangers::Refuse,
+        }
+    }
+
+    pub(crate) fn consents(&self) -> Consents {
+        if self.colleagues_watch.load(Relaxed) { Consents::Colleagues } else { Consents::Ask }
+    }
+}

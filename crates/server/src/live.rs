@@ -1,0 +1,215 @@
+//! What may change while the server runs: listeners, certificate, limits and rules.
+
+use crate::config::{Config, SipTransport};
+use crate::failure::Failure;
+use crate::house::{self, House};
+use connector::TlsMode;
+use hub::Rules;
+use net::{Admission, Bound, ListenError, Net, Opening, Tls, TlsError};
+use parking_lot::{Mutex, RwLock};
+use std::sync::Arc;
+use store::SqliteStore;
+use web::{Answered, ListenerView, Operator, Reloaded};
+
+/// The changeable part of a server that runs.
+pub struct Live {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    net: Net,
+    store: Arc<SqliteStore>,
+    rules: Arc<Rules>,
+    now: Mutex<Now>,
+    bound: RwLock<Vec<Bound>>,
+}
+
+/// What is in force.
+struct Now {
+    config: Config,
+    tls: Option<Arc<Tls>>,
+}
+
+/// When a changed key shows.
+enum When {
+    /// At once, for connections that exist or for those that come.
+    Now,
+    /// Only in a new process, because of this.
+    Restart(&'static str),
+    /// Machines of datagram sockets live as long as their socket.
+    NewSocket,
+}
+
+type Reading = fn(&Config) -> String;
+
+/// Every key but listeners and certificate, when a change of it shows, and how to see that it changed.
+const KEYS: &[(&str, When, Reading)] = &[
+    ("domains", When::Restart("accounts and sessions are tied to it"), |c| format!("{:?}", c.domains)),
+    ("data", When::Restart("the store is open"), |c| format!("{:?}", c.data)),
+    ("workers", When::Restart("threads are made at the start"), |c| format!("{}", c.workers)),
+    ("xmpp.require_tls", When::Now, |c| format!("{}", c.xmpp_require_tls)),
+    ("sip.md5", When::NewSocket, |c| format!("{}", c.sip_md5)),
+    ("sip.public_host", When::NewSocket, |c| format!("{:?}", c.sip_public_host)),
+    ("limits.messages_per_second", When::Now, |c| format!("{}", c.limits.messages_per_second)),
+    ("limits.burst", When::Now, |c| format!("{}", c.limits.burst)),
+    ("limits.message_bytes", When::Now, |c| format!("{}", c.limits.message_bytes)),
+    ("limits.connections", When::Now, |c| format!("{}", c.limits.connections)),
+    ("limits.connections_per_source", When::Now, |c| format!("{}", c.limits.connections_per_source)),
+    ("consent.messages", When::Now, |c| format!("{:?}", c.consent.messages)),
+    ("consent.presence", When::Now, |c| format!("{:?}", c.consent.presence)),
+];
+
+impl Live {
+    /// Opens the listeners of a house.
+    ///
+    /// # Errors
+    /// [`Failure`] with file and line of what cannot be opened.
+    pub fn open(config: Config, house: &House, workers: usize) -> Result<Self, Failure> {
+        let net = Net::new(house.hub.clone(), admission(&config), workers);
+        let tls = certificate(&config)?;
+        let change = net
+            .prepare(wanted(&config, &house.store)?, tls.is_some())
+            .map_err(|error| misplaced(&config, &error))?;
+        let bound = RwLock::new(net.commit(change, tls.clone()));
+        let now = Mutex::new(Now { config, tls });
+        let (store, rules) = (house.store.clone(), house.rules.clone());
+        Ok(Self { inner: Arc::new(Inner { net, store, rules, now, bound }) })
+    }
+
+    /// The network.
+    pub fn net(&self) -> &Net {
+        &self.inner.net
+    }
+}
+
+impl Inner {
+    /// Reads, checks and opens everything first; only what is whole is put into force.
+    fn reload(&self) -> Result<Reloaded, Failure> {
+        let mut now = self.now.lock();
+        let mut config = Config::load(&now.config.source.path)?;
+        let tls = certificate(&config)?;
+        let mut done = compare(&now.config, &config);
+        // What needs a restart stays as it is, in what the doors are told, too; the next reload says so again.
+        config.domains.clone_from(&now.config.domains);
+        config.data.clone_from(&now.config.data);
+        config.workers = now.config.workers;
+        let change = self
+            .net
+            .prepare(wanted(&config, &self.store)?, tls.is_some())
+            .map_err(|error| misplaced(&config, &error))?;
+        if now.tls.as_ref().and_then(|t| t.leaf()) != tls.as_ref().and_then(|t| t.leaf()) {
+            done.changed.push("tls: another certificate, for handshakes from now on".into());
+        }
+        let before = self.listeners();
+        *self.bound.write() = self.net.commit(change, tls.clone());
+        let after = self.listeners();
+        let shown = |l: &ListenerView| format!("{} on {} (tls: {})", l.name, l.address, l.tls);
+        done.changed
+            .extend(after.iter().filter(|l| !before.contains(l)).map(|l| format!("open: {}", shown(l))));
+        done.changed
+            .extend(before.iter().filter(|l| !after.contains(l)).map(|l| format!("closed: {}", shown(l))));
+        self.net.admit(admission(&config));
+        self.rules.set(house::rules_of(&config));
+        *now = Now { config, tls };
+        Ok(done)
+    }
+
+    fn listeners(&self) -> Vec<ListenerView> {
+        self.bound.read().iter().map(view).collect()
+    }
+}
+
+impl Operator for Live {
+    fn reload(&self) -> Answered<Result<Reloaded, String>> {
+        let inner = self.inner.clone();
+        Box::pin(async move {
+            let done = tokio::task::spawn_blocking(move || inner.reload()).await;
+            let done = done.unwrap_or_else(|_| Err(Failure::new("the reload broke off")));
+            match &done {
+                Ok(done) => {
+                    done.changed.iter().for_each(|what| tracing::info!(what, "reloaded"));
+                    done.restart.iter().for_each(|what| tracing::warn!(what, "waits for a restart"));
+                    tracing::info!("configuration and certificate were read again");
+                }
+                Err(failure) => tracing::error!(%failure, "reload refused; nothing has changed"),
+            }
+            done.map_err(|failure| format!("{failure}\nnothing has changed"))
+        })
+    }
+
+    fn listeners(&self) -> Vec<ListenerView> {
+        self.inner.listeners()
+    }
+}
+
+/// What differs, key by key.
+fn compare(before: &Config, after: &Config) -> Reloaded {
+    let mut done = Reloaded::default();
+    let has_udp = |c: &Config| c.sip.iter().any(|l| l.transport == SipTransport::Udp);
+    for (key, when, read) in KEYS.iter().filter(|(_, _, read)| read(before) != read(after)) {
+        let (old, new, place) = (read(before), read(after), after.source.place(key));
+        let why = match when {
+            When::Now => None,
+            When::Restart(why) => Some(*why),
+            When::NewSocket => (has_udp(before) && has_udp(after))
+                .then_some("open UDP listeners keep the old value, new connections have the new one"),
+        };
+        match why {
+            None => done.changed.push(format!("{key}: {old} -> {new}")),
+            Some(why) => done.restart.push(format!("{place}: `{key}`: {old} -> {new} ({why})")),
+        }
+    }
+    done
+}
+
+fn admission(config: &Config) -> Admission {
+    Admission { total: config.limits.connections, per_source: config.limits.connections_per_source }
+}
+
+fn wanted(config: &Config, store: &SqliteStore) -> Result<Vec<Opening>, Failure> {
+    Ok(house::doors(config, store)?.iter().flat_map(Opening::of).collect())
+}
+
+/// Reads the certificate; what is wrong with it is said where the configuration names it.
+///
+/// # Errors
+/// [`Failure`] with file and line.
+pub fn certificate(config: &Config) -> Result<Option<Arc<Tls>>, Failure> {
+    let Some((certificate, key)) = &config.tls else { return Ok(None) };
+    match Tls::open(certificate, key) {
+        Ok(tls) => Ok(Some(Arc::new(tls))),
+        Err(error) => {
+            let (at, fix) = match &error {
+                TlsError::Pem { file, .. } if *file == key.display().to_string() => {
+                    ("tls.key", "this must be the private key in PEM, readable by the server")
+                }
+                TlsError::Pem { .. } => ("tls.certificate", "this must be the chain in PEM, leaf first"),
+                TlsError::Pair(_) => ("tls.certificate", "replace certificate and key together, then reload"),
+            };
+            Err(config.source.mistake(at, format!("{error}; {fix}")).into())
+        }
+    }
+}
+
+/// A listener that cannot be opened, said where the configuration names it.
+fn misplaced(config: &Config, error: &ListenError) -> Failure {
+    let addresses = config.xmpp.iter().map(|l| &l.address).chain(config.sip.iter().map(|l| &l.address));
+    let what = format!("{error}; choose another address, or end what uses it");
+    match addresses.into_iter().find(|a| *a.get_ref() == error.addr()) {
+        Some(address) => config.source.mistake_at(address, what).into(),
+        None => Failure::new(what),
+    }
+}
+
+fn view(bound: &Bound) -> ListenerView {
+    let tls = match bound.listener.tls {
+        TlsMode::None => "none",
+        TlsMode::Direct => "direct",
+        TlsMode::Upgrade => "starttls",
+    };
+    ListenerView {
+        name: bound.listener.name.clone(),
+        address: bound.listener.addr.to_string(),
+        tls: tls.to_owned(),
+    }
+}

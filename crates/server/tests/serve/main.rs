@@ -1,0 +1,5 @@
+//! `rialto serve` as a process: what an operator does to it while it runs.
+
+mod client;
+mod harness;
+mod reload;
