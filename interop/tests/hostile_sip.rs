@@ -35,6 +35,16 @@ fn forgeries() {
 }
 
 #[test]
+fn torture() {
+    judge("hostile_sip::torture", || {
+        let rialto = Rialto::start(&["user", "caller", "j.user", "watson", "resource"]);
+        let sent = hostile::torture::fire(&rialto);
+        println!("{sent} torture messages answered as they should be");
+        rialto.finish();
+    });
+}
+
+#[test]
 fn datagram_noise() {
     judge("hostile_sip::datagram_noise", || {
         let rialto = Rialto::start(USERS);

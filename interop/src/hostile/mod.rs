@@ -4,6 +4,7 @@
 //! log.
 
 pub mod sip;
+pub mod torture;
 pub mod xmpp;
 
 /// Passwords, keys and texts that the batteries and their clients use, and that no log may ever show.

@@ -297,6 +297,10 @@ impl SipMachine {
             return self.refuse(now, &job, 483);
         }
         match method.as_str() {
+            // What is wrong whoever sends it need not be asked for a password first.
+            "REGISTER" if job.request.contacts().is_none() || !is_sip(&job.request.to.uri) => {
+                self.refuse(now, &job, 400);
+            }
             "REGISTER" | "MESSAGE" => self.authenticate(now, job),
             "SUBSCRIBE" | "PUBLISH" => {
                 let event = job.request.params("Event").map(|p| p.head.to_ascii_lowercase());
@@ -574,4 +578,10 @@ impl Machine for SipMachine {
         let paced = self.pacing.as_ref().filter(|p| !p.held.is_empty()).map(|p| p.next);
         [own, partial, paced, self.transactions.deadline()].into_iter().flatten().min()
     }
+}
+
+/// An address of record is a SIP URI (RFC 3261 10.3 step 5).
+fn is_sip(uri: &str) -> bool {
+    let scheme = uri.split(':').next().unwrap_or_default();
+    scheme.eq_ignore_ascii_case("sip") || scheme.eq_ignore_ascii_case("sips")
 }

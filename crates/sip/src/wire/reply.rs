@@ -25,6 +25,8 @@ pub struct ReplyHead {
     /// The branch of the top Via, empty if there is none.
     pub branch: String,
     rport: bool,
+    /// The parameters of the top Via could not be read and are left out: enough to say so, not to act on.
+    pub(super) damaged: bool,
 }
 
 impl ReplyHead {
@@ -51,7 +53,11 @@ impl ReplyHead {
         let first = vias.first()?;
         let end = sx::headers::via::first_hop_end(first.as_bytes());
         let (top, rest) = (first.get(..end)?.trim(), first.get(end..)?);
-        let via = sx::Via::parse_one(top.as_bytes()).ok()?;
+        let bare = top.split(';').next().unwrap_or_default().trim();
+        let (top, via, damaged) = match sx::Via::parse_one(top.as_bytes()) {
+            Ok(via) => (top, via, false),
+            Err(_) => (bare, sx::Via::parse_one(bare.as_bytes()).ok()?, true),
+        };
         let mut lower = Vec::new();
         if let Some(rest) = rest.trim_start().strip_prefix(',') {
             lower.push(clean(rest.trim()).into_owned());
@@ -71,6 +77,7 @@ impl ReplyHead {
             sent_port: via.port,
             branch: via.branch().map(|b| String::from_utf8_lossy(b).into_owned()).unwrap_or_default(),
             rport: via.rport().is_some(),
+            damaged,
         })
     }
 

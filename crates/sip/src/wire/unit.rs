@@ -113,6 +113,10 @@ pub struct NameAddr {
 impl NameAddr {
     /// Reads one name-addr or addr-spec.
     pub fn parse(value: &str) -> Option<Self> {
+        // Without angle brackets nobody could tell whose the question mark is (RFC 3261 20).
+        if value.contains('?') && !value.contains('<') {
+            return None;
+        }
         Self::read(sx::Address::parse(value.as_bytes(), "address").ok()?)
     }
 
@@ -229,7 +233,9 @@ impl Unit {
                 else {
                     return Err(bad(reply));
                 };
-                let Some(reply) = reply else { return Err(bad(None)) };
+                let Some(reply) = reply.as_ref().filter(|r| !r.damaged).cloned() else {
+                    return Err(bad(reply));
+                };
                 Ok(Self::Request(Box::new(Request {
                     reply,
                     from,
