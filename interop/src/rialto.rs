@@ -180,11 +180,15 @@ impl Rialto {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    fn data(&self) -> PathBuf {
+    /// The server's directory.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
         self.dir.path().join("data")
     }
 
-    fn config(&self) -> PathBuf {
+    /// The server's configuration.
+    #[must_use]
+    pub fn config(&self) -> PathBuf {
         self.data().join("rialto.toml")
     }
 
@@ -215,10 +219,7 @@ impl Rialto {
     /// If one of these does not hold.
     pub fn finish(mut self) {
         self.verify();
-        let process = self.process.take().expect("the server runs");
-        process.terminate();
-        until("the server stops on SIGTERM", || process.ended());
-        drop(process);
+        self.stop();
         self.verify();
     }
 
@@ -228,6 +229,36 @@ impl Rialto {
     /// If anything in it is amiss.
     pub fn verify(&self) {
         self.must(Command::new(&self.binary).args(["journal", "verify", "--config"]).arg(self.config()));
+    }
+
+    /// Run one of the server's commands on this server and return what it printed.
+    ///
+    /// # Panics
+    /// If it fails.
+    pub fn command(&self, words: &[&str]) -> String {
+        said(&self.must(Command::new(&self.binary).args(words).arg("--config").arg(self.config())))
+    }
+
+    /// The same for a command that must fail.
+    ///
+    /// # Panics
+    /// If it succeeds.
+    pub fn refused(&self, words: &[&str]) -> String {
+        let mut command = Command::new(&self.binary);
+        command.args(words).arg("--config").arg(self.config()).stdin(Stdio::null());
+        let done = command.output().expect("the server's command starts");
+        assert!(!done.status.success(), "{words:?} was not refused: {}", said(&done));
+        said(&done)
+    }
+
+    /// Stop the server in order.
+    ///
+    /// # Panics
+    /// If it does not end.
+    pub fn stop(&mut self) {
+        let process = self.process.take().expect("the server runs");
+        process.terminate();
+        until("the server stops on SIGTERM", || process.ended());
     }
 
     fn must(&self, command: &mut Command) -> Output {

@@ -1,3 +1,4 @@
+use crate::Act;
 use model::codec::{Kept, decode, decode_outcomes};
 use model::{Decision, Event, Message, Outcome, Security, Subscribe, Term};
 use std::fmt::Write;
@@ -13,9 +14,9 @@ pub fn describe(row: &Row, with_content: bool) -> String {
             Err(e) => line.push_str(&format!("envelope, unreadable: {e}")),
         },
         RowKind::Outcomes => outcomes(&mut line, row),
-        RowKind::Admin => match std::str::from_utf8(&row.head) {
-            Ok(text) => line.push_str(&format!("admin {}", text.escape_debug())),
-            Err(_) => line.push_str(&format!("admin act, {} bytes", row.head.len())),
+        RowKind::Admin => match Act::read(row) {
+            Some(act) => line.push_str(&format!("admin {act}")),
+            None => line.push_str(&format!("admin act, unreadable, {} bytes", row.head.len())),
         },
     }
     line

@@ -4,11 +4,13 @@
 //! removed, added or moved, and [`describe`] puts a row in words. The format is written down in `FORMAT.md` and is for
 //! ever.
 
+mod act;
 mod chain;
 mod describe;
 mod salt;
 mod verify;
 
+pub use act::{Act, Restore, Retention};
 pub use chain::{Chain, ChainId, body_digest, link};
 pub use describe::describe;
-pub use verify::{Fault, Finding, Report, verify};
+pub use verify::{Fault, Finding, NewEpoch, Report, verify};

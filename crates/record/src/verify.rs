@@ -1,8 +1,9 @@
+use crate::act::{Act, Restore, Retention};
 use crate::chain::{ChainId, body_digest, link};
 use model::Seq;
 use std::collections::HashMap;
 use std::fmt;
-use store::{Row, Rows, Trouble};
+use store::{Row, RowKind, Rows, Trouble};
 
 /// Rows read at a time: few enough to stay small in memory, even with large bodies.
 const PAGE: usize = 1_000;
@@ -28,6 +29,10 @@ pub enum Fault {
     ConversationGap(u64),
     /// The row does not name the conversation's previous row.
     ConversationBroken,
+    /// The content of a row is gone, and no act on record says that it may be.
+    Unexplained,
+    /// The last row, if the store says that the chain is in this epoch, and no row begins it.
+    NoEpoch(u64),
 }
 
 /// The first row that is not as it was written.
@@ -57,17 +62,32 @@ impl fmt::Display for Finding {
             Fault::ConversationBroken => {
                 write!(f, "row {seq} does not follow the row before it in its conversation")
             }
+            Fault::NoEpoch(epoch) => {
+                write!(
+                    f,
+                    "row {seq} is the last, and no row begins epoch {epoch}, which the store says it is in"
+                )
+            }
+            Fault::Unexplained => {
+                write!(f, "the content of row {seq} was destroyed, and no act on record says so")
+            }
         }
     }
 }
 
 /// What a verification came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
     /// Rows that were read and found good.
     pub rows: u64,
     /// Of them, rows whose content was erased.
     pub erased: u64,
+    /// Acts of administrators and of the server.
+    pub acts: u64,
+    /// The act that destroyed most content by rule, and its row.
+    pub retention: Option<(Seq, Retention)>,
+    /// Where the journal was put back from a backup.
+    pub restores: Vec<NewEpoch>,
     /// Conversations seen; their counters are gapless where there is no finding.
     pub conversations: u64,
     /// Number and link of the last good row. The chain itself cannot tell whether rows after it were cut off: compare
@@ -77,8 +97,30 @@ pub struct Report {
     pub finding: Option<Finding>,
 }
 
+/// A row that begins a new epoch of the chain, because the node was put back from a backup. Rows that the node may have
+/// written after that backup belonged to the old epoch and are not in this journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewEpoch {
+    /// The first row of the epoch.
+    pub seq: Seq,
+    /// What it says.
+    pub restore: Restore,
+}
+
+impl fmt::Display for NewEpoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Restore { backup, made, head, epoch } = &self.restore;
+        write!(
+            f,
+            "row {} begins epoch {epoch}: put back from {backup:?}, made {made}, which ends with row {head}; what was \
+             written after that backup, if anything, is not in this journal",
+            self.seq
+        )
+    }
+}
+
 /// Reads the whole journal and proves that every row is as it was written and where it was written, from the first
-/// one. `progress` hears the number of the last row of each page.
+/// one; `chain` is what the store says now, and its rows may come from earlier epochs. `progress` hears the number of the last row of each page.
 ///
 /// Rows are streamed; what grows in memory is 56 bytes for each *conversation*.
 ///
@@ -89,24 +131,45 @@ pub fn verify<R: Rows + ?Sized>(
     chain: ChainId,
     mut progress: impl FnMut(Seq),
 ) -> Result<Report, Trouble> {
-    let mut walk = Walk { chain, next: 1, prev: chain.genesis(), conversations: HashMap::new() };
-    let mut report = Report { rows: 0, erased: 0, conversations: 0, last: None, finding: None };
-    loop {
+    // Every node begins with epoch 1.
+    let first = ChainId { epoch: 1, ..chain };
+    let mut walk = Walk { chain: first, next: 1, prev: first.genesis(), conversations: HashMap::new() };
+    let mut report = Report::default();
+    // The last row whose content is gone.
+    let mut bare = None;
+    let finding = 'all: loop {
         let page = journal.rows(Seq(walk.next), PAGE)?;
-        let Some(end) = page.last().map(|r| r.seq) else { break };
+        let Some(end) = page.last().map(|r| r.seq) else { break None };
         for row in &page {
-            if let Err(fault) = walk.step(row) {
-                report.finding = Some(Finding { seq: row.seq, fault });
-                report.conversations = walk.conversations.len() as u64;
-                return Ok(report);
+            let act = Act::read(row);
+            let restore = act.as_ref().and_then(|a| a.restore.as_ref());
+            match walk.step(row, restore.map(|r| r.epoch)) {
+                Err(fault) => break 'all Some(Finding { seq: row.seq, fault }),
+                Ok(false) => {}
+                Ok(true) => {
+                    report.restores.extend(restore.map(|r| NewEpoch { seq: row.seq, restore: r.clone() }))
+                }
             }
             report.rows += 1;
-            report.erased += u64::from(row.salt.is_none());
+            report.acts += u64::from(row.kind == RowKind::Admin);
+            if row.salt.is_none() {
+                report.erased += 1;
+                bare = Some(row.seq);
+            }
+            let ruled = report.retention.as_ref().map_or(0, |(_, r)| r.to);
+            if let Some(retention) = act.and_then(|a| a.retention).filter(|r| r.to >= ruled) {
+                report.retention = Some((row.seq, retention));
+            }
             report.last = Some((row.seq, row.link));
         }
         progress(end);
-    }
+    };
     report.conversations = walk.conversations.len() as u64;
+    let ruled = report.retention.as_ref().map_or(0, |(_, r)| r.to);
+    let unexplained = bare.filter(|seq| seq.0 > ruled).map(|seq| Finding { seq, fault: Fault::Unexplained });
+    let epoch = (walk.chain != chain)
+        .then(|| Finding { seq: Seq(walk.next - 1), fault: Fault::NoEpoch(chain.epoch) });
+    report.finding = finding.or(epoch).or(unexplained);
     Ok(report)
 }
 
@@ -119,12 +182,18 @@ struct Walk {
 }
 
 impl Walk {
-    fn step(&mut self, row: &Row) -> Result<(), Fault> {
+    /// Takes a row; `true` if it began the epoch that it names.
+    fn step(&mut self, row: &Row, epoch: Option<u64>) -> Result<bool, Fault> {
         if row.seq.0 > self.next {
             return Err(Fault::Missing(Seq(self.next)));
         }
         if row.seq.0 < self.next {
             return Err(Fault::Repeated);
+        }
+        let later = epoch.filter(|e| *e > self.chain.epoch).map(|epoch| ChainId { epoch, ..self.chain });
+        let later = later.filter(|chain| row.link == link(*chain, row));
+        if let Some(chain) = later {
+            self.chain = chain;
         }
         match (row.prev == self.prev, row.link == link(self.chain, row)) {
             (true, true) => {}
@@ -150,6 +219,6 @@ impl Walk {
         }
         self.next += 1;
         self.prev = row.link;
-        Ok(())
+        Ok(later.is_some())
     }
 }

@@ -81,7 +81,10 @@ fn other_rows() {
         ),
         "{line}"
     );
-    assert!(describe(&row(RowKind::Admin, b"add\nuser".to_vec(), None), false).ends_with("admin add\\nuser"));
+    let act = record::Act::done("user.add", "uid 0 (root)").on("juliet\n@example.com");
+    let head = serde_json::to_vec(&act).unwrap();
+    let told = describe(&row(RowKind::Admin, head, None), false);
+    assert!(told.ends_with("admin user.add juliet @example.com by uid 0 (root): done"), "{told}");
     // Damage is described, not met with a panic.
     for kind in [RowKind::Envelope, RowKind::Outcomes, RowKind::Admin] {
         describe(&row(kind, vec![255; 9], Some(vec![255])), true);

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use model::{Address, Outcome, Seq, Timestamp};
-use record::{Chain, ChainId, Fault, Report, body_digest, link, verify};
+use record::{Act, Chain, ChainId, Fault, Report, Restore, Retention, body_digest, link, verify};
 use store::{
     CHAIN_SETTING, Draft, Erase, Journal, MemoryStore, Row, RowKind, Rows, Settings, SettledRow, Trouble,
 };
@@ -81,8 +81,58 @@ fn erased_content_still_verifies() {
     for n in [1, 700, 2_505] {
         assert_eq!(store.erase(Seq(n)), Ok(true));
     }
+    // Nobody has said yet that this may be.
+    let found = verify(&store, id, |_| {}).unwrap().finding.unwrap();
+    assert_eq!((found.seq, found.fault), (Seq(2_505), Fault::Unexplained));
+    let note = |to| {
+        let rule = Retention { rule: "30 days".into(), to };
+        let act = Act { retention: Some(rule), ..Act::done("retention", "server") };
+        act.note(&store, Timestamp(1_794_744_900_000)).unwrap()
+    };
+    note(2_504);
+    assert!(verify(&store, id, |_| {}).unwrap().finding.is_some());
+    let last = note(2_505);
+    note(700);
     let report = verify(&store, id, |_| {}).unwrap();
-    assert_eq!((report.rows, report.erased, report.finding), (2_505, 3, None));
+    assert_eq!((report.rows, report.erased, report.acts, report.finding), (2_508, 3, 3, None));
+    let (seq, retention) = report.retention.unwrap();
+    assert_eq!((seq, retention.rule.as_str(), retention.to), (last, "30 days", 2_505));
+}
+
+/// The same node put back from a backup: its later rows are of another epoch, and the first of them says so.
+#[test]
+fn a_restored_journal_is_one_chain_of_two_epochs() {
+    let restored = |row_says: u64, chain_says: u64| {
+        let (store, id) = written();
+        let mut rows = Journal::rows(&store, Seq(1), usize::MAX).unwrap();
+        let later = ChainId { epoch: chain_says, ..id };
+        let act = Act {
+            restore: Some(Restore {
+                backup: "b".into(),
+                made: "2026-11-21T00:00:00Z".into(),
+                head: 2_505,
+                epoch: row_says,
+            }),
+            ..Act::done("restore", "uid 0 (root)")
+        };
+        act.note(&store, Timestamp(1_794_744_900_000)).unwrap();
+        store.append(draft(1), Box::new(|end| assert!(end.is_ok())));
+        for seq in [Seq(2_506), Seq(2_507)] {
+            let mut row = Journal::rows(&store, seq, 1).unwrap().remove(0);
+            row.prev = rows.last().unwrap().link;
+            row.link = link(later, &row);
+            rows.push(row);
+        }
+        verify(&Copy(rows), later, |_| {}).unwrap()
+    };
+    let report = restored(77, 77);
+    assert_eq!((report.rows, report.finding), (2_507, None));
+    let epochs: Vec<_> = report.restores.iter().map(|e| (e.seq, e.restore.epoch, e.restore.head)).collect();
+    assert_eq!(epochs, [(Seq(2_506), 77, 2_505)]);
+    // The row must name the epoch that it begins, and epochs never go back.
+    for (row, chain) in [(77, 78), (0, 0)] {
+        assert_eq!(restored(row, chain).finding.unwrap().seq, Seq(2_506));
+    }
 }
 
 #[test]
@@ -175,7 +225,11 @@ fn a_whole_forged_tail_still_needs_gapless_conversations() {
 #[test]
 fn another_chain_is_not_this_one() {
     let (store, id) = written();
-    let other = ChainId { epoch: id.epoch + 1, ..id };
+    let other = ChainId { node: [9; 16], ..id };
     let finding = verify(&store, other, |_| {}).unwrap().finding.unwrap();
     assert_eq!((finding.seq, finding.fault), (Seq(1), Fault::Foreign));
+    // The row that begins the epoch was cut off.
+    let other = ChainId { epoch: 2, ..id };
+    let finding = verify(&store, other, |_| {}).unwrap().finding.unwrap();
+    assert_eq!((finding.seq, finding.fault), (Seq(2_505), Fault::NoEpoch(2)));
 }

@@ -35,7 +35,18 @@ pub fn open_store(config: &Config) -> Result<(Arc<SqliteStore>, record::ChainId)
             .map_err(|t| Failure::new(format!("{}: {t}", config.store().display())))?;
     let name = store.value(store::CHAIN_SETTING)?.unwrap_or_default();
     let chain = record::ChainId::from_bytes(&name).ok_or_else(|| Failure::new("the journal has no chain"))?;
+    if let Some((before, after)) = store.upgraded() {
+        tracing::info!(before, after, "brought the store's schema up to date");
+        let act = record::Act::done("upgrade", "server").on(format!("schema {before} to {after}"));
+        act.note(&store, now())?;
+    }
     Ok((Arc::new(store), chain))
+}
+
+/// The time of day.
+pub fn now() -> model::Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    model::Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// Builds the house on the current runtime.

@@ -140,6 +140,12 @@ pub trait Journal: Send + Sync {
     /// [`Trouble`] when the store cannot be read.
     fn rows(&self, first: Seq, limit: usize) -> Result<Vec<Row>, Trouble>;
 
+    /// The last rows that record acts of administration, oldest first, at most `limit`.
+    ///
+    /// # Errors
+    /// [`Trouble`] when the store cannot be read.
+    fn acts(&self, limit: usize) -> Result<Vec<Row>, Trouble>;
+
     /// The number of the last committed row; 0 for none.
     fn head(&self) -> Seq;
 }

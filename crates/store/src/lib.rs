@@ -19,5 +19,5 @@ pub use nouns::{
     Accounts, Authorization, Authorizations, Consent, RosterEntry, Rosters, SealedPasswords, Settings,
 };
 pub use seal::{Blank, CHAIN_SETTING, Seal, Sealer, Unsealed};
-pub use sqlite::{Options, SqliteReader, SqliteStore};
+pub use sqlite::{Options, Schema, SqliteReader, SqliteStore};
 pub use trouble::Trouble;

@@ -185,6 +185,14 @@ impl Journal for MemoryStore {
         Ok(self.journal.lock().rows.iter().skip(skip).take(limit).cloned().collect())
     }
 
+    fn acts(&self, limit: usize) -> Result<Vec<Row>, Trouble> {
+        let books = self.journal.lock();
+        let mut acts: Vec<Row> =
+            books.rows.iter().rev().filter(|r| r.kind == RowKind::Admin).take(limit).cloned().collect();
+        acts.reverse();
+        Ok(acts)
+    }
+
     fn head(&self) -> Seq {
         Seq(self.journal.lock().rows.len() as u64)
     }

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::{Query, State};
 use model::codec::{decode, decode_outcomes};
 use model::{LossKind, Outcome, Refusal, Seq};
+use record::Act;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use store::{Row, RowKind};
@@ -18,6 +19,9 @@ pub struct Range {
     last: Option<u64>,
     /// At most so many (1000).
     limit: Option<usize>,
+    /// Only acts of administration, the last ones.
+    #[serde(default)]
+    admin: bool,
 }
 
 /// Why something was refused.
@@ -82,6 +86,8 @@ pub struct JournalRow {
     pub refused: Option<RefusalView>,
     /// On outcomes rows: how earlier rows ended.
     pub settled: Vec<SettledView>,
+    /// On admin rows: who did what, and how it ended.
+    pub act: Option<String>,
     /// The row's link in the chain, hex.
     pub link: String,
 }
@@ -100,6 +106,14 @@ pub struct Verification {
     pub rows: u64,
     /// Conversations found gapless.
     pub conversations: u64,
+    /// Acts of administrators and of the server.
+    pub acts: u64,
+    /// Rows whose content was destroyed.
+    pub erased: u64,
+    /// The rule by which it was, and the row that says so.
+    pub retention: Option<String>,
+    /// Where the journal was put back from a backup, in words.
+    pub restores: Vec<String>,
     /// True if every row is as it was written.
     pub intact: bool,
     /// The first row that is not, in words.
@@ -127,6 +141,7 @@ pub fn view(row: &Row) -> JournalRow {
         dialect: None,
         refused: None,
         settled: Vec::new(),
+        act: None,
         link: row.link.iter().map(|b| format!("{b:02x}")).collect(),
     };
     match row.kind {
@@ -148,7 +163,10 @@ pub fn view(row: &Row) -> JournalRow {
                 shown.settled = entries.iter().map(settled).collect();
             }
         }
-        RowKind::Admin => shown.kind = "admin".into(),
+        RowKind::Admin => {
+            shown.kind = "admin".into();
+            shown.act = Act::read(row).map(|act| act.to_string());
+        }
     }
     shown
 }
@@ -182,12 +200,18 @@ pub async fn rows(
     Query(range): Query<Range>,
 ) -> Result<Json<JournalRows>, Problem> {
     blocking(move || {
+        let limit = range.limit.unwrap_or(1000).min(1000);
+        if range.admin {
+            let last = range.last.map_or(limit, |n| usize::try_from(n).unwrap_or(limit).min(limit));
+            let rows = desk.journal.acts(last)?;
+            return Ok(Json(JournalRows { rows: rows.iter().map(view).collect() }));
+        }
         let head = desk.journal.head().0;
         let first = match range.last {
             Some(last) => head.saturating_sub(last) + 1,
             None => range.after.unwrap_or(0) + 1,
         };
-        let rows = desk.journal.rows(Seq(first), range.limit.unwrap_or(1000).min(1000))?;
+        let rows = desk.journal.rows(Seq(first), limit)?;
         Ok(Json(JournalRows { rows: rows.iter().map(view).collect() }))
     })
     .await
@@ -201,6 +225,12 @@ pub async fn verify(State(desk): State<Arc<Desk>>) -> Result<Json<Verification>,
         Ok(Json(Verification {
             rows: report.rows,
             conversations: report.conversations,
+            acts: report.acts,
+            erased: report.erased,
+            retention: report
+                .retention
+                .map(|(seq, r)| format!("rows up to {} by the rule {:?} (row {seq})", r.to, r.rule)),
+            restores: report.restores.iter().map(ToString::to_string).collect(),
             intact: report.finding.is_none(),
             finding: report.finding.map(|f| f.to_string()),
         }))

@@ -3,12 +3,14 @@
 //!
 //! The router and the OpenAPI document come from the same declarations, so they cannot disagree.
 
+mod acts;
 mod desk;
 mod journal;
 mod operate;
 mod problem;
 mod status;
 mod users;
+mod who;
 
 pub use desk::Desk;
 pub use journal::{JournalRow, JournalRows, LossView, RefusalView, SettledView, Verification, view};
@@ -16,6 +18,7 @@ pub use operate::{Answered, Operator, Reloaded};
 pub use problem::{Problem, ProblemBody};
 pub use status::{ListenerView, Status};
 pub use users::{NewUser, PasswordChange, UserList};
+pub use who::Who;
 
 use axum::Router;
 use std::sync::Arc;
@@ -47,5 +50,5 @@ pub fn router(desk: Arc<Desk>) -> Router {
 /// # Errors
 /// What the system said when the socket failed.
 pub async fn serve(socket: tokio::net::UnixListener, router: Router) -> std::io::Result<()> {
-    axum::serve(socket, router).await
+    axum::serve(socket, router.into_make_service_with_connect_info::<Who>()).await
 }

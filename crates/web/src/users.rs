@@ -1,5 +1,5 @@
-use crate::Desk;
 use crate::problem::{Problem, ProblemBody, blocking};
+use crate::{Desk, Who};
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
@@ -71,14 +71,17 @@ pub async fn list(
     (status = 201, description = "created"), (status = 400, body = ProblemBody), (status = 409, body = ProblemBody)))]
 pub async fn create(
     State(desk): State<Arc<Desk>>,
+    who: Who,
     Json(user): Json<NewUser>,
 ) -> Result<(StatusCode, Json<()>), Problem> {
     blocking(move || {
         let address = account(&desk, &user.account)?;
-        match desk.accounts.create(&address, &Secret::new(user.password))? {
-            true => Ok((StatusCode::CREATED, Json(()))),
-            false => Err(Problem(StatusCode::CONFLICT, format!("{address} exists already"))),
-        }
+        desk.act(&who, "user.add", address.as_str(), || {
+            match desk.accounts.create(&address, &Secret::new(user.password))? {
+                true => Ok((StatusCode::CREATED, Json(()))),
+                false => Err(Problem(StatusCode::CONFLICT, format!("{address} exists already"))),
+            }
+        })
     })
     .await
 }
@@ -88,16 +91,19 @@ pub async fn create(
     (status = 200, description = "set"), (status = 404, body = ProblemBody)))]
 pub async fn set_password(
     State(desk): State<Arc<Desk>>,
+    who: Who,
     Path(name): Path<String>,
     Json(change): Json<PasswordChange>,
 ) -> Result<Json<()>, Problem> {
     blocking(move || {
         let address = account(&desk, &name)?;
-        if !desk.accounts.set_password(&address, &Secret::new(change.password))? {
-            return Err(Problem::missing(format!("there is no {address}")));
-        }
-        desk.hub.revoke(&address, false);
-        Ok(Json(()))
+        desk.act(&who, "user.passwd", address.as_str(), || {
+            if !desk.accounts.set_password(&address, &Secret::new(change.password))? {
+                return Err(Problem::missing(format!("there is no {address}")));
+            }
+            desk.hub.revoke(&address, false);
+            Ok(Json(()))
+        })
     })
     .await
 }
@@ -105,14 +111,20 @@ pub async fn set_password(
 /// Removes an account; what it wrote stays on record.
 #[utoipa::path(delete, path = "/v1/users/{account}", responses(
     (status = 200, description = "removed"), (status = 404, body = ProblemBody)))]
-pub async fn remove(State(desk): State<Arc<Desk>>, Path(name): Path<String>) -> Result<Json<()>, Problem> {
+pub async fn remove(
+    State(desk): State<Arc<Desk>>,
+    who: Who,
+    Path(name): Path<String>,
+) -> Result<Json<()>, Problem> {
     blocking(move || {
         let address = account(&desk, &name)?;
-        if !desk.accounts.remove(&address)? {
-            return Err(Problem::missing(format!("there is no {address}")));
-        }
-        desk.hub.revoke(&address, true);
-        Ok(Json(()))
+        desk.act(&who, "user.remove", address.as_str(), || {
+            if !desk.accounts.remove(&address)? {
+                return Err(Problem::missing(format!("there is no {address}")));
+            }
+            desk.hub.revoke(&address, true);
+            Ok(Json(()))
+        })
     })
     .await
 }

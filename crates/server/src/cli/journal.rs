@@ -19,6 +19,9 @@ enum Act {
         /// How many.
         #[arg(short, default_value_t = 20)]
         n: u64,
+        /// Only acts of administration: who did what, and how it ended.
+        #[arg(long)]
+        admin: bool,
         #[command(flatten)]
         file: ConfigFile,
     },
@@ -32,8 +35,8 @@ enum Act {
 impl Journal {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         match self.act {
-            Act::Tail { n, file } => with_server(&file, |c| async move {
-                let page: JournalRows = c.get(&format!("/v1/journal?last={n}")).await?;
+            Act::Tail { n, admin, file } => with_server(&file, |c| async move {
+                let page: JournalRows = c.get(&format!("/v1/journal?last={n}&admin={admin}")).await?;
                 for row in &page.rows {
                     print(row);
                 }
@@ -41,7 +44,17 @@ impl Journal {
             }),
             Act::Verify { file } => with_server(&file, |c| async move {
                 let v: Verification = c.post("/v1/journal/verify", &()).await?;
-                println!("{} rows in {} conversations", v.rows, v.conversations);
+                println!(
+                    "{} rows in {} conversations, {} acts of administration",
+                    v.rows, v.conversations, v.acts
+                );
+                if v.erased > 0 {
+                    let rule = v.retention.as_deref().unwrap_or("no rule on record");
+                    println!("content destroyed: {} rows, of {rule}", v.erased);
+                }
+                for restore in &v.restores {
+                    println!("restored: {restore}");
+                }
                 match v.finding {
                     None => {
                         println!("intact: every row is as it was written, and none is missing");
@@ -84,7 +97,7 @@ fn print(row: &JournalRow) {
                 }
             }
         }
-        other => println!("{:>8}  {}  {other}", row.seq, row.at),
+        other => println!("{:>8}  {}  {other:<10} {}", row.seq, row.at, text(&row.act)),
     }
 }
 

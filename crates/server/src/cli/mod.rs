@@ -7,6 +7,7 @@ mod journal;
 mod offline;
 mod reload;
 mod serve;
+mod upgrade;
 mod user;
 
 use crate::failure::Failure;
@@ -55,6 +56,8 @@ enum Command {
     User(user::User),
     /// Reads and verifies the journal.
     Journal(journal::Journal),
+    /// Brings the store's tables up to date, or back for an older version. `serve` brings them up to date by itself.
+    Upgrade(upgrade::Upgrade),
 }
 
 impl Cli {
@@ -72,6 +75,7 @@ impl Cli {
             Command::Doctor(command) => command.run(),
             Command::User(command) => command.run(),
             Command::Journal(command) => command.run(),
+            Command::Upgrade(command) => command.run(),
         };
         match result {
             Ok(code) => code,

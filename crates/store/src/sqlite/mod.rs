@@ -15,6 +15,7 @@ mod tail;
 mod writer;
 
 pub use read::SqliteReader;
+pub use schema::Schema;
 
 use crate::{
     CHAIN_SETTING, Done, Draft, Erase, Journal, MailboxCursor, Row, Sealer, SettledRow, Trouble, Waiting,
@@ -66,6 +67,8 @@ pub struct SqliteStore {
     pool: Pool,
     writer: Mutex<Option<JoinHandle<()>>>,
     writer_id: std::thread::ThreadId,
+    /// The schema version that the file had before it was opened.
+    schema_before: u32,
     /// Held for as long as the store is open.
     _lock: File,
 }
@@ -85,7 +88,7 @@ impl SqliteStore {
         )
         .map_err(trouble)?;
         prepare(&conn, &options)?;
-        schema::migrate(&conn)?;
+        let schema_before = schema::migrate(&conn)?;
         let shared = Arc::new(Shared {
             queue: Queue::new(&options),
             head: AtomicU64::new(0),
@@ -103,8 +106,40 @@ impl SqliteStore {
             pool: Pool::new(path),
             writer_id: thread.thread().id(),
             writer: Mutex::new(Some(thread)),
+            schema_before,
             _lock: lock,
         })
+    }
+
+    /// The schema versions before and after the file was opened, if opening it brought it up to date.
+    pub fn upgraded(&self) -> Option<(u32, u32)> {
+        let (before, now) = (self.schema_before, schema::PROGRAM);
+        (before != 0 && before != now).then_some((before, now))
+    }
+
+    /// Compares the schema of a file with that of this program, and changes nothing.
+    ///
+    /// # Errors
+    /// [`Trouble`] when the file cannot be read, or was written by a newer version.
+    pub fn schema(path: &Path) -> Result<Schema, Trouble> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        schema::compare(&Connection::open_with_flags(path, flags).map_err(trouble)?)
+    }
+
+    /// Takes a closed file back to an older schema, for an older version of the program. Gives what was taken away,
+    /// newest first.
+    ///
+    /// # Errors
+    /// [`Trouble::Busy`] when somebody has it open; [`Trouble::Failed`] when there is no such version.
+    pub fn roll_back(path: &Path, to: u32) -> Result<Vec<&'static str>, Trouble> {
+        let _lock = take_lock(path)?;
+        let conn = Connection::open_with_flags(
+            path,
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+        )
+        .map_err(trouble)?;
+        prepare(&conn, &Options::default())?;
+        schema::roll_back(&conn, to)
     }
 
     /// Writes what is queued and stops the writer; later writes answer busy. Reading goes on. Called by drop.
@@ -181,6 +216,11 @@ impl Journal for SqliteStore {
     fn rows(&self, first: Seq, limit: usize) -> Result<Vec<Row>, Trouble> {
         let months = self.shared.months.read().clone();
         self.pool.with(|conn| read::rows(conn, &months, first, limit))
+    }
+
+    fn acts(&self, limit: usize) -> Result<Vec<Row>, Trouble> {
+        let months = self.shared.months.read().clone();
+        self.pool.with(|conn| read::acts(conn, &months, limit))
     }
 
     fn head(&self) -> Seq {

@@ -190,8 +190,7 @@ pub(super) fn rows(
         }
         let mut query = conn
             .prepare_cached(&format!(
-                "SELECT seq, at, kind, conversation, conversation_seq, conversation_prev, prev, link, digest, salt,
-                 head, body FROM {} WHERE seq >= ?1 ORDER BY seq LIMIT ?2",
+                "SELECT {COLUMNS} FROM {} WHERE seq >= ?1 ORDER BY seq LIMIT ?2",
                 month.name
             ))
             .map_err(trouble)?;
@@ -203,6 +202,33 @@ pub(super) fn rows(
     }
     Ok(found)
 }
+
+/// The last rows about acts. They are few: the tables are read backwards until enough have come.
+pub(super) fn acts(conn: &Connection, months: &[Month], limit: usize) -> Result<Vec<Row>, Trouble> {
+    let mut found = Vec::new();
+    for month in months.iter().rev() {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM {} WHERE kind = {} ORDER BY seq DESC LIMIT ?1",
+            month.name,
+            RowKind::Admin as u8
+        );
+        let mut query = conn.prepare(&sql).map_err(trouble)?;
+        let left = i64::try_from(limit - found.len()).unwrap_or(i64::MAX);
+        let mut rows = query.query([left]).map_err(trouble)?;
+        while let Some(row) = rows.next().map_err(trouble)? {
+            found.push(read_row(row)?);
+        }
+        if found.len() >= limit {
+            break;
+        }
+    }
+    found.reverse();
+    Ok(found)
+}
+
+/// What [`read_row`] reads, in its order.
+const COLUMNS: &str =
+    "seq, at, kind, conversation, conversation_seq, conversation_prev, prev, link, digest, salt, head, body";
 
 fn read_row(row: &rusqlite::Row<'_>) -> Result<Row, Trouble> {
     let number = |at| row.get::<_, i64>(at).map(|n| n as u64).map_err(trouble);

@@ -1,0 +1,117 @@
+//! Acts of administrators and of the server itself, as rows of the journal.
+
+use model::{Address, Seq, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::fmt::{self, Write as _};
+use std::sync::mpsc::sync_channel;
+use store::{Draft, Journal, Row, RowKind, Trouble};
+
+/// Something an administrator or the server did that changes what the server is or holds. The row's head is this as
+/// JSON; never a secret in it. See FORMAT.md.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Act {
+    /// What: `user.add`, `backup`, `retention`...
+    pub act: String,
+    /// Who: `uid 1000 (alice)` over the control socket, `server` by itself.
+    pub who: String,
+    /// On what: an account, a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on: Option<String>,
+    /// `done`, or why not.
+    pub result: String,
+    /// Set where content was destroyed by rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<Retention>,
+    /// Set on the first row after a restore.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restore: Option<Restore>,
+}
+
+/// Content that is destroyed by rule. The row comes before the destruction.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retention {
+    /// The rule, as configured.
+    pub rule: String,
+    /// The content of rows up to this one is destroyed, except of messages that still wait for somebody.
+    pub to: u64,
+}
+
+/// Where a journal was put back from a backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restore {
+    /// The backup's name.
+    pub backup: String,
+    /// When the backup was made, RFC 3339.
+    pub made: String,
+    /// The last row in the backup.
+    pub head: u64,
+    /// The chain's epoch from this row on.
+    pub epoch: u64,
+}
+
+impl Act {
+    /// An act that succeeded.
+    pub fn done(act: &str, who: &str) -> Self {
+        Self {
+            act: act.to_owned(),
+            who: who.to_owned(),
+            on: None,
+            result: "done".to_owned(),
+            retention: None,
+            restore: None,
+        }
+    }
+
+    /// The same on something.
+    #[must_use]
+    pub fn on(self, what: impl Into<String>) -> Self {
+        Self { on: Some(what.into()), ..self }
+    }
+
+    /// The act of a row; `None` where it is no such row.
+    pub fn read(row: &Row) -> Option<Self> {
+        (row.kind == RowKind::Admin).then(|| serde_json::from_slice(&row.head).ok()).flatten()
+    }
+
+    /// Puts it on record and waits until it is there. Blocks.
+    ///
+    /// # Errors
+    /// [`Trouble`] when the journal cannot take it.
+    pub fn note<J: Journal + ?Sized>(&self, journal: &J, at: Timestamp) -> Result<Seq, Trouble> {
+        let fail = |e: &dyn fmt::Display| Trouble::Failed(format!("an act cannot be recorded: {e}"));
+        let head = serde_json::to_vec(self).map_err(|e| fail(&e))?;
+        let nobody = Address::parse("localhost").map_err(|e| fail(&e))?;
+        let draft = Draft {
+            kind: RowKind::Admin,
+            at,
+            mailbox: None,
+            parties: (nobody.clone(), nobody),
+            head,
+            body: Vec::new(),
+        };
+        let (tell, hear) = sync_channel(1);
+        journal.append(draft, Box::new(move |end| drop(tell.send(end))));
+        hear.recv().unwrap_or_else(|_| Err(Trouble::Busy("the journal has stopped".into())))
+    }
+}
+
+impl fmt::Display for Act {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut line = format!("{} ", self.act);
+        if let Some(on) = &self.on {
+            write!(line, "{on} ")?;
+        }
+        write!(line, "by {}: {}", self.who, self.result)?;
+        if let Some(retention) = &self.retention {
+            write!(line, "; content up to row {} by the rule {:?}", retention.to, retention.rule)?;
+        }
+        if let Some(restore) = &self.restore {
+            write!(
+                line,
+                "; from backup {} of {} with {} rows, epoch {}",
+                restore.backup, restore.made, restore.head, restore.epoch
+            )?;
+        }
+        f.write_str(&line.replace(char::is_control, " "))
+    }
+}

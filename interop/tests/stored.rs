@@ -1,0 +1,74 @@
+//! What an operator does with stored data, by the commands of the handbook.
+
+use interop::Rialto;
+use interop::known::judge;
+use std::path::Path;
+
+#[test]
+fn a_store_of_the_first_release_is_upgraded_and_taken_back() {
+    judge("stored::a_store_of_the_first_release_is_upgraded_and_taken_back", || {
+        let mut rialto = Rialto::start_with(&[], "", "info");
+        rialto.stop();
+        let first = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/record/tests/stored/v1.db");
+        let store = rialto.data().join("data/rialto.db");
+        std::fs::copy(&first, &store).expect("the stored file is there");
+        let told = rialto.command(&["upgrade", "--dry-run"]);
+        assert!(told.contains("schema 1,") && told.contains("would add"), "{told}");
+        assert!(
+            std::fs::read(&store).unwrap() == std::fs::read(&first).unwrap(),
+            "a dry run changes nothing"
+        );
+        let told = rialto.command(&["upgrade"]);
+        assert!(told.contains("adding"), "{told}");
+        assert!(rialto.command(&["upgrade"]).contains("up to date"));
+        rialto.restart();
+        let told = rialto.refused(&["upgrade", "--rollback"]);
+        assert!(told.contains("another process has the store open"), "{told}");
+        rialto.stop();
+        let told = rialto.command(&["upgrade", "--rollback", "1"]);
+        assert!(told.contains("schema 1 now"), "{told}");
+        assert!(rialto.refused(&["upgrade", "--rollback"]).contains("back to 1 at the least"));
+        // A server brings it up to date by itself, and says so.
+        rialto.restart();
+        assert!(rialto.log_text().contains("brought the store's schema up to date"));
+        let acts = rialto.command(&["journal", "tail", "--admin"]);
+        let upgrades =
+            acts.lines().filter(|l| l.contains(" upgrade schema 1 to ") && l.contains("by server: done"));
+        assert_eq!(upgrades.count(), 2, "{acts}");
+        assert!(acts.contains("upgrade.rollback schema 1 by uid "), "{acts}");
+        assert!(rialto.command(&["user", "list"]).contains("juliet@example.com"));
+        rialto.finish();
+    });
+}
+
+#[test]
+fn acts_of_administration_are_on_the_chain() {
+    judge("stored::acts_of_administration_are_on_the_chain", || {
+        let mut rialto = Rialto::start_with(&["juliet"], "", "info");
+        rialto.add_user("romeo", "a-secret-of-romeos");
+        rialto.command(&["user", "remove", "juliet@example.com"]);
+        rialto.refused(&["user", "remove", "nobody@example.com"]);
+        rialto.stop();
+        // Without a server too.
+        rialto.command(&["user", "remove", "romeo@example.com"]);
+        rialto.restart();
+        let acts = rialto.command(&["journal", "tail", "--admin"]);
+        let id = std::process::Command::new("id").arg("-u").output().expect("id runs");
+        let who = format!("by uid {}", String::from_utf8_lossy(&id.stdout).trim());
+        let wanted = [
+            ("user.add juliet@example.com", "done"),
+            ("user.add romeo@example.com", "done"),
+            ("user.remove juliet@example.com", "done"),
+            ("user.remove nobody@example.com", "refused, 404: there is no nobody@example.com"),
+            ("user.remove romeo@example.com", "done"),
+        ];
+        for (line, (act, end)) in acts.lines().zip(wanted) {
+            assert!(line.contains(act) && line.contains(&who) && line.ends_with(end), "{line}");
+        }
+        assert_eq!(acts.lines().count(), wanted.len(), "{acts}");
+        assert!(!acts.contains("a-secret-of-romeos"));
+        let verified = rialto.command(&["journal", "verify"]);
+        assert!(verified.contains(&format!("{} acts of administration", wanted.len())), "{verified}");
+        rialto.finish();
+    });
+}
