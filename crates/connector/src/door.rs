@@ -1,5 +1,5 @@
 use crate::{Input, Output, Peer, Seed};
-use model::{Dialect, Now, Tick};
+use model::{Dialect, LeaseKey, Now, Tick};
 use std::net::SocketAddr;
 
 /// One protocol engine instance: a session, a stream, a shard of a UDP socket.
@@ -30,6 +30,14 @@ pub trait Connector: Send + Sync {
     fn shard(&self, datagram: &[u8], source: SocketAddr, shards: usize) -> usize {
         let _ = (datagram, source, shards);
         0
+    }
+
+    /// For `Sharing::Shared` listeners: which of `shards` machines of the socket at `local` goes on with a lease that
+    /// nobody holds any more. `None`: it waits until some machine claims it. The same machine that
+    /// [`Connector::shard`] names for the peer the lease is about.
+    fn heir(&self, local: SocketAddr, key: &LeaseKey, state: &[u8], shards: usize) -> Option<usize> {
+        let _ = (local, key, state, shards);
+        None
     }
 
     /// Makes the machine for a new connection (`PerFlow`), or for one shard (`Shared`; `peer.remote` is then the

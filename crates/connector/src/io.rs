@@ -64,6 +64,18 @@ pub enum Input<'a> {
     Settled(Ticket, Settlement),
     /// The answer to an ask.
     Answer(Ticket, Answer),
+    /// A lease that outlived the machine which held it, or the whole process, and that `Connector::heir` says is
+    /// this machine's to go on with. Shared machines hear of theirs before anything else.
+    Inherited {
+        /// Its name.
+        key: LeaseKey,
+        /// Who owns it.
+        owner: Address,
+        /// What was left.
+        state: Bytes,
+        /// The seconds that are left of it.
+        secs: u32,
+    },
     /// The deadline passed.
     Tick,
 }

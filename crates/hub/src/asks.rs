@@ -26,7 +26,7 @@ impl Hub {
             Ask::Bind { account, device, attend } => self.bind(link, &account, device, attend).map_err(text),
             Ask::Roster { device } => self.roster(link, &device).map_err(text),
             Ask::EditRoster { device, edit } => self.edit_roster(link, &device, edit).map_err(text),
-            Ask::Claim { key, owner } => Ok(Answer::Claimed(self.claim(&key, &owner))),
+            Ask::Claim { key, owner } => Ok(Answer::Claimed(self.claim(link, &key, &owner))),
         };
         answer.unwrap_or_else(|trouble| {
             tracing::error!(trouble, "an ask failed");

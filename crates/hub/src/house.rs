@@ -42,6 +42,8 @@ pub struct Parts {
     pub rosters: Arc<dyn Rosters>,
     /// Consents.
     pub authorizations: Arc<dyn Authorizations>,
+    /// What outlives machines.
+    pub leases: Arc<dyn store::Leases>,
     /// Keys and passwords.
     pub credentials: Arc<dyn ports::Credentials>,
     /// The bell.
@@ -74,16 +76,21 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// Opens the hub on the current runtime, and starts its lanes and its clock.
-    pub fn open(parts: Parts) -> Arc<Self> {
+    /// Opens the hub on the current runtime, and starts its lanes and its clock. Reads what outlived the last process.
+    ///
+    /// # Errors
+    /// [`Trouble`] when the leases cannot be read.
+    pub fn open(parts: Parts) -> Result<Arc<Self>, Trouble> {
+        let expiries = Expiries::default();
+        let leases = Leases::restore(parts.leases.lasting(crate::clock::wall())?, &expiries);
         let (lanes, queues) = Lanes::new(parts.lanes);
         let hub = Arc::new(Self {
             parts,
             runtime: Handle::current(),
             lanes,
             awaiting: Awaiting::default(),
-            leases: Leases::default(),
-            expiries: Expiries::default(),
+            leases,
+            expiries,
             counting: Counting::default(),
             hasher: RandomState::new(),
             own: LinkCore::new(model::Dialect::Hub),
@@ -94,7 +101,7 @@ impl Hub {
             hub.runtime.spawn(Lanes::run(Arc::downgrade(&hub), queue));
         }
         hub.runtime.spawn(Self::tick(Arc::downgrade(&hub)));
-        hub
+        Ok(hub)
     }
 
     /// Is this one of our domains?
@@ -143,6 +150,7 @@ impl Hub {
     pub fn revoke(self: &Arc<Self>, address: &Address, removed: bool) {
         let account =
             if removed { self.shard(address).write().remove(address) } else { self.account_at_hand(address) };
+        self.end_leases(address);
         if let Some(account) = account {
             self.end_devices(&account, removed);
         }

@@ -27,6 +27,7 @@ pub mod stages;
 mod submit;
 
 pub use house::{Consents, Hub, Parts};
+pub use lease::Orphan;
 pub use link::{HubEvent, Inbox, Link};
 pub use report::{AccountReport, Counters, DeviceReport};
 pub use rules::{RuleSet, Rules};

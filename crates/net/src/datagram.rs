@@ -3,7 +3,7 @@
 use crate::clock::Clock;
 use crate::drive::{input_of, pass_to_hub};
 use connector::{Connector, Input, Machine, Output};
-use hub::{HubEvent, Inbox, Link};
+use hub::{HubEvent, Inbox, Link, Orphan};
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,8 +20,17 @@ const LARGEST: usize = 65_535;
 
 type Datagram = (SocketAddr, Vec<u8>);
 
+/// A fresh machine for a shard.
+pub(crate) struct Fresh {
+    pub machine: Box<dyn Machine>,
+    pub link: Link,
+    pub inbox: Inbox,
+    /// What an earlier machine left that this one is to go on with.
+    pub estate: Vec<Orphan>,
+}
+
 /// Makes a fresh machine for a shard: at the start, and after one broke.
-pub(crate) type Make = Box<dyn Fn() -> (Box<dyn Machine>, Link, Inbox) + Send>;
+pub(crate) type Make = Box<dyn Fn() -> Fresh + Send>;
 
 /// Reads the socket and gives each datagram to its shard.
 pub(crate) async fn read(
@@ -104,8 +113,18 @@ pub(crate) async fn drive(
 
 impl Shard {
     fn new(make: &Make, clock: Clock) -> Self {
-        let (machine, link, inbox) = make();
-        Self { machine, link, inbox, clock, out: Vec::new() }
+        let Fresh { machine, link, inbox, estate } = make();
+        let mut shard = Self { machine, link, inbox, clock, out: Vec::new() };
+        for Orphan { key, owner, state, secs } in estate {
+            let name = key.clone();
+            if !shard.feed(Input::Inherited { key, owner, state, secs }) {
+                // It would break the next machine as well: that one starts with empty hands.
+                tracing::error!(lease = %name.0, "a machine panicked over what another one had left");
+                let Fresh { machine, link, inbox, .. } = make();
+                return Self { machine, link, inbox, clock, out: Vec::new() };
+            }
+        }
+        shard
     }
 
     /// One input, all outputs. `false` if the machine broke.

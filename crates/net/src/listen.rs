@@ -249,7 +249,8 @@ impl Net {
         stop: &CancellationToken,
     ) {
         let mut senders = Vec::new();
-        for _ in 0..self.shards {
+        let shards = self.shards;
+        for shard in 0..shards {
             let (sender, receiver) = datagram::queue();
             senders.push(sender);
             let (seat, hub) = (seat.clone(), self.hub.clone());
@@ -264,7 +265,9 @@ impl Net {
                 let Opening { door, index, .. } = seat.read().clone();
                 let machine = door.accept(index, Peer { remote: unspecified, local }, seed);
                 let (link, inbox) = hub.join(door.dialect());
-                (machine, link, inbox)
+                let estate =
+                    hub.inherit(&link, |key, state| door.heir(local, key, state, shards) == Some(shard));
+                datagram::Fresh { machine, link, inbox, estate }
             });
             tokio::spawn(datagram::drive(socket.clone(), receiver, self.clock, make, stop.clone()));
         }

@@ -70,11 +70,12 @@ pub fn build(config: &Config, workers: usize) -> Result<House, Failure> {
         accounts: store.clone(),
         rosters: store.clone(),
         authorizations: store.clone(),
+        leases: store.clone(),
         credentials: identity.clone(),
         bus: Arc::new(bus::LocalBus::default()),
         rules: rules.clone(),
         lanes: workers,
-    });
+    })?;
     Ok(House { store, hub, identity, rules, chain })
 }
 

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use connector::{Connector, Listener, Machine, Peer, Seed, TlsMode, Transport};
-use model::Dialect;
+use model::{Dialect, LeaseKey};
 
 use crate::config::Config;
 use crate::machine::SipMachine;
@@ -46,6 +46,10 @@ impl Connector for Sip {
         h = (h ^ (h >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
         h ^= h >> 33;
         usize::try_from(h % shards.max(1) as u64).unwrap_or(0)
+    }
+
+    fn heir(&self, local: SocketAddr, _: &LeaseKey, state: &[u8], shards: usize) -> Option<usize> {
+        crate::machine::peer_of(local, state).map(|peer| self.shard(b"", peer, shards))
     }
 
     fn accept(&self, listener: usize, peer: Peer, seed: Seed) -> Box<dyn Machine> {

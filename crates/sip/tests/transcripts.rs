@@ -25,4 +25,5 @@ transcripts!(
     publish_etag,
     odd_requests,
     one_at_a_time,
+    inherited_udp,
 );

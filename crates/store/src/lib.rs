@@ -16,7 +16,8 @@ mod varint;
 pub use journal::{Done, Draft, Erase, Journal, MailboxCursor, Row, RowKind, Rows, SettledRow, Waiting};
 pub use memory::MemoryStore;
 pub use nouns::{
-    Accounts, Authorization, Authorizations, Consent, RosterEntry, Rosters, SealedPasswords, Settings,
+    Accounts, Authorization, Authorizations, Consent, Lease, Leases, RosterEntry, Rosters, SealedPasswords,
+    Settings,
 };
 pub use seal::{Blank, CHAIN_SETTING, Seal, Sealer, Unsealed};
 pub use sqlite::{Options, Schema, SqliteReader, SqliteStore};

@@ -1,12 +1,12 @@
 //! Everything in memory: for tests, and for looking around without a file.
 
 use crate::{
-    Accounts, Authorization, Authorizations, Blank, CHAIN_SETTING, Done, Draft, Erase, Journal,
-    MailboxCursor, RosterEntry, Rosters, Row, RowKind, SealedPasswords, Sealer, Settings, SettledRow,
+    Accounts, Authorization, Authorizations, Blank, CHAIN_SETTING, Done, Draft, Erase, Journal, Lease,
+    Leases, MailboxCursor, RosterEntry, Rosters, Row, RowKind, SealedPasswords, Sealer, Settings, SettledRow,
     Trouble, Unsealed, Waiting,
 };
 use bytes::Bytes;
-use model::{Address, Credential, Scheme, Seq, Timestamp};
+use model::{Address, Credential, LeaseKey, Scheme, Seq, Timestamp};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -35,6 +35,7 @@ struct Nouns {
     authorizations: BTreeMap<(Address, Address), Authorization>,
     settings: HashMap<String, Vec<u8>>,
     sealed: HashMap<(Address, String), Vec<u8>>,
+    leases: BTreeMap<LeaseKey, Lease>,
 }
 
 impl MemoryStore {
@@ -236,6 +237,7 @@ impl Accounts for MemoryStore {
         nouns.rosters.remove(account);
         nouns.authorizations.retain(|(presentity, watcher), _| presentity != account && watcher != account);
         nouns.sealed.retain(|(owner, _), _| owner != account);
+        nouns.leases.retain(|_, lease| lease.owner != *account);
         drop(nouns);
         // Whoever gets the same address later must not find the predecessor's mail.
         self.advance(MailboxCursor { account: account.clone(), low: self.head(), above: Vec::new() });
@@ -323,5 +325,21 @@ impl SealedPasswords for MemoryStore {
             None => nouns.sealed.remove(&key),
         };
         Ok(())
+    }
+}
+
+impl Leases for MemoryStore {
+    fn keep(&self, lease: Lease) {
+        self.nouns.lock().leases.insert(lease.key.clone(), lease);
+    }
+
+    fn forget(&self, key: &LeaseKey) {
+        self.nouns.lock().leases.remove(key);
+    }
+
+    fn lasting(&self, now: Timestamp) -> Result<Vec<Lease>, Trouble> {
+        let mut nouns = self.nouns.lock();
+        nouns.leases.retain(|_, lease| lease.until > now);
+        Ok(nouns.leases.values().cloned().collect())
     }
 }

@@ -1,6 +1,7 @@
 use crate::Trouble;
+use bytes::Bytes;
 use compact_str::CompactString;
-use model::{Address, Credential, Scheme};
+use model::{Address, Credential, LeaseKey, Scheme, Timestamp};
 
 /// Local accounts.
 pub trait Accounts: Send + Sync {
@@ -20,7 +21,7 @@ pub trait Accounts: Send + Sync {
         credentials: &[(Scheme, Credential)],
     ) -> Result<bool, Trouble>;
 
-    /// Removes an account, its credentials, roster and authorizations; its record stays. `false` if there is none.
+    /// Removes an account, its credentials, roster, authorizations and leases; its record stays. `false` if there is none.
     ///
     /// # Errors
     /// [`Trouble`]
@@ -176,4 +177,34 @@ pub trait SealedPasswords: Send + Sync {
     /// # Errors
     /// [`Trouble`]
     fn set_sealed(&self, account: &Address, network: &str, sealed: Option<&[u8]>) -> Result<(), Trouble>;
+}
+
+/// What a door left with the server that outlives its machine, and the process: a registration, a dialog, a session
+/// that may be resumed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// Its name.
+    pub key: LeaseKey,
+    /// Who owns it.
+    pub owner: Address,
+    /// What the next machine needs to go on. Only the door that left it can read it.
+    pub state: Bytes,
+    /// When it lapses.
+    pub until: Timestamp,
+}
+
+/// Leases that last. Writing never blocks and is never a commit of its own while others are under way: the latest
+/// word on each key goes with whatever is committed next, 50 ms later at most. So a crash may undo the last 50 ms.
+pub trait Leases: Send + Sync {
+    /// Queues a new lease, or a new state and term of one.
+    fn keep(&self, lease: Lease);
+
+    /// Queues the end of a lease.
+    fn forget(&self, key: &LeaseKey);
+
+    /// Every lease that lasts beyond `now`; those that do not are removed. Queued words count.
+    ///
+    /// # Errors
+    /// [`Trouble`]
+    fn lasting(&self, now: Timestamp) -> Result<Vec<Lease>, Trouble>;
 }

@@ -2,18 +2,21 @@
 
 use bytes::Bytes;
 use model::codec::decode_outcomes;
-use model::{Address, Credential, Outcome, Scheme, Seq, Timestamp};
+use model::{Address, Credential, LeaseKey, Outcome, Scheme, Seq, Timestamp};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use store::{
-    Accounts, Authorization, Authorizations, Blank, Consent, Done, Draft, Erase, Journal, MailboxCursor,
-    MemoryStore, Options, RosterEntry, Rosters, RowKind, SealedPasswords, Settings, SettledRow, SqliteStore,
-    Trouble,
+    Accounts, Authorization, Authorizations, Blank, Consent, Done, Draft, Erase, Journal, Lease, Leases,
+    MailboxCursor, MemoryStore, Options, RosterEntry, Rosters, RowKind, SealedPasswords, Settings,
+    SettledRow, SqliteStore, Trouble,
 };
 
-trait Whole: Journal + Erase + Accounts + Rosters + Authorizations + Settings + SealedPasswords {}
-impl<T: Journal + Erase + Accounts + Rosters + Authorizations + Settings + SealedPasswords> Whole for T {}
+trait Whole: Journal + Erase + Accounts + Rosters + Authorizations + Settings + SealedPasswords + Leases {}
+impl<T: Journal + Erase + Accounts + Rosters + Authorizations + Settings + SealedPasswords + Leases> Whole
+    for T
+{
+}
 
 fn address(text: &str) -> Address {
     Address::parse(text).unwrap()
@@ -211,6 +214,8 @@ fn accounts_come_and_go_with_what_is_theirs() {
         store.set(&consent(&romeo, &juliet)).unwrap();
         store.set(&consent(&juliet, &romeo)).unwrap();
         store.set_sealed(&romeo, "aim", Some(b"box")).unwrap();
+        store.keep(lease("one", "romeo@x", b"s", 9));
+        store.keep(lease("two", "juliet@x", b"s", 9));
         append(store, draft("a@x", "romeo@x", 1)).unwrap();
         assert_eq!(store.remove(&romeo), Ok(true));
         assert_eq!(store.remove(&romeo), Ok(false));
@@ -221,6 +226,7 @@ fn accounts_come_and_go_with_what_is_theirs() {
             store.of_watcher(&romeo).unwrap().is_empty() && store.of_presentity(&romeo).unwrap().is_empty()
         );
         assert_eq!(store.sealed(&romeo, "aim"), Ok(None));
+        assert_eq!(store.lasting(Timestamp(0)), Ok(vec![lease("two", "juliet@x", b"s", 9)]));
         // A successor of the same name does not inherit the mail.
         assert_eq!(store.create(&romeo, &keys), Ok(true));
         assert_eq!(seqs(store, "romeo@x", 0, 10), [0u64; 0]);
@@ -285,5 +291,33 @@ fn settings_and_sealed_passwords() {
         assert_eq!(store.sealed(&me, "aim"), Ok(Some(b"two".to_vec())));
         store.set_sealed(&me, "aim", None).unwrap();
         assert_eq!(store.sealed(&me, "aim"), Ok(None));
+    });
+}
+
+fn lease(key: &str, owner: &str, state: &'static [u8], until: u64) -> Lease {
+    let state = Bytes::from_static(state);
+    Lease { key: LeaseKey::new(key), owner: address(owner), state, until: Timestamp(until) }
+}
+
+#[test]
+fn leases_last_until_they_lapse_or_end() {
+    each(|store| {
+        for n in 0..2 {
+            store.keep(lease("a", "romeo@x", b"old", 100));
+            store.keep(lease("a", "romeo@x", b"new", 300));
+            store.keep(lease("b", "romeo@x", b"b", 200));
+            store.keep(lease("c", "juliet@x", b"", 300));
+            store.forget(&LeaseKey::new("c"));
+            store.forget(&LeaseKey::new("nothing"));
+            if n == 1 {
+                // With a row's commit they are on disk, and are found there as well.
+                append(store, draft("a@x", "b@x", 1)).unwrap();
+            }
+            let both = vec![lease("a", "romeo@x", b"new", 300), lease("b", "romeo@x", b"b", 200)];
+            let mut found = store.lasting(Timestamp(199)).unwrap();
+            found.sort_by(|a, b| a.key.cmp(&b.key));
+            assert_eq!(found, both);
+            assert_eq!(store.lasting(Timestamp(200)), Ok(vec![both[0].clone()]));
+        }
     });
 }

@@ -276,3 +276,34 @@ fn a_file_of_a_newer_version_is_left_alone() {
     let damaged = SqliteStore::open(&path, Box::new(Blank), Options::default());
     assert!(matches!(damaged, Err(Trouble::Damaged(_))));
 }
+
+#[test]
+fn leases_are_there_after_a_start() {
+    use model::{LeaseKey, Timestamp};
+    use store::{Lease, Leases as _};
+    let (_dir, path) = place();
+    let lease = |n: u64| Lease {
+        key: LeaseKey::new(format!("k{n}")),
+        owner: model::Address::parse("romeo@x").unwrap(),
+        state: bytes::Bytes::from_static(b"state"),
+        until: Timestamp(n),
+    };
+    let store = open(&path, Options::default());
+    (1..=3).for_each(|n| store.keep(lease(n)));
+    // With the row's commit, and then by themselves; the second time only the clock of the writer carries them.
+    append(&store, draft(1, 10)).unwrap();
+    store.forget(&LeaseKey::new("k3"));
+    store.keep(lease(4));
+    let onlooker = rusqlite::Connection::open(&path).unwrap();
+    let end = std::time::Instant::now() + Duration::from_secs(10);
+    let keys =
+        || -> String { onlooker.query_row("SELECT group_concat(key) FROM lease", [], |r| r.get(0)).unwrap() };
+    while keys() != "k1,k2,k4" {
+        assert!(std::time::Instant::now() < end, "never written: {}", keys());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    drop(store);
+    let store = open(&path, Options::default());
+    assert_eq!(store.lasting(Timestamp(1)), Ok(vec![lease(2), lease(4)]));
+    assert_eq!(keys(), "k2,k4");
+}

@@ -76,6 +76,12 @@ pub fn input(text: &str) -> Option<Input<'static>> {
             about(Answer::Claimed(Some(words[2..].join(" ").replace("\\n", "\n").into_bytes().into())))
         }
         "unclaimed" => about(Answer::Claimed(None)),
+        "inherited" => Some(Input::Inherited {
+            key: model::LeaseKey::new(words[1]),
+            owner: address_of(words[2]),
+            secs: words[3].parse().expect(text),
+            state: words[4..].join(" ").replace("\\n", "\n").into_bytes().into(),
+        }),
         "push" => Some(Input::Notice(device(1), Notice::Roster(contact(words[2])))),
         "removed" => Some(Input::Notice(device(1), Notice::RosterRemoved(device(2).address))),
         "replaced" => Some(Input::Notice(device(1), Notice::Replaced)),

@@ -1,6 +1,7 @@
 //! Clients made of bytes, for what no real client would send, and for knowing exactly what a server acknowledged.
 
 pub mod sip;
+pub mod udp;
 pub mod xmpp;
 
 use std::io::{self, Read as _, Write as _};

@@ -149,6 +149,8 @@ impl Hub {
         };
         self.expiries.add(until, Expiry::Watch { presentity: presentity.clone(), key: key.clone() });
         let mut allowed = self.may_watch(&account.state.lock(), presentity, watcher);
+        // One that began before this process did has asked and agreed then; what was decided since stands.
+        let is_new = is_new && !self.leases.is_restored(key, watcher);
         if is_new && !allowed {
             allowed = self.consent(presentity, watcher, Act::Ask, envelope)? == Some(Consent::Granted);
         }

@@ -84,11 +84,13 @@ impl World {
             accounts: store.clone(),
             rosters: store.clone(),
             authorizations: store.clone(),
+            leases: store.clone(),
             credentials: Arc::new(NoKeys),
             bus: Arc::new(bus::LocalBus::default()),
             rules: Arc::new(hub::Rules::new(hub::RuleSet::default())),
             lanes: 1,
-        });
+        })
+        .unwrap();
         drop(inside);
         let people = (0..PEOPLE).map(|_| join(&hub)).collect();
         let mut world =

@@ -60,11 +60,13 @@ impl House {
             accounts: store.clone(),
             rosters: store.clone(),
             authorizations: store.clone(),
+            leases: store.clone(),
             credentials: Arc::new(identity::LocalAccounts::new(store.clone())),
             bus: Arc::new(bus::LocalBus::default()),
             rules: Arc::new(hub::Rules::new(hub::RuleSet::default())),
             lanes: 1,
-        });
+        })
+        .expect("a store in memory");
         let addr = "127.0.0.1:5222".parse().expect("an address");
         let c2s =
             Listener { name: "xmpps-c2s".into(), addr, transport: Transport::Tcp, tls: TlsMode::Direct };

@@ -5,6 +5,7 @@
 mod answer;
 mod auth;
 mod im;
+mod inherit;
 mod publication;
 mod registrar;
 mod subscription;
@@ -25,6 +26,8 @@ use crate::config::Config;
 use crate::digest::Nonces;
 use crate::transaction::{ClientEvent, Hop, LONG, Seen, ServerId, Transactions};
 use crate::wire::{Fault, Framed, Framer, ReplyHead, Request, Response, SipUri, Unit, datagram};
+pub(crate) use inherit::peer_of;
+
 use auth::Failures;
 use im::SentMessage;
 use publication::{Publication, Publishing};
@@ -560,6 +563,7 @@ impl Machine for SipMachine {
             Input::Notice(device, notice) => self.notice(&device, &notice),
             Input::Settled(ticket, settlement) => self.settled(now, ticket, settlement),
             Input::Answer(ticket, answer) => self.answered(now, ticket, answer),
+            Input::Inherited { key, owner, state, secs } => self.inherit(now, key, owner, &state, secs),
             Input::Tick => self.tick(now),
         }
         self.flush(now.tick);

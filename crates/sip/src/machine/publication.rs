@@ -1,14 +1,16 @@
 //! PUBLISH (RFC 3903): a presence document with an entity-tag, kept by the hub until it lapses.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use connector::Output;
-use model::{Address, Ask, Endpoint, Event, LeaseKey, Now, Outcome, Publish, Tick, Tuple};
+use connector::{Flow, Output};
+use model::{Address, Ask, Endpoint, Event, LeaseKey, MAX_HOPS, Now, Outcome, Publish, Tick, Tuple};
 
 use super::registrar::presence_key;
-use super::{Due, Job, Owed, SipMachine, Waiting};
+use super::{Due, Job, Owed, SipMachine, Waiting, inherit};
 use crate::pidf;
+use crate::transaction::Hop;
 use crate::translate::{address, presence};
 
 /// The largest document kept.
@@ -25,6 +27,8 @@ pub(super) struct Publication {
     etag: String,
     key: LeaseKey,
     document: Bytes,
+    /// Where its last PUBLISH came from.
+    source: Hop,
     until: Tick,
 }
 
@@ -84,8 +88,15 @@ impl SipMachine {
         let device = self.device_at(job.source, &account);
         let key = device.as_ref().map_or_else(|| lease_key(&lineage), presence_key);
         let document = Bytes::copy_from_slice(body);
-        let publication =
-            Publication { account, device, etag: String::new(), key, document, until: now.tick };
+        let publication = Publication {
+            account,
+            device,
+            etag: String::new(),
+            key,
+            document,
+            source: job.source,
+            until: now.tick,
+        };
         self.put(now, job, lineage, publication, secs);
     }
 
@@ -104,6 +115,31 @@ impl SipMachine {
         };
         self.publications.insert(lineage.clone(), publication);
         self.republish(now, job, account, lineage, secs);
+    }
+
+    /// A machine of this socket had this publication: it is said again, in the terms of then.
+    pub(super) fn inherit_publication(
+        &mut self,
+        now: Now,
+        key: &LeaseKey,
+        owner: &Address,
+        state: &Bytes,
+        secs: u32,
+    ) {
+        let Some((_, lineage)) = key.0.split_once(':') else { return };
+        let until = now.tick + Duration::from_secs(u64::from(secs));
+        let Some(publication) = load(state, owner, until) else { return };
+        let device = publication.device.as_ref().and_then(|e| e.device.as_ref());
+        let Some(tuples) = presence::from_pidf(&publication.document, device, now.wall) else { return };
+        if self.publications.len() >= MAX_PUBLICATIONS {
+            return;
+        }
+        let event = Event::Publish(Publish { key: publication.key.clone(), tuples, secs: Some(secs) });
+        let to = Endpoint::bare(owner.clone());
+        let from = publication.device.clone().unwrap_or_else(|| to.clone());
+        self.timers.insert((until, Due::Publication(lineage.to_owned())));
+        self.publications.insert(lineage.to_owned(), publication);
+        self.submit(now, from, to, MAX_HOPS, event, Waiting::Nothing);
     }
 
     /// A PUBLISH with SIP-If-Match: refresh, modify or remove (RFC 3903 6 steps 4 to 6).
@@ -129,6 +165,7 @@ impl SipMachine {
                 None => return self.refuse(now, &job, 400),
             }
         };
+        publication.source = job.source;
         // Every answer carries a new entity-tag (RFC 3903 6 step 6).
         publication.etag = format!("{lineage}.{}", self.dice.token(8));
         let event = Event::Publish(Publish { key: publication.key.clone(), tuples, secs: Some(secs) });
@@ -153,7 +190,7 @@ impl SipMachine {
         self.out.push_back(Output::Lease {
             key: lease_key(&lineage),
             owner: publication.account.clone(),
-            state: if secs == 0 { Bytes::new() } else { save(&publication) },
+            state: if secs == 0 { Bytes::new() } else { save(&publication, self.peer.local) },
             secs,
         });
         if secs > 0 {
@@ -171,9 +208,10 @@ fn lease_key(lineage: &str) -> LeaseKey {
     LeaseKey::new(format!("sip-publication:{lineage}"))
 }
 
-fn save(p: &Publication) -> Bytes {
+fn save(p: &Publication, local: SocketAddr) -> Bytes {
     let device = p.device.as_ref().and_then(|e| e.device.as_ref()).map_or("", |d| d.as_str());
-    let mut out = format!("1\n{}\n{}\n{device}\n", p.etag, p.key.0).into_bytes();
+    let first = inherit::first_line(p.source, local);
+    let mut out = format!("{first}{}\n{}\n{device}\n", p.etag, p.key.0).into_bytes();
     out.extend_from_slice(&p.document);
     Bytes::from(out)
 }
@@ -186,9 +224,7 @@ fn load(state: &Bytes, account: &Address, now: Tick) -> Option<Publication> {
         at += end + 1;
         String::from_utf8(rest.get(..end)?.to_vec()).ok()
     };
-    if line()? != "1" {
-        return None;
-    }
+    let source = inherit::read_first(&mut line()?.lines())?.unwrap_or(Hop::Stream(Flow::ACCEPTED));
     let (etag, key, device) = (line()?, line()?, line()?);
     let device = model::Device::new(&device).ok().map(|d| Endpoint::full(account.clone(), d));
     Some(Publication {
@@ -197,6 +233,7 @@ fn load(state: &Bytes, account: &Address, now: Tick) -> Option<Publication> {
         etag,
         key: LeaseKey::new(key),
         document: state.slice(at..),
+        source,
         until: now,
     })
 }
@@ -214,9 +251,11 @@ mod tests {
             etag: "x.y".into(),
             key: LeaseKey::new("k"),
             document: Bytes::from_static(b"<presence>\n</presence>"),
+            source: Hop::Udp("192.0.2.1:5062".parse().unwrap()),
             until: Tick(5),
         };
-        assert_eq!(load(&save(&p), &account, Tick(5)), Some(p));
+        let local = "203.0.113.5:5060".parse().unwrap();
+        assert_eq!(load(&save(&p, local), &account, Tick(5)), Some(p));
         assert_eq!(load(&Bytes::from_static(b"1\nx"), &account, Tick(0)), None);
     }
 }

@@ -1,20 +1,22 @@
 //! REGISTER (RFC 3261 10, RFC 3581, RFC 5626 for the instance): contacts become devices of the account.
 
+use bytes::Bytes;
 use model::{
     Address, Answer, Ask, Basic, Device, Endpoint, Event, LeaseKey, MAX_HOPS, Now, Publish, Refusal, Tick,
     Tuple,
 };
 use sha2::{Digest as _, Sha256};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use connector::Output;
 
-use super::{Due, Job, SipMachine, Waiting};
+use super::{Due, Job, SipMachine, Waiting, inherit};
 use crate::transaction::Hop;
-use crate::wire::{Contact, NameAddr, quote};
+use crate::wire::{Contact, NameAddr, clean, quote};
 
 /// One registered contact.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Binding {
     /// The device, as the hub calls it once it is bound.
     pub endpoint: Endpoint,
@@ -99,7 +101,7 @@ impl SipMachine {
             }
             let binding = self.binding(now, &job, endpoint, &contact, secs);
             if self.bindings.contains_key(&binding.endpoint) {
-                self.renew(binding);
+                self.renew(now, binding);
             } else {
                 open += 1;
                 let ask = Ask::Bind {
@@ -141,7 +143,7 @@ impl SipMachine {
     }
 
     /// A known device renews its contact, perhaps from another place.
-    fn renew(&mut self, mut binding: Binding) {
+    fn renew(&mut self, now: Now, mut binding: Binding) {
         let Some(old) = self.bindings.get(&binding.endpoint) else { return };
         (binding.cpim, binding.composing) = (old.cpim, old.composing);
         let changed = old.priority != binding.priority;
@@ -150,7 +152,30 @@ impl SipMachine {
         if changed {
             self.out.push_back(Output::Attend(binding.endpoint.clone(), Some(binding.priority)));
         }
+        self.leave_binding(now, &binding);
         self.bindings.insert(binding.endpoint.clone(), binding);
+    }
+
+    /// A contact that is reached without a connection outlives this machine.
+    fn leave_binding(&mut self, now: Now, b: &Binding) {
+        if matches!(b.hop, Hop::Udp(_)) {
+            let secs = b.until.since(now.tick).as_secs_f64().ceil() as u32;
+            let owner = b.endpoint.address.clone();
+            let state = save(b, self.peer.local);
+            self.out.push_back(Output::Lease { key: contact_key(&b.endpoint), owner, state, secs });
+        }
+    }
+
+    /// A machine of this socket had registered it: it is asked for again, and then reachable as before.
+    pub(super) fn inherit_binding(&mut self, now: Now, owner: &Address, state: &Bytes, term: Duration) {
+        let Some(binding) = load(state, owner, now.tick + term) else { return };
+        let ask = Ask::Bind {
+            account: owner.clone(),
+            device: binding.endpoint.device.clone(),
+            attend: Some(binding.priority),
+        };
+        // Numbers begin at 1: no REGISTER waits for this.
+        self.ask(now, ask, Waiting::Bind { registering: 0, binding: Box::new(binding) });
     }
 
     /// The hub has bound a device, or will not.
@@ -159,6 +184,9 @@ impl SipMachine {
             Answer::Bound(endpoint) => {
                 binding.endpoint = endpoint.clone();
                 self.timers.insert((binding.until, Due::Binding(endpoint.clone())));
+                if id != 0 {
+                    self.leave_binding(now, &binding);
+                }
                 self.bindings.insert(endpoint.clone(), binding);
                 self.announce(now, endpoint);
             }
@@ -236,6 +264,11 @@ impl SipMachine {
     pub(super) fn drop_binding(&mut self, endpoint: &Endpoint) {
         if let Some(old) = self.bindings.remove(endpoint) {
             self.timers.remove(&(old.until, Due::Binding(endpoint.clone())));
+            if matches!(old.hop, Hop::Udp(_)) {
+                // Where another machine has the device now, the hub knows that this lease is no longer ours to end.
+                let (key, owner) = (contact_key(endpoint), endpoint.address.clone());
+                self.out.push_back(Output::Lease { key, owner, state: Bytes::new(), secs: 0 });
+            }
         }
     }
 
@@ -247,6 +280,56 @@ impl SipMachine {
 /// Under which key the presence of a device stands.
 pub(super) fn presence_key(endpoint: &Endpoint) -> LeaseKey {
     LeaseKey::new(format!("sip-device:{endpoint}"))
+}
+
+fn contact_key(endpoint: &Endpoint) -> LeaseKey {
+    LeaseKey::new(format!("sip-contact:{endpoint}"))
+}
+
+/// The contact as text, one field a line, for the machine that inherits it.
+fn save(b: &Binding, local: SocketAddr) -> Bytes {
+    let flag = |on| if on { "1" } else { "0" };
+    let mut out = inherit::first_line(b.hop, local);
+    let device = b.endpoint.device.as_ref().map_or("", |d| d.as_str());
+    let (cseq, q) = (b.cseq.to_string(), b.q.as_deref().map(clean).unwrap_or_default());
+    let instance = b.instance.as_deref().map(clean).unwrap_or_default();
+    for field in [
+        &*clean(device),
+        &clean(&b.uri),
+        &clean(&b.call_id),
+        &cseq,
+        flag(b.cpim),
+        flag(b.composing),
+        &q,
+        &instance,
+    ] {
+        out.push_str(field);
+        out.push('\n');
+    }
+    Bytes::from(out)
+}
+
+fn load(state: &[u8], owner: &Address, until: Tick) -> Option<Binding> {
+    let mut lines = std::str::from_utf8(state).ok()?.lines();
+    let hop = inherit::read_first(&mut lines)??;
+    let mut next = || lines.next().map(str::to_owned);
+    let device = Device::new(&next()?).ok()?;
+    let (uri, call_id, cseq) = (next()?, next()?, next()?.parse().ok()?);
+    let (cpim, composing) = (next()? == "1", next()? == "1");
+    let (q, instance) = (Some(next()?).filter(|s| !s.is_empty()), Some(next()?).filter(|s| !s.is_empty()));
+    Some(Binding {
+        endpoint: Endpoint::full(owner.clone(), device),
+        uri,
+        hop,
+        cpim,
+        composing,
+        instance,
+        priority: q.as_deref().map_or(0, priority_of),
+        q,
+        call_id,
+        cseq,
+        until,
+    })
 }
 
 /// The device of a contact: its instance id (RFC 5626 4.1), else a hash of its URI, which stays the same as long as the
@@ -274,6 +357,33 @@ fn priority_of(q: &str) -> i8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_registration_survives_its_machine() {
+        let account = Address::parse("a@example.com").unwrap();
+        let b = Binding {
+            endpoint: Endpoint::full(account.clone(), Device::new("d 1").unwrap()),
+            uri: "sip:a@192.0.2.1;x".into(),
+            hop: Hop::Udp("192.0.2.1:5062".parse().unwrap()),
+            cpim: true,
+            composing: false,
+            instance: Some("<urn:uuid:1>".into()),
+            q: None,
+            priority: 0,
+            call_id: "c".into(),
+            cseq: 7,
+            until: Tick(9),
+        };
+        let local = "203.0.113.5:5060".parse().unwrap();
+        let state = save(&b, local);
+        assert_eq!(load(&state, &account, Tick(9)), Some(b.clone()));
+        // None that is cut short is taken for whole.
+        for end in 0..state.len() - "<urn:uuid:1>\n".len() {
+            assert_eq!(load(&state[..end], &account, Tick(9)), None, "{end}");
+        }
+        let stream = Binding { hop: Hop::Stream(connector::Flow::ACCEPTED), ..b };
+        assert_eq!(load(&save(&stream, local), &account, Tick(9)), None);
+    }
 
     #[test]
     fn devices_have_stable_names() {

@@ -2,18 +2,19 @@
 //!
 //! The dialog is left with the hub as a lease, so a watcher that comes back on another connection finds it again.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use connector::Output;
+use connector::{Flow, Output};
 use model::{
     Address, Ask, Basic, Delivery, Endpoint, Event, LeaseKey, MAX_HOPS, Notify, Now, Outcome, PresenceDoc,
     Settlement, Subscribe, Term, Tick, WatchState,
 };
 use sha2::{Digest as _, Sha256};
 
-use super::{Due, Job, Owed, SOFTWARE, Sent, SipMachine, Waiting};
+use super::{Due, Job, Owed, SOFTWARE, Sent, SipMachine, Waiting, inherit};
 use crate::pidf;
 use crate::transaction::Hop;
 use crate::translate::{address, presence};
@@ -97,12 +98,33 @@ impl SipMachine {
         state: Option<Bytes>,
     ) {
         let secs = self.config.grant(job.request.seconds("Expires"));
-        let watch = state.as_deref().and_then(|s| load(s, &account, job.source));
+        let watch =
+            state.as_deref().and_then(|s| load(s, &account)).map(|(w, _)| Watch { hop: job.source, ..w });
         let (Some(watch), Some(secs)) = (watch, secs) else {
             return self.refuse(now, &job, 481);
         };
         self.watches.insert(key.clone(), watch);
         self.refresh(now, job, account, &key, secs);
+    }
+
+    /// A machine of this socket had this dialog: its watcher is told how things stand now.
+    pub(super) fn inherit_watch(
+        &mut self,
+        now: Now,
+        key: LeaseKey,
+        owner: &Address,
+        state: &Bytes,
+        secs: u32,
+    ) {
+        let Some((watch, true)) = load(state, owner) else { return };
+        if self.watches.len() >= MAX_WATCHES {
+            return;
+        }
+        let until = now.tick + Duration::from_secs(u64::from(secs));
+        let presentity = watch.presentity.clone();
+        self.watches.insert(key.clone(), Watch { until, ready: true, ..watch });
+        self.timers.insert((until, Due::Watch(key.clone())));
+        self.wish(now, owner.clone(), presentity, MAX_HOPS, Term::Lease { key, secs }, Waiting::Nothing);
     }
 
     /// A new watch (RFC 6665 4.2.1).
@@ -172,7 +194,7 @@ impl SipMachine {
         self.out.push_back(Output::Lease {
             key: key.clone(),
             owner: watch.account.clone(),
-            state: save(watch),
+            state: save(watch, self.peer.local),
             secs,
         });
     }
@@ -410,9 +432,10 @@ fn shortened(doc: &PresenceDoc) -> PresenceDoc {
 }
 
 /// The dialog as text, one field a line, for the machine that claims it.
-fn save(w: &Watch) -> Bytes {
-    let mut out = format!(
-        "1\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n",
+fn save(w: &Watch, local: SocketAddr) -> Bytes {
+    let mut out = inherit::first_line(w.hop, local);
+    out.push_str(&format!(
+        "{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n",
         clean(w.presentity.as_str()),
         clean(&w.call_id),
         w.tag,
@@ -423,7 +446,7 @@ fn save(w: &Watch) -> Bytes {
         w.event_id.as_deref().map(clean).unwrap_or_default(),
         w.cseq,
         w.their_cseq
-    );
+    ));
     for route in &w.routes {
         out.push_str(&clean(route));
         out.push('\n');
@@ -431,14 +454,12 @@ fn save(w: &Watch) -> Bytes {
     Bytes::from(out)
 }
 
-fn load(state: &[u8], account: &Address, hop: Hop) -> Option<Watch> {
-    let text = std::str::from_utf8(state).ok()?;
-    let mut lines = text.lines();
-    if lines.next()? != "1" {
-        return None;
-    }
+/// Gives the dialog, and whether its hop outlives a connection.
+fn load(state: &[u8], account: &Address) -> Option<(Watch, bool)> {
+    let mut lines = std::str::from_utf8(state).ok()?.lines();
+    let hop = inherit::read_first(&mut lines)?;
     let mut next = || lines.next().map(str::to_owned);
-    Some(Watch {
+    let watch = Watch {
         account: account.clone(),
         presentity: Address::parse(&next()?).ok()?,
         call_id: next()?,
@@ -452,7 +473,7 @@ fn load(state: &[u8], account: &Address, hop: Hop) -> Option<Watch> {
         cseq: next()?.parse::<u32>().ok()?.saturating_add(10_000),
         their_cseq: next()?.parse().ok()?,
         routes: lines.map(str::to_owned).collect(),
-        hop,
+        hop: hop.unwrap_or(Hop::Stream(Flow::ACCEPTED)),
         until: Tick::default(),
         state: WatchState::Active,
         doc: None,
@@ -461,7 +482,8 @@ fn load(state: &[u8], account: &Address, hop: Hop) -> Option<Watch> {
         in_flight: false,
         dirty: false,
         ending: false,
-    })
+    };
+    Some((watch, hop.is_some()))
 }
 
 #[cfg(test)]
@@ -495,10 +517,11 @@ mod tests {
             dirty: false,
             ending: false,
         };
-        let back = load(&save(&w), &account, hop).unwrap();
-        assert_eq!(back, Watch { cseq: 10_003, ..w });
+        let local = "203.0.113.5:5060".parse().unwrap();
+        let back = load(&save(&w, local), &account).unwrap();
+        assert_eq!(back, (Watch { cseq: 10_003, ..w }, true));
         for bad in ["", "2\n", "1\nx", "1\na@b\nc\nt\nl\nr\nr\nt\n\nx\n1\n"] {
-            assert!(load(bad.as_bytes(), &account, hop).is_none(), "{bad}");
+            assert!(load(bad.as_bytes(), &account).is_none(), "{bad}");
         }
     }
 }

@@ -7,6 +7,7 @@
 mod checkpoint;
 mod fault;
 mod intern;
+mod leases;
 mod nouns;
 mod queue;
 mod read;

@@ -82,12 +82,14 @@ impl Accounts for SqliteStore {
 
     fn remove(&self, account: &Address) -> Result<bool, Trouble> {
         let text = owned(account);
+        self.shared.queue.drop_leases_of(account);
         let known = self.write(move |conn| {
             let known = conn.execute("DELETE FROM account WHERE address = ?1", [&text])? > 0;
             if known {
                 conn.execute("DELETE FROM credential WHERE account = ?1", [&text])?;
                 conn.execute("DELETE FROM sealed WHERE account = ?1", [&text])?;
                 conn.execute("DELETE FROM roster WHERE owner = ?1", [&text])?;
+                conn.execute("DELETE FROM lease WHERE owner = ?1", [&text])?;
                 conn.execute("DELETE FROM authorization WHERE presentity = ?1 OR watcher = ?1", [&text])?;
             }
             Ok(known)

@@ -1,8 +1,8 @@
 //! What waits for the writer.
 
 use super::Options;
-use crate::{Done, Draft, MailboxCursor, SettledRow, Trouble};
-use model::Address;
+use crate::{Done, Draft, Lease, MailboxCursor, SettledRow, Trouble};
+use model::{Address, LeaseKey};
 use parking_lot::{Condvar, Mutex};
 use rusqlite::Connection;
 use std::collections::{HashMap, VecDeque};
@@ -32,6 +32,9 @@ pub(super) trait Job: Send {
     fn finish(self: Box<Self>, end: Result<(), Trouble>);
 }
 
+/// The latest word on a lease, with a stamp that tells it from a later one; `None` ends it.
+pub(super) type LeaseWord = (u64, LeaseKey, Option<Lease>);
+
 /// What goes into one commit.
 #[derive(Default)]
 pub(super) struct Work {
@@ -41,6 +44,7 @@ pub(super) struct Work {
     pub(super) bytes: usize,
     pub(super) outcomes: Vec<SettledRow>,
     pub(super) cursors: Vec<(u64, MailboxCursor)>,
+    pub(super) leases: Vec<LeaseWord>,
     /// True once the store is closing and no row is queued behind this.
     pub(super) last: bool,
 }
@@ -54,8 +58,10 @@ struct State {
     lost_outcomes: u64,
     /// The latest cursor of each mailbox until its commit succeeded, with a stamp that tells it from a later one.
     cursors: HashMap<Address, (u64, MailboxCursor)>,
+    /// The latest word on each lease until its commit succeeded, likewise.
+    leases: HashMap<LeaseKey, (u64, Option<Lease>)>,
     stamp: u64,
-    /// When outcomes and cursors alone are worth a commit.
+    /// When outcomes, cursors and leases alone are worth a commit.
     due: Option<Instant>,
     closing: bool,
 }
@@ -114,6 +120,14 @@ impl Queue {
         self.quiet_work(state);
     }
 
+    pub(super) fn push_lease(&self, key: LeaseKey, lease: Option<Lease>) {
+        let mut state = self.state.lock();
+        state.stamp += 1;
+        let stamp = state.stamp;
+        state.leases.insert(key, (stamp, lease));
+        self.quiet_work(state);
+    }
+
     /// Sets the time of the next commit without rows, and wakes the writer to hear of it.
     fn quiet_work(&self, mut state: parking_lot::MutexGuard<'_, State>) {
         if state.due.is_none() {
@@ -146,7 +160,7 @@ impl Queue {
             if !state.rows.is_empty() || !state.jobs.is_empty() {
                 break;
             }
-            let quiet = !state.outcomes.is_empty() || !state.cursors.is_empty();
+            let quiet = !state.outcomes.is_empty() || !state.cursors.is_empty() || !state.leases.is_empty();
             match state.due.filter(|_| quiet) {
                 _ if state.closing && quiet => break,
                 _ if state.closing => return None,
@@ -171,13 +185,20 @@ impl Queue {
             work.cursors = state.cursors.values().cloned().collect();
             state.due = (!state.outcomes.is_empty()).then(Instant::now);
         }
+        // Leases are few and somebody may rely on them: they go with every commit there is.
+        work.leases =
+            state.leases.iter().map(|(key, (at, lease))| (*at, key.clone(), lease.clone())).collect();
+        if state.outcomes.is_empty() && state.cursors.is_empty() {
+            // Nothing waits for company any more; whatever comes next sets its own time.
+            state.due = None;
+        }
         work.last = state.closing && state.rows.is_empty();
         Some(work)
     }
 
-    /// After a commit: these cursors are on disk. A cursor that moved on meanwhile stays queued.
-    pub(super) fn committed(&self, cursors: &[(u64, MailboxCursor)]) {
-        if cursors.is_empty() {
+    /// After a commit: these cursors and leases are on disk. What moved on meanwhile stays queued.
+    pub(super) fn committed(&self, cursors: &[(u64, MailboxCursor)], leases: &[LeaseWord]) {
+        if cursors.is_empty() && leases.is_empty() {
             return;
         }
         let mut state = self.state.lock();
@@ -186,6 +207,21 @@ impl Queue {
                 state.cursors.remove(&cursor.account);
             }
         }
+        for (stamp, key, _) in leases {
+            if state.leases.get(key).is_some_and(|(now, _)| now == stamp) {
+                state.leases.remove(key);
+            }
+        }
+    }
+
+    /// What of the leases is not committed yet.
+    pub(super) fn pending_leases(&self) -> HashMap<LeaseKey, Option<Lease>> {
+        self.state.lock().leases.iter().map(|(key, (_, lease))| (key.clone(), lease.clone())).collect()
+    }
+
+    /// An account is gone, with what it had queued.
+    pub(super) fn drop_leases_of(&self, owner: &Address) {
+        self.state.lock().leases.retain(|_, (_, lease)| lease.as_ref().is_none_or(|l| l.owner != *owner));
     }
 
     /// After a failed commit: outcomes and cursors go into a later one.

@@ -135,15 +135,19 @@ impl Writer {
 
     fn commit(&mut self, mut work: Work) -> bool {
         let mut ok = self.run_jobs(std::mem::take(&mut work.jobs));
-        if work.rows.is_empty() && work.outcomes.is_empty() && work.cursors.is_empty() {
+        if work.rows.is_empty()
+            && work.outcomes.is_empty()
+            && work.cursors.is_empty()
+            && work.leases.is_empty()
+        {
             return ok;
         }
-        let (drafts, dones): (Vec<Draft>, Vec<Done>) = work.rows.into_iter().unzip();
+        let (drafts, dones): (Vec<Draft>, Vec<Done>) = std::mem::take(&mut work.rows).into_iter().unzip();
         let first = self.last.0 + 1;
-        match self.transaction(&drafts, &work.outcomes, &work.cursors) {
+        match self.transaction(&drafts, &work) {
             Ok(batch) => {
                 self.adopt(batch, first);
-                self.shared.queue.committed(&work.cursors);
+                self.shared.queue.committed(&work.cursors, &work.leases);
                 for (at, done) in dones.into_iter().enumerate() {
                     call(done, Ok(Seq(first + at as u64)));
                 }
@@ -160,13 +164,9 @@ impl Writer {
         ok
     }
 
-    /// Rows, then at most one outcomes row, then cursors, then the commit.
-    fn transaction(
-        &mut self,
-        drafts: &[Draft],
-        outcomes: &[SettledRow],
-        cursors: &[(u64, crate::MailboxCursor)],
-    ) -> Result<Batch, Trouble> {
+    /// Rows, then at most one outcomes row, then cursors and leases, then the commit.
+    fn transaction(&mut self, drafts: &[Draft], work: &Work) -> Result<Batch, Trouble> {
+        let outcomes: &[SettledRow] = &work.outcomes;
         self.conn.execute_batch("BEGIN IMMEDIATE").map_err(trouble)?;
         let mut batch = Batch {
             last: self.last,
@@ -191,7 +191,8 @@ impl Writer {
             };
             self.write_rows(std::slice::from_ref(&draft), &mut batch).map_err(trouble)?;
         }
-        self.write_cursors(cursors).map_err(trouble)?;
+        self.write_cursors(&work.cursors).map_err(trouble)?;
+        super::leases::write(&self.conn, &work.leases).map_err(trouble)?;
         self.conn.execute_batch("COMMIT").map_err(trouble)?;
         if !self.options.slow_disk.is_zero() {
             std::thread::sleep(self.options.slow_disk);

@@ -202,7 +202,7 @@ impl Machine for C2s {
             Input::Settled(ticket, settlement) => self.settled(ticket, settlement),
             Input::Answer(ticket, answer) => self.answered(ticket, answer),
             Input::Tick => self.tick(),
-            Input::Datagram(..) => {}
+            Input::Datagram(..) | Input::Inherited { .. } => {}
         }
         self.resume_reading();
         self.regulate();
