@@ -75,8 +75,28 @@ pub fn file(name: &str) -> PathBuf {
 /// If the compiler or the library is missing, with the names of the packages.
 #[must_use]
 pub fn compiled(source: &str, library: &str, package: &str) -> PathBuf {
+    let flags = Command::new(self::program("pkg-config", "pkg-config"))
+        .args(["--cflags", "--libs", library])
+        .output()
+        .expect("pkg-config runs");
+    assert!(flags.status.success(), "{library} is missing: install the Debian package {package}");
+    let flags = String::from_utf8(flags.stdout).expect("compiler flags are text");
+    build(source, "", &flags.split_whitespace().collect::<Vec<_>>())
+}
+
+/// Compile a C library of `peers/` that is loaded before a program, once, and return its path.
+///
+/// # Panics
+/// If the compiler is missing or refuses.
+#[must_use]
+pub fn library(source: &str) -> PathBuf {
+    build(source, "so", &["-shared", "-fPIC", "-ldl", "-lpthread"])
+}
+
+fn build(source: &str, extension: &str, flags: &[&str]) -> PathBuf {
     let source = file(source);
-    let program = workshop().join(source.file_stem().expect("a C file has a name"));
+    let name = source.file_stem().expect("a C file has a name");
+    let program = workshop().join(name).with_extension(extension);
     // Tests run in processes of their own: the first one compiles, the others wait.
     let lock =
         std::fs::File::create(program.with_extension("lock")).expect("the target directory is writable");
@@ -85,17 +105,11 @@ pub fn compiled(source: &str, library: &str, package: &str) -> PathBuf {
     if age(&program) >= age(&source) {
         return program;
     }
-    let flags = Command::new(self::program("pkg-config", "pkg-config"))
-        .args(["--cflags", "--libs", library])
-        .output()
-        .expect("pkg-config runs");
-    assert!(flags.status.success(), "{library} is missing: install the Debian package {package}");
-    let flags = String::from_utf8(flags.stdout).expect("compiler flags are text");
     let done = Command::new(self::program("cc", "gcc"))
         .args(["-O1", "-Wall", "-o"])
         .arg(&program)
         .arg(&source)
-        .args(flags.split_whitespace())
+        .args(flags)
         .output()
         .expect("the compiler runs");
     assert!(

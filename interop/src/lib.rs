@@ -18,6 +18,7 @@ pub mod dice;
 pub mod finch;
 pub mod have;
 pub mod hostile;
+pub mod illdisk;
 pub mod known;
 pub mod linphone;
 pub mod load;
@@ -29,6 +30,7 @@ pub mod sipp;
 pub mod slixmpp;
 pub mod talk;
 
+pub use illdisk::IllDisk;
 pub use rialto::Rialto;
 pub use talk::Talk;
 

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::ports::Ports;
 use crate::talk::{Talk, until};
-use crate::{DOMAIN, PASSWORD, at, have};
+use crate::{DOMAIN, IllDisk, PASSWORD, at, have};
 
 /// A running server. Dropping it kills the server and removes its directory.
 pub struct Rialto {
@@ -19,6 +19,7 @@ pub struct Rialto {
     ports: Ports,
     dir: TempDir,
     log_level: String,
+    disk: Option<IllDisk>,
 }
 
 impl Rialto {
@@ -42,7 +43,7 @@ impl Rialto {
         let dir =
             tempfile::Builder::new().prefix("rialto-interop-").tempdir().expect("a temporary directory");
         let ports = Ports::take();
-        let mut rialto = Self { process: None, binary, ports, dir, log_level: log_level.into() };
+        let mut rialto = Self { process: None, binary, ports, dir, log_level: log_level.into(), disk: None };
         let data = rialto.data();
         let base = rialto.ports.base.to_string();
         // `localhost` is a domain too, so that its name is in the certificate: liblinphone insists on the host name that
@@ -67,16 +68,40 @@ impl Rialto {
 
     /// Start the server process and wait until its listeners are open.
     fn run(&mut self) {
-        let process = Talk::start(
-            "rialto",
-            Command::new(&self.binary)
-                .args(["serve", "--config"])
-                .arg(self.config())
-                .env("RIALTO_LOG", &self.log_level),
-            self.log("rialto"),
-        );
+        let mut command = Command::new(&self.binary);
+        command.args(["serve", "--config"]).arg(self.config()).env("RIALTO_LOG", &self.log_level);
+        if let Some(disk) = &self.disk {
+            disk.under(&mut command);
+        }
+        let process = Talk::start("rialto", &mut command, self.log("rialto"));
         process.expect("ready");
         self.process = Some(process);
+    }
+
+    /// Start the server again, with its store on a disk that can be told to fail.
+    pub fn on_ill_disk(&mut self) {
+        self.stop();
+        self.disk = Some(IllDisk::new(&self.data().join("data"), self.log("disk").with_extension("pipe")));
+        self.run();
+    }
+
+    /// That disk.
+    ///
+    /// # Panics
+    /// If the server is not on such a disk.
+    #[must_use]
+    pub fn disk(&self) -> &IllDisk {
+        self.disk.as_ref().expect("the server is on an ill disk")
+    }
+
+    /// The power goes: the server is gone, and of its files is left what a disk may have kept.
+    ///
+    /// # Panics
+    /// If the server is not on a disk that can do this.
+    pub fn cut_power(&mut self, seed: u64) {
+        let process = self.process.take().expect("the server runs");
+        self.disk().be(&format!("cut {seed}"));
+        until("the power goes", || process.ended());
     }
 
     /// Kill the server without warning and start it again: what it promised to keep must still be there.

@@ -1,7 +1,9 @@
-//! The server is killed in the middle of its work, again and again, and keeps every promise it has made.
+//! The server is killed in the middle of its work, or the power goes, again and again, and it keeps every promise it has
+//! made.
 //!
-//! `RIALTO_CRASH_ROUNDS` says how often; `RIALTO_CRASH_SEED` repeats a run.
+//! `cargo xtask crash` runs many rounds. `RIALTO_CRASH_ROUNDS` says how often; `RIALTO_CRASH_SEED` repeats a run.
 
+use std::ops::RangeInclusive;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,74 +18,115 @@ fn number(name: &str, usual: u64) -> u64 {
         .map_or(usual, |text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
 }
 
+/// How the server ends.
+#[derive(Clone, Copy, PartialEq)]
+enum End {
+    /// The process is killed; the system keeps what it wrote.
+    Kill,
+    /// The disk keeps what was synced, and of the rest what chance will have.
+    Power,
+}
+
 #[test]
 fn acknowledged_is_delivered() {
-    judge("crash::acknowledged_is_delivered", || {
-        let rounds = number("RIALTO_CRASH_ROUNDS", 3);
-        let seed = number("RIALTO_CRASH_SEED", 6_120);
-        println!("{rounds} crashes, seed {seed}");
-        // Two who are there, one in each protocol, and one who comes only after the crash.
-        let recipients = ["desk", "phone", "absent"];
-        let writers = ["abram", "balthasar", "capulet", "escalus"];
-        let mut users = recipients.to_vec();
-        users.extend(writers);
-        let limits = "[limits]\nmessages_per_second = 0\n";
-        let mut rialto = Rialto::start_with(&users, limits, "info");
-        let place = Place { sip: rialto.sip(), xmpps: rialto.xmpps(), ca: rialto.ca() };
-        let mut dice = Dice::new(seed);
-        let mut senders: Vec<Sender> =
-            writers.iter().map(|user| Sender::new(user, &recipients, dice.roll())).collect();
-        let mut receivers = recipients.map(Receiver::new);
-        let mut promises = 0;
-        for round in 1..=rounds {
-            let before: u64 = senders.iter().map(|s| s.sent).sum();
-            let life = Duration::from_millis(300 + dice.roll() % 2_000);
-            let begin = Instant::now();
-            thread::scope(|scope| {
-                let (ready, here) = mpsc::channel();
-                let [desk, phone, _] = &mut receivers;
-                let place = &place;
+    judge("crash::acknowledged_is_delivered", || rounds(End::Kill));
+}
+
+#[test]
+fn acknowledged_is_delivered_after_a_power_cut() {
+    judge("crash::acknowledged_is_delivered_after_a_power_cut", || rounds(End::Power));
+}
+
+/// A new server after so many: else most of the time goes into verifying what earlier rounds wrote.
+const OF_ONE_SERVER: u64 = 10;
+
+fn rounds(end: End) {
+    let rounds = number("RIALTO_CRASH_ROUNDS", 3);
+    let seed = number("RIALTO_CRASH_SEED", 6_120);
+    println!("{rounds} crashes, seed {seed}");
+    let mut dice = Dice::new(seed);
+    let (mut promises, mut repeated) = (0, 0);
+    for done in (0..rounds).step_by(OF_ONE_SERVER as usize) {
+        let these = done + 1..=rounds.min(done + OF_ONE_SERVER);
+        let (of_these, again) = life_of_a_server(end, these, &mut dice);
+        promises += of_these;
+        repeated += again;
+    }
+    println!(
+        "{rounds} crashes, {promises} acknowledged messages, none lost, all in order, {repeated} repeated"
+    );
+}
+
+/// Crashes one server again and again. Gives how many promises it made, and how many messages came more than once.
+fn life_of_a_server(end: End, rounds: RangeInclusive<u64>, dice: &mut Dice) -> (usize, usize) {
+    // Two who are there, one in each protocol, and one who comes only after the crash.
+    let recipients = ["desk", "phone", "absent"];
+    let writers = ["abram", "balthasar", "capulet", "escalus"];
+    let mut users = recipients.to_vec();
+    users.extend(writers);
+    let limits = "[limits]\nmessages_per_second = 0\n";
+    let mut rialto = Rialto::start_with(&users, limits, "info");
+    let place = Place { sip: rialto.sip(), xmpps: rialto.xmpps(), ca: rialto.ca() };
+    if end == End::Power {
+        rialto.on_ill_disk();
+    }
+    let mut senders: Vec<Sender> =
+        writers.iter().map(|user| Sender::new(user, &recipients, dice.roll())).collect();
+    let mut receivers = recipients.map(Receiver::new);
+    let mut promises = 0;
+    for round in rounds {
+        let before: u64 = senders.iter().map(|s| s.sent).sum();
+        let life = Duration::from_millis(300 + dice.roll() % 2_000);
+        let begin = Instant::now();
+        thread::scope(|scope| {
+            let (ready, here) = mpsc::channel();
+            let [desk, phone, _] = &mut receivers;
+            let place = &place;
+            let said = ready.clone();
+            scope.spawn(move || desk.xmpp(place, Until::Gone(said)));
+            let said = ready.clone();
+            scope.spawn(move || phone.sip(place, Until::Gone(said)));
+            for (n, sender) in senders.iter_mut().enumerate() {
                 let said = ready.clone();
-                scope.spawn(move || desk.xmpp(place, Until::Gone(said)));
-                let said = ready.clone();
-                scope.spawn(move || phone.sip(place, Until::Gone(said)));
-                for (n, sender) in senders.iter_mut().enumerate() {
-                    let said = ready.clone();
-                    scope.spawn(
-                        move || if n % 2 == 0 { sender.xmpp(place, said) } else { sender.sip(place, said) },
-                    );
+                scope.spawn(
+                    move || if n % 2 == 0 { sender.xmpp(place, said) } else { sender.sip(place, said) },
+                );
+            }
+            for _ in 0..2 + writers.len() {
+                here.recv_timeout(SOON).expect("everybody gets in");
+            }
+            // The moment of the crash is what varies here: nothing is waited for.
+            thread::sleep(life);
+            match end {
+                End::Kill => rialto.crash(),
+                End::Power => {
+                    rialto.cut_power(dice.roll());
+                    // The first to open what is left is a process on a sound disk.
+                    rialto.verify();
                 }
-                for _ in 0..2 + writers.len() {
-                    here.recv_timeout(SOON).expect("everybody gets in");
-                }
-                // The moment of the crash is what varies here: nothing is waited for.
-                thread::sleep(life);
-                rialto.crash();
-            });
-            rialto.restart();
-            // What was promised in earlier rounds has arrived: these are this round's promises.
-            let owed: Vec<_> = senders.iter_mut().flat_map(|s| std::mem::take(&mut s.acknowledged)).collect();
-            promises += owed.len();
-            let [desk, phone, absent] = &mut receivers;
-            thread::scope(|scope| {
-                scope.spawn(|| desk.xmpp(&place, Until::Has(&owed)));
-                scope.spawn(|| phone.sip(&place, Until::Has(&owed)));
-                scope.spawn(|| absent.xmpp(&place, Until::Has(&owed)));
-            });
-            rialto.verify();
-            receivers.iter().for_each(|receiver| _ = receiver.check());
-            let sent: u64 = senders.iter().map(|s| s.sent).sum::<u64>() - before;
-            println!(
-                "round {round}: killed after {life:?} with {sent} sent and {} acknowledged, all delivered, {:?}",
-                owed.len(),
-                begin.elapsed()
-            );
-        }
-        assert!(promises > 0, "there was no load");
-        let repeated: usize = receivers.iter().map(Receiver::check).sum();
+            }
+        });
+        rialto.restart();
+        // What was promised in earlier rounds has arrived: these are this round's promises.
+        let owed: Vec<_> = senders.iter_mut().flat_map(|s| std::mem::take(&mut s.acknowledged)).collect();
+        promises += owed.len();
+        let [desk, phone, absent] = &mut receivers;
+        thread::scope(|scope| {
+            scope.spawn(|| desk.xmpp(&place, Until::Has(&owed)));
+            scope.spawn(|| phone.sip(&place, Until::Has(&owed)));
+            scope.spawn(|| absent.xmpp(&place, Until::Has(&owed)));
+        });
+        rialto.verify();
+        receivers.iter().for_each(|receiver| _ = receiver.check());
+        let sent: u64 = senders.iter().map(|s| s.sent).sum::<u64>() - before;
         println!(
-            "{rounds} crashes, {promises} acknowledged messages, none lost, all in order, {repeated} repeated"
+            "round {round}: killed after {life:?} with {sent} sent and {} acknowledged, all delivered, {:?}",
+            owed.len(),
+            begin.elapsed()
         );
-        rialto.finish();
-    });
+    }
+    assert!(promises > 0, "there was no load");
+    let repeated: usize = receivers.iter().map(Receiver::check).sum();
+    rialto.finish();
+    (promises, repeated)
 }

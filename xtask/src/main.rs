@@ -1,5 +1,6 @@
 //! The project's own commands, as a program of the workspace: nothing to install first but Rust itself.
 
+mod crash;
 mod place;
 mod run;
 mod test;
@@ -13,6 +14,8 @@ cargo xtask test [OPTIONS]       everything that must hold before a change goes 
     --no-interop                     leave out the real clients
     --interop-only                   only the real clients
     --repeat N                       the tests N times over, to find the one that fails now and then
+cargo xtask crash [--rounds N] [--power] [--seed N]
+                                 kill the server in the middle of its work, or cut its power, N times (200)
 cargo xtask tidy                 only the laws of the house (import table, file lengths, lints)
 ";
 
@@ -23,6 +26,7 @@ fn main() -> ExitCode {
     let done = match command.as_str() {
         "demo" => demo(&rest),
         "test" => test::Plan::parse(&rest).and_then(|plan| test::run(&plan)),
+        "crash" => crash::run(&rest),
         "tidy" => run::cargo(&["test", "--quiet", "--package", "xtask"]),
         "" | "help" | "--help" | "-h" => {
             print!("{HELP}");
