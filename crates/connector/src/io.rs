@@ -4,6 +4,7 @@ use model::{
     Ticket,
 };
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// A machine's name for one of its byte streams. A machine of an accepted connection has exactly one at first,
 /// [`Flow::ACCEPTED`].
@@ -49,8 +50,10 @@ pub enum Input<'a> {
     /// The peer closed, the network failed, or the driver gave up on a peer that reads too slowly. Nothing can be
     /// written any more.
     Closed(Flow),
-    /// The driver wants the flow to end: shut-down or drain. Say goodbye, then `Output::Close`.
-    Drain,
+    /// The server stops. Finish what is open, take nothing new, say goodbye, then `Output::Close`; the machine of a
+    /// shared socket gives `Output::Close` once nothing is open and still answers what comes. With it, if the operator
+    /// named one, the `host:port` to send clients to.
+    Drain(Option<Arc<str>>),
     /// The hub hands an envelope to a device this machine bound, or to a lease it holds. To be answered by
     /// `Output::Ack` or `Output::AckWhenWritten`.
     Deliver(Delivery),

@@ -1,6 +1,7 @@
 //! Driving the machines that share a datagram socket.
 
 use crate::clock::Clock;
+use crate::draining::Draining;
 use crate::drive::{input_of, pass_to_hub};
 use connector::{Connector, Input, Machine, Output};
 use hub::{HubEvent, Inbox, Link, Orphan};
@@ -68,6 +69,8 @@ struct Shard {
     inbox: Inbox,
     clock: Clock,
     out: Vec<(SocketAddr, bytes::Bytes)>,
+    /// The server stops, and nothing is open here any more.
+    done: bool,
 }
 
 /// Drives one shard. A machine that panics is replaced by a fresh one: its transactions are lost, the socket is not.
@@ -76,9 +79,14 @@ pub(crate) async fn drive(
     mut datagrams: Receiver<Datagram>,
     clock: Clock,
     make: Make,
+    drain: Arc<Draining>,
     stop: CancellationToken,
 ) {
     let mut shard = Shard::new(&make, clock);
+    let mut busy = Some(drain.shard());
+    let mut told = false;
+    let begun = drain.begun();
+    tokio::pin!(begun);
     let mut events: Vec<HubEvent> = Vec::new();
     loop {
         let deadline = shard.machine.deadline().map(|tick| clock.instant(tick));
@@ -97,6 +105,10 @@ pub(crate) async fn drive(
                 events.drain(..).all(|event| shard.feed(input_of(event)))
             }
             () = alarm => shard.feed(Input::Tick),
+            () = &mut begun, if !told => {
+                told = true;
+                shard.feed(Input::Drain(drain.go_to()))
+            }
             () = stop.cancelled() => return,
         };
         for (to, bytes) in std::mem::take(&mut shard.out) {
@@ -104,9 +116,16 @@ pub(crate) async fn drive(
                 tracing::debug!(%error, "datagram not sent");
             }
         }
+        if shard.done {
+            drop(busy.take());
+        }
         if !whole {
             tracing::error!("a machine panicked; a fresh one takes its place");
             shard = Shard::new(&make, clock);
+            if told {
+                // It has nothing open, but must send away what comes.
+                shard.feed(Input::Drain(drain.go_to()));
+            }
         }
     }
 }
@@ -114,14 +133,14 @@ pub(crate) async fn drive(
 impl Shard {
     fn new(make: &Make, clock: Clock) -> Self {
         let Fresh { machine, link, inbox, estate } = make();
-        let mut shard = Self { machine, link, inbox, clock, out: Vec::new() };
+        let mut shard = Self { machine, link, inbox, clock, out: Vec::new(), done: false };
         for Orphan { key, owner, state, secs } in estate {
             let name = key.clone();
             if !shard.feed(Input::Inherited { key, owner, state, secs }) {
                 // It would break the next machine as well: that one starts with empty hands.
                 tracing::error!(lease = %name.0, "a machine panicked over what another one had left");
                 let Fresh { machine, link, inbox, .. } = make();
-                return Self { machine, link, inbox, clock, out: Vec::new() };
+                return Self { machine, link, inbox, clock, out: Vec::new(), done: false };
             }
         }
         shard
@@ -138,6 +157,7 @@ impl Shard {
             let machine = &mut self.machine;
             match catch_unwind(AssertUnwindSafe(|| machine.poll())) {
                 Ok(Some(Output::Datagram(to, bytes))) => self.out.push((to, bytes)),
+                Ok(Some(Output::Close(_))) => self.done = true,
                 Ok(Some(output)) => pass_to_hub(&self.link, output),
                 Ok(None) => return true,
                 Err(_) => return false,

@@ -2,6 +2,7 @@
 
 use crate::admit::Pass;
 use crate::clock::Clock;
+use crate::draining::Draining;
 use crate::outbox::{HIGH_WATER, Outbox};
 use crate::stream::Stream;
 use crate::tls::{self, Tls};
@@ -17,7 +18,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::ReadBuf;
 use tokio::time::{Instant, Sleep, sleep_until};
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::sync::WaitForCancellationFutureOwned;
 
 /// A peer that takes this long for a handshake is not one.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -25,6 +26,9 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const SLOW_READER: Duration = Duration::from_secs(30);
 /// How long a closing connection may take to take its last bytes.
 const GOODBYE: Duration = Duration::from_secs(5);
+/// How long, and how much, a peer may go on sending after our last word.
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES: usize = 1024 * 1024;
 /// Bytes read at a time: also the most a machine sees at once.
 const CHUNK: usize = 16 * 1024;
 /// Hub events taken at a time.
@@ -44,7 +48,7 @@ pub(crate) struct Gear {
     pub clock: Clock,
     pub tls: Option<Arc<Tls>>,
     pub mode: TlsMode,
-    pub drain: CancellationToken,
+    pub drain: Arc<Draining>,
     pub pass: Pass,
 }
 
@@ -67,6 +71,7 @@ struct Driver {
     closed: bool,
     stuck_since: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
+    draining: Arc<Draining>,
     drain: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
 }
 
@@ -86,7 +91,8 @@ pub(crate) async fn drive(stream: tokio::net::TcpStream, gear: Gear) {
         closed: false,
         stuck_since: None,
         timer: None,
-        drain: Some(Box::pin(drain.cancelled_owned())),
+        drain: Some(Box::pin(drain.begun())),
+        draining: drain,
     };
     if driver.live(tls.as_deref(), mode).await.is_err() && !driver.closed {
         driver.feed(Input::Closed(Flow::ACCEPTED));
@@ -115,10 +121,24 @@ impl Driver {
                     if !self.closed {
                         self.closed = true;
                         self.feed_checked(Input::Closed(Flow::ACCEPTED))?;
+                        let _ = tokio::time::timeout(LINGER, self.linger()).await;
                     }
                     return Ok(());
                 }
             }
+        }
+    }
+
+    /// Reads on for a moment after our end is closed: bytes that nobody has read when a socket goes make the system
+    /// reset the connection, and the peer may then never see what we said last.
+    async fn linger(&mut self) {
+        let mut left = LINGER_BYTES;
+        while left > 0 {
+            let n = poll_fn(|cx| READ.with_borrow_mut(|chunk| self.stream.poll_discard(cx, chunk))).await;
+            if n == 0 {
+                return;
+            }
+            left = left.saturating_sub(n);
         }
     }
 
@@ -130,15 +150,18 @@ impl Driver {
             return Ok(());
         };
         let (acceptor, end_point) = tls.current();
-        let handshake = Box::pin(tokio::time::timeout(HANDSHAKE, acceptor.accept(plain)));
+        let handshake = Box::pin(tokio::time::timeout(HANDSHAKE, acceptor.accept(plain).into_fallible()));
         match handshake.await {
             Ok(Ok(stream)) => {
                 let facts: TlsFacts = tls::facts(stream.get_ref().1, end_point);
                 self.stream = Stream::Tls(Box::new(stream));
                 self.feed_checked(Input::Secured(Flow::ACCEPTED, facts))
             }
-            Ok(Err(error)) => {
+            Ok(Err((error, plain))) => {
                 tracing::debug!(%error, "TLS handshake failed");
+                // Nothing may be said in the clear any more; what stays is to take our alert through.
+                self.stream = Stream::Plain(plain);
+                self.drain = None;
                 self.closing = Some(Instant::now());
                 Ok(())
             }
@@ -292,7 +315,7 @@ impl Driver {
             && drain.as_mut().poll(cx).is_ready()
         {
             self.drain = None;
-            self.feed_checked(Input::Drain)?;
+            self.feed_checked(Input::Drain(self.draining.go_to()))?;
             return Ok(true);
         }
         let due = self.machine.deadline().is_some_and(|tick| self.clock.now().tick >= tick);
@@ -331,7 +354,7 @@ pub(crate) fn input_of(event: HubEvent) -> Input<'static> {
         HubEvent::Kept(ticket) => Input::Kept(ticket),
         HubEvent::Settled(ticket, settlement) => Input::Settled(ticket, settlement),
         HubEvent::Answer(ticket, answer) => Input::Answer(ticket, answer),
-        HubEvent::Overrun => Input::Drain,
+        HubEvent::Overrun => Input::Drain(None),
     }
 }
 

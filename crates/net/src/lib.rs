@@ -6,6 +6,7 @@
 mod admit;
 mod clock;
 mod datagram;
+mod draining;
 mod drive;
 mod listen;
 mod outbox;

@@ -3,6 +3,7 @@
 use crate::admit::{Admission, Gate};
 use crate::clock::Clock;
 use crate::datagram;
+use crate::draining::Draining;
 use crate::drive::{Gear, drive};
 use crate::tls::Tls;
 use crate::{tcp, udp};
@@ -112,7 +113,7 @@ pub struct Net {
     clock: Clock,
     /// Machines that share one datagram socket.
     shards: usize,
-    drain: CancellationToken,
+    drain: Arc<Draining>,
     open: Mutex<Vec<Open>>,
 }
 
@@ -125,7 +126,7 @@ impl Net {
             gate: Gate::new(admission),
             clock: Clock::start(),
             shards: shards.max(1),
-            drain: CancellationToken::new(),
+            drain: Arc::default(),
             open: Mutex::default(),
         }
     }
@@ -202,9 +203,15 @@ impl Net {
         self.gate.open()
     }
 
-    /// Asks every machine to say goodbye; new connections are refused.
-    pub fn drain(&self) {
-        self.drain.cancel();
+    /// Asks every machine to finish what is open and to say goodbye; new connections are refused. Clients that can be
+    /// told are told to go to `go_to`.
+    pub fn drain(&self, go_to: Option<Arc<str>>) {
+        self.drain.begin(go_to);
+    }
+
+    /// After [`Net::drain`]: has everybody gone, and is nothing open on datagram sockets?
+    pub fn is_quiet(&self) -> bool {
+        self.gate.open() == 0 && self.drain.busy_shards() == 0
     }
 
     fn serve(&self, socket: TcpListener, seat: Seat, stop: CancellationToken) {
@@ -214,7 +221,7 @@ impl Net {
             loop {
                 let accepted = tokio::select! {
                     accepted = socket.accept() => accepted,
-                    () = drain.cancelled() => return,
+                    () = drain.begun() => return,
                     () = stop.cancelled() => return,
                 };
                 let (stream, remote) = match accepted {
@@ -269,7 +276,8 @@ impl Net {
                     hub.inherit(&link, |key, state| door.heir(local, key, state, shards) == Some(shard));
                 datagram::Fresh { machine, link, inbox, estate }
             });
-            tokio::spawn(datagram::drive(socket.clone(), receiver, self.clock, make, stop.clone()));
+            let drain = self.drain.clone();
+            tokio::spawn(datagram::drive(socket.clone(), receiver, self.clock, make, drain, stop.clone()));
         }
         let door = seat.read().door.clone();
         tokio::spawn(datagram::read(socket, door, senders, stop.clone()));

@@ -24,6 +24,17 @@ impl Stream {
         }
     }
 
+    /// Reads from the connection beneath, past TLS, and forgets it. 0 when nothing can come any more.
+    pub fn poll_discard(&mut self, cx: &mut Context<'_>, chunk: &mut [u8]) -> Poll<usize> {
+        let stream = match self {
+            Self::Plain(s) => s,
+            Self::Tls(s) => s.get_mut().0,
+            Self::None => return Poll::Ready(0),
+        };
+        let mut buf = ReadBuf::new(chunk);
+        Pin::new(stream).poll_read(cx, &mut buf).map(|read| read.map_or(0, |()| buf.filled().len()))
+    }
+
     pub fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self {
             Self::Plain(s) => Pin::new(s).poll_write(cx, bytes),

@@ -3,13 +3,20 @@
 use crate::config::{Config, SipTransport};
 use crate::failure::Failure;
 use crate::house::{self, House};
+use crate::supervisor::Supervisor;
 use connector::TlsMode;
 use hub::Rules;
 use net::{Admission, Bound, ListenError, Net, Opening, Tls, TlsError};
 use parking_lot::{Mutex, RwLock};
+use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use store::SqliteStore;
 use web::{Answered, ListenerView, Operator, Reloaded};
+
+/// How often we look whether everybody has gone.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// The changeable part of a server that runs.
 pub struct Live {
@@ -22,6 +29,8 @@ struct Inner {
     rules: Arc<Rules>,
     now: Mutex<Now>,
     bound: RwLock<Vec<Bound>>,
+    stopping: AtomicBool,
+    supervisor: Supervisor,
 }
 
 /// What is in force.
@@ -55,6 +64,8 @@ const KEYS: &[(&str, When, Reading)] = &[
     ("limits.message_bytes", When::Now, |c| format!("{}", c.limits.message_bytes)),
     ("limits.connections", When::Now, |c| format!("{}", c.limits.connections)),
     ("limits.connections_per_source", When::Now, |c| format!("{}", c.limits.connections_per_source)),
+    ("drain.seconds", When::Now, |c| format!("{}", c.drain.as_secs())),
+    ("drain.go_to", When::Now, |c| format!("{:?}", c.go_to)),
     ("consent.messages", When::Now, |c| format!("{:?}", c.consent.messages)),
     ("consent.presence", When::Now, |c| format!("{:?}", c.consent.presence)),
 ];
@@ -64,7 +75,12 @@ impl Live {
     ///
     /// # Errors
     /// [`Failure`] with file and line of what cannot be opened.
-    pub fn open(config: Config, house: &House, workers: usize) -> Result<Self, Failure> {
+    pub fn open(
+        config: Config,
+        house: &House,
+        workers: usize,
+        supervisor: Supervisor,
+    ) -> Result<Self, Failure> {
         let net = Net::new(house.hub.clone(), admission(&config), workers);
         let tls = certificate(&config)?;
         let change = net
@@ -73,18 +89,49 @@ impl Live {
         let bound = RwLock::new(net.commit(change, tls.clone()));
         let now = Mutex::new(Now { config, tls });
         let (store, rules) = (house.store.clone(), house.rules.clone());
-        Ok(Self { inner: Arc::new(Inner { net, store, rules, now, bound }) })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                net,
+                store,
+                rules,
+                now,
+                bound,
+                stopping: AtomicBool::new(false),
+                supervisor,
+            }),
+        })
     }
 
-    /// The network.
-    pub fn net(&self) -> &Net {
-        &self.inner.net
+    /// Lets everybody finish and says goodbye, for as long as the configuration allows or until `hurry` is ready.
+    pub async fn drain(&self, hurry: impl Future<Output = ()>) {
+        let inner = &self.inner;
+        inner.stopping.store(true, Ordering::Release);
+        let (patience, go_to) = {
+            let now = inner.now.lock();
+            (now.config.drain, now.config.go_to.clone())
+        };
+        inner.supervisor.stopping(patience);
+        inner.net.drain(go_to.map(Into::into));
+        let goodbyes = async {
+            while !inner.net.is_quiet() {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        tokio::select! {
+            done = tokio::time::timeout(patience, goodbyes) => if done.is_err() {
+                tracing::warn!(connections = inner.net.connections(), "not everybody was done in time");
+            },
+            () = hurry => tracing::warn!("told twice to stop: no more waiting"),
+        }
     }
 }
 
 impl Inner {
     /// Reads, checks and opens everything first; only what is whole is put into force.
     fn reload(&self) -> Result<Reloaded, Failure> {
+        if self.stopping.load(Ordering::Acquire) {
+            return Err(Failure::new("the server is stopping"));
+        }
         let mut now = self.now.lock();
         let mut config = Config::load(&now.config.source.path)?;
         let tls = certificate(&config)?;
@@ -123,7 +170,10 @@ impl Operator for Live {
     fn reload(&self) -> Answered<Result<Reloaded, String>> {
         let inner = self.inner.clone();
         Box::pin(async move {
+            let supervisor = inner.supervisor.clone();
+            supervisor.reloading();
             let done = tokio::task::spawn_blocking(move || inner.reload()).await;
+            supervisor.ready();
             let done = done.unwrap_or_else(|_| Err(Failure::new("the reload broke off")));
             match &done {
                 Ok(done) => {
@@ -139,6 +189,14 @@ impl Operator for Live {
 
     fn listeners(&self) -> Vec<ListenerView> {
         self.inner.listeners()
+    }
+
+    fn state(&self) -> &'static str {
+        if self.inner.stopping.load(Ordering::Acquire) { "stopping" } else { "running" }
+    }
+
+    fn connections(&self) -> usize {
+        self.inner.net.connections()
     }
 }
 

@@ -10,6 +10,7 @@ mod live;
 mod log;
 mod running;
 mod setup;
+mod supervisor;
 
 use clap::Parser;
 use std::process::ExitCode;

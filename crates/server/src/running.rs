@@ -4,18 +4,15 @@ use crate::config::Config;
 use crate::failure::Failure;
 use crate::house;
 use crate::live::Live;
+use crate::supervisor::Supervisor;
+use std::future::Future;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::net::UnixListener;
 use tokio::task::JoinHandle;
 use web::Operator;
-
-/// How long connections get at most to say goodbye when the server stops.
-const DRAIN: Duration = Duration::from_secs(3);
-/// How often we look whether they have.
-const LOOK: Duration = Duration::from_millis(10);
 
 /// A server that runs.
 pub struct Running {
@@ -39,11 +36,11 @@ impl Running {
     ///
     /// # Errors
     /// [`Failure`] naming what could not be opened.
-    pub async fn start(config: Config) -> Result<Self, Failure> {
+    pub async fn start(config: Config, supervisor: Supervisor) -> Result<Self, Failure> {
         let workers = workers(&config);
         let house = house::build(&config, workers)?;
         let control = config.control();
-        let live = Arc::new(Live::open(config, &house, workers)?);
+        let live = Arc::new(Live::open(config, &house, workers, supervisor)?);
         let socket = open_control(&control)?;
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let desk = web::Desk {
@@ -74,15 +71,9 @@ impl Running {
         let _ = self.live.reload().await;
     }
 
-    /// Says goodbye to everybody, writes what is queued and stops.
-    pub async fn stop(self) {
-        self.live.net().drain();
-        let goodbyes = async {
-            while self.live.net().connections() > 0 {
-                tokio::time::sleep(LOOK).await;
-            }
-        };
-        let _ = tokio::time::timeout(DRAIN, goodbyes).await;
+    /// Says goodbye to everybody, writes what is queued and stops; in a hurry when `hurry` is ready.
+    pub async fn stop(self, hurry: impl Future<Output = ()>) {
+        self.live.drain(hurry).await;
         self.api.abort();
         let _ = std::fs::remove_file(&self.control);
         let store = self.store;

@@ -60,7 +60,7 @@ pub fn input(text: &str) -> Option<Input<'static>> {
     match words[0] {
         "opened" => Some(Input::Opened(Flow::ACCEPTED)),
         "closed" => Some(Input::Closed(Flow::ACCEPTED)),
-        "drain" => Some(Input::Drain),
+        "drain" => Some(Input::Drain(words.get(1).map(|host| (*host).into()))),
         "kept" => Some(Input::Kept(ticket(words[1]))),
         "settled" => {
             let word = words[2..].iter().find(|w| **w != "refused").expect(text);

@@ -27,6 +27,12 @@ pub trait Operator: Send + Sync {
 
     /// What is listened on.
     fn listeners(&self) -> Vec<ListenerView>;
+
+    /// `running`, or `stopping` while it drains.
+    fn state(&self) -> &'static str;
+
+    /// Connections that are open.
+    fn connections(&self) -> usize;
 }
 
 /// Reads configuration and certificate again, without dropping connections. What is wrong with them is said with file

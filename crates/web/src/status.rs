@@ -22,10 +22,14 @@ pub struct ListenerView {
 pub struct Status {
     /// Its version.
     pub version: String,
+    /// `running`, or `stopping` while it drains.
+    pub state: String,
     /// Since when, RFC 3339.
     pub started: String,
     /// What is listened on.
     pub listeners: Vec<ListenerView>,
+    /// Connections that are open.
+    pub connections: usize,
     /// Bound devices by account, each as `device (protocol)`.
     pub online: BTreeMap<String, Vec<String>>,
     /// Rows in the journal.
@@ -53,6 +57,8 @@ pub async fn status(State(desk): State<Arc<Desk>>) -> Json<Status> {
         .collect();
     Json(Status {
         version: desk.version.to_owned(),
+        state: desk.operator.state().to_owned(),
+        connections: desk.operator.connections(),
         started: desk.started.to_string(),
         listeners: desk.operator.listeners(),
         online,

@@ -7,6 +7,7 @@ mod journal;
 mod offline;
 mod reload;
 mod serve;
+mod status;
 mod upgrade;
 mod user;
 
@@ -46,6 +47,8 @@ enum Command {
     Init(init::Init),
     /// Runs the server in the foreground.
     Serve(serve::Serve),
+    /// Says how the running server is.
+    Status(status::Show),
     /// Makes the running server read its configuration and certificate again, without dropping connections.
     Reload(reload::Reload),
     /// Checks the configuration and says what is wrong with it.
@@ -70,6 +73,7 @@ impl Cli {
             },
             Command::Init(command) => command.run(),
             Command::Serve(command) => command.run(),
+            Command::Status(command) => command.run(),
             Command::Reload(command) => command.run(),
             Command::Check(command) => command.run(),
             Command::Doctor(command) => command.run(),

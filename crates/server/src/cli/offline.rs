@@ -6,6 +6,7 @@ use crate::client::Control;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::running::Running;
+use crate::supervisor::Supervisor;
 use std::future::Future;
 
 /// Runs `act` against the running server, or against one that is opened without listeners for just this act.
@@ -21,9 +22,9 @@ where
         }
         config.xmpp.clear();
         config.sip.clear();
-        let running = Running::start(config).await?;
+        let running = Running::start(config, Supervisor::none()).await?;
         let result = act(Control::new(&running.control)).await;
-        running.stop().await;
+        running.stop(std::future::pending()).await;
         result
     })
 }

@@ -2,6 +2,7 @@ use super::{ConfigFile, runtime};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::running::{Running, workers};
+use crate::supervisor::Supervisor;
 use std::io::Write;
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
@@ -41,7 +42,8 @@ fn raise_descriptors() {
 async fn serve(config: Config) -> Result<ExitCode, Failure> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut hangup = signal(SignalKind::hangup())?;
-    let running = Running::start(config).await?;
+    let supervisor = Supervisor::from_environment()?;
+    let running = Running::start(config, supervisor.clone()).await?;
     let mut out = std::io::stdout().lock();
     for listener in running.listeners() {
         writeln!(out, "listening: {} on {}", listener.name, listener.address)?;
@@ -49,6 +51,8 @@ async fn serve(config: Config) -> Result<ExitCode, Failure> {
     writeln!(out, "ready")?;
     out.flush()?;
     drop(out);
+    supervisor.ready();
+    supervisor.watch();
     loop {
         tokio::select! {
             _ = terminate.recv() => break,
@@ -57,6 +61,12 @@ async fn serve(config: Config) -> Result<ExitCode, Failure> {
         }
     }
     tracing::info!("stopping");
-    running.stop().await;
+    let hurry = async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    running.stop(hurry).await;
     Ok(ExitCode::SUCCESS)
 }

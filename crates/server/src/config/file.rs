@@ -21,6 +21,8 @@ pub(super) struct File {
     pub limits: Limits,
     #[serde(default)]
     pub consent: ConsentPart,
+    #[serde(default)]
+    pub drain: DrainPart,
 }
 
 fn data() -> String {
@@ -140,6 +142,20 @@ impl Default for Limits {
             connections: 100_000,
             connections_per_source: 10_000,
         }
+    }
+}
+
+/// How the server ends.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct DrainPart {
+    pub seconds: u16,
+    pub go_to: Option<Spanned<String>>,
+}
+
+impl Default for DrainPart {
+    fn default() -> Self {
+        Self { seconds: 5, go_to: None }
     }
 }
 

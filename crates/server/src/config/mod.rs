@@ -11,6 +11,8 @@ pub use place::Source;
 use file::File;
 use model::Address;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+use toml::Spanned;
 
 /// A checked configuration. Paths are absolute or relative to the working directory.
 #[derive(Debug, Clone)]
@@ -37,6 +39,10 @@ pub struct Config {
     pub limits: Limits,
     /// Consent rules.
     pub consent: ConsentPart,
+    /// How long the end may take at most.
+    pub drain: Duration,
+    /// Where XMPP clients are sent at the end, `host:port`.
+    pub go_to: Option<String>,
     /// Worker threads; 0 means one per core.
     pub workers: usize,
 }
@@ -106,6 +112,13 @@ impl Config {
             let why = "nobody can log in here: `tls = \"none\"` needs `require_tls = false` in [xmpp]";
             return Err(Mistake::at(path, text, plain.address.span(), why));
         }
+        if let Some(go_to) = &file.drain.go_to
+            && !is_host(go_to.get_ref())
+        {
+            let why =
+                "write a host with or without a port: \"xmpp2.example.com:5222\", \"[2001:db8::1]:5222\"";
+            return Err(Mistake::at(path, text, go_to.span(), why));
+        }
         Ok(Self {
             source: Source { path: path.to_owned(), text: text.to_owned() },
             domains,
@@ -118,6 +131,8 @@ impl Config {
             sip_public_host: file.sip.public_host,
             limits: file.limits,
             consent: file.consent,
+            drain: Duration::from_secs(file.drain.seconds.into()),
+            go_to: file.drain.go_to.map(Spanned::into_inner),
             workers: file.workers,
         })
     }
@@ -131,6 +146,18 @@ impl Config {
     pub fn store(&self) -> PathBuf {
         self.data.join("rialto.db")
     }
+}
+
+/// A host name or address, an IPv6 one in brackets, with or without a port (RFC 6120 section 4.9.3.19).
+fn is_host(text: &str) -> bool {
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !text.ends_with(']') => (host, Some(port)),
+        _ => (text, None),
+    };
+    let v6 = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
+    let named = !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-".contains(&b));
+    v6.map_or(named, |v6| v6.parse::<std::net::Ipv6Addr>().is_ok())
+        && port.is_none_or(|port| port.parse::<u16>().is_ok())
 }
 
 #[cfg(test)]
@@ -162,6 +189,24 @@ mod tests {
         let c = Config::parse(Path::new("/x/rialto.toml"), "domains = [\"Example.COM\"]").unwrap();
         assert_eq!(c.domains[0].as_str(), "example.com");
         assert_eq!(c.data, Path::new("/x/data"));
+    }
+
+    #[test]
+    fn a_host_to_go_to() {
+        for (text, good) in [
+            ("example.com", true),
+            ("example.com:5222", true),
+            ("[2001:db8::1]", true),
+            ("[2001:db8::1]:5222", true),
+            ("2001:db8::1", false),
+            ("example.com:", false),
+            ("a b", false),
+            ("", false),
+        ] {
+            assert_eq!(is_host(text), good, "{text}");
+        }
+        let m = mistake("domains = [\"a\"]\n[drain]\ngo_to = \"<x>\"\n");
+        assert!(m.starts_with("rialto.toml:3:9: write a host"), "{m}");
     }
 
     #[test]

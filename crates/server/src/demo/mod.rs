@@ -61,7 +61,7 @@ async fn perform(exit: bool, data: Option<PathBuf>) -> Result<bool, Failure> {
     let config = Config::load(&file).map_err(|m| Failure::new(m.to_string()))?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     drop(held);
-    let running = Running::start(config).await?;
+    let running = Running::start(config, crate::supervisor::Supervisor::none()).await?;
 
     say(&format!("A Rialto server with two users, just for this. Its data are in {}.", dir.display()));
     moved.iter().for_each(|m| say(m));
@@ -95,7 +95,7 @@ async fn perform(exit: bool, data: Option<PathBuf>) -> Result<bool, Failure> {
         }
         say("\nGoodbye.");
     }
-    running.stop().await;
+    running.stop(std::future::pending()).await;
     Ok(held.unwrap_or(false))
 }
 

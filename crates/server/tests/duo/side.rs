@@ -48,7 +48,7 @@ impl Side {
                     HubEvent::Kept(ticket) => Input::Kept(ticket),
                     HubEvent::Settled(ticket, settlement) => Input::Settled(ticket, settlement),
                     HubEvent::Answer(ticket, answer) => Input::Answer(ticket, answer),
-                    HubEvent::Overrun => Input::Drain,
+                    HubEvent::Overrun => Input::Drain(None),
                 },
             );
         }

@@ -2,6 +2,7 @@
 
 use crate::harness::{PASSWORD, SOON};
 use base64::Engine;
+use md5::Digest;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -55,6 +56,13 @@ pub fn until(stream: &mut impl Read, what: &str) -> String {
     }
 }
 
+/// Reads to the end of the stream. `Err` if it was cut instead of closed.
+pub fn to_the_end(stream: &mut impl Read) -> std::io::Result<String> {
+    let mut seen = Vec::new();
+    stream.read_to_end(&mut seen)?;
+    Ok(String::from_utf8_lossy(&seen).into_owned())
+}
+
 /// An XMPP client that is online.
 pub struct Xmpp(pub Tls);
 
@@ -100,5 +108,75 @@ impl Xmpp {
     pub fn fence(&mut self) {
         self.say("<iq type='get' id='fence' to='example.com'><ping xmlns='urn:xmpp:ping'/></iq>");
         self.hear("id='fence'");
+    }
+}
+
+/// A SIP phone on a TCP connection, registered.
+pub struct Phone {
+    /// Its connection.
+    pub wire: TcpStream,
+    user: String,
+    here: String,
+    count: u32,
+}
+
+impl Phone {
+    /// Registers by digest.
+    pub fn registered(addr: SocketAddr, user: &str) -> Self {
+        Self::on(connect(addr), user)
+    }
+
+    /// The same on a connection that is open already.
+    pub fn on(wire: TcpStream, user: &str) -> Self {
+        let here = wire.local_addr().expect("connected").to_string();
+        let mut phone = Self { wire, user: user.to_owned(), here, count: 0 };
+        phone.send("REGISTER", "sip:example.com", user, "", "");
+        let challenge = phone.answer();
+        let part = |name: &str| {
+            let from = challenge.find(&format!("{name}=\"")).expect("a challenge") + name.len() + 2;
+            challenge[from..].split('"').next().unwrap_or_default().to_owned()
+        };
+        let (realm, nonce) = (part("realm"), part("nonce"));
+        let md5 =
+            |text: String| md5::Md5::digest(text).iter().map(|b| format!("{b:02x}")).collect::<String>();
+        let (one, two) = (md5(format!("{user}:{realm}:{PASSWORD}")), md5("REGISTER:sip:example.com".into()));
+        let response = md5(format!("{one}:{nonce}:00000001:c:auth:{two}"));
+        let proof = format!(
+            "Authorization: Digest username=\"{user}\", realm=\"{realm}\", nonce=\"{nonce}\", uri=\"sip:example.com\", \
+             response=\"{response}\", algorithm=MD5, cnonce=\"c\", nc=00000001, qop=auth\r\n"
+        );
+        phone.send("REGISTER", "sip:example.com", user, &proof, "");
+        let answer = phone.answer();
+        assert!(answer.starts_with("SIP/2.0 200"), "{answer}");
+        phone
+    }
+
+    /// Sends a request.
+    pub fn send(&mut self, method: &str, target: &str, to: &str, more: &str, body: &str) {
+        self.count += 1;
+        let (n, user, here) = (self.count, &self.user, &self.here);
+        let kind = if body.is_empty() { "" } else { "Content-Type: text/plain\r\n" };
+        let text = format!(
+            "{method} {target} SIP/2.0\r\nVia: SIP/2.0/TCP {here};branch=z9hG4bK{n};rport\r\nMax-Forwards: 70\r\n\
+             From: <sip:{user}@example.com>;tag=f\r\nTo: <sip:{to}@example.com>\r\nCall-ID: call\r\n\
+             CSeq: {n} {method}\r\nContact: <sip:{user}@{here};transport=tcp>\r\n{more}{kind}\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        self.wire.write_all(text.as_bytes()).expect("the server reads");
+    }
+
+    /// The next response.
+    pub fn answer(&mut self) -> String {
+        until(&mut self.wire, "\r\n\r\n")
+    }
+
+    /// Answers a request with 200.
+    pub fn accept(&mut self, request: &str) {
+        let kept =
+            |line: &&str| ["Via:", "From:", "To:", "Call-ID:", "CSeq:"].iter().any(|h| line.starts_with(h));
+        let head: String = request.lines().filter(kept).map(|line| format!("{line}\r\n")).collect();
+        let text = format!("SIP/2.0 200 OK\r\n{head}Content-Length: 0\r\n\r\n");
+        self.wire.write_all(text.as_bytes()).expect("the server reads");
     }
 }

@@ -4,6 +4,7 @@
 
 mod answer;
 mod auth;
+mod drain;
 mod im;
 mod inherit;
 mod publication;
@@ -156,6 +157,7 @@ pub struct SipMachine {
     out: VecDeque<Output>,
     pacing: Option<Pacing>,
     paused: bool,
+    drain: drain::Drain,
     closed: bool,
 }
 
@@ -197,6 +199,7 @@ impl SipMachine {
             out: VecDeque::new(),
             pacing: None,
             paused: false,
+            drain: drain::Drain::No,
             closed: false,
         }
     }
@@ -257,6 +260,9 @@ impl SipMachine {
             self.pacing = sloppy.then(|| Pacing { held: VecDeque::new(), next: now.tick });
         }
         let job = Job { id, source, back, request };
+        if self.sent_away(now, &job) {
+            return;
+        }
         if self.tickets.len() >= MAX_TICKETS {
             return self.refuse(now, &job, 500);
         }
@@ -550,11 +556,7 @@ impl Machine for SipMachine {
             }
             // What was being delivered goes back to the mailbox, dialogs and publications wait as leases.
             Input::Closed(_) => self.closed = true,
-            Input::Drain => {
-                if self.transport == Transport::Tcp {
-                    self.close(now.tick, Flow::ACCEPTED);
-                }
-            }
+            Input::Drain(_) => self.drain = drain::Drain::Finishing,
             Input::Deliver(delivery) if self.closed => {
                 let no = Refusal::new(Reason::Unavailable);
                 self.out.push_back(Output::ack(delivery.id, Outcome::Refused(no)));
@@ -566,6 +568,7 @@ impl Machine for SipMachine {
             Input::Inherited { key, owner, state, secs } => self.inherit(now, key, owner, &state, secs),
             Input::Tick => self.tick(now),
         }
+        self.drained(now.tick);
         self.flush(now.tick);
     }
 

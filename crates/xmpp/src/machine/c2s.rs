@@ -7,7 +7,7 @@ use model::{Address, Endpoint, Now, Tick};
 
 use crate::features::{carbons::Carbons, stream_management::Acks};
 use crate::jid;
-use crate::wire::{Condition, Limits, Scanner};
+use crate::wire::{Limits, Scanner};
 
 use super::Config;
 use super::login::Login;
@@ -74,6 +74,8 @@ pub struct C2s {
     pub(crate) acks: Acks,
     pub(crate) carbons: Carbons,
     pub(super) timers: Timers,
+    /// The server stops; with the host to go to.
+    pub(super) draining: Option<Option<Arc<str>>>,
 }
 
 /// A change of the scanner that waits until the current item is let go.
@@ -116,6 +118,7 @@ impl C2s {
             acks: Acks::default(),
             carbons: Carbons::default(),
             timers: Timers::default(),
+            draining: None,
         }
     }
 
@@ -173,7 +176,7 @@ impl C2s {
         }
         let unkept = self.submissions.unkept();
         let full = if self.paused { unkept > self.config.window / 2 } else { unkept >= self.config.window };
-        let stop = self.parked || full;
+        let stop = self.parked || full || self.draining.is_some();
         if stop != self.paused {
             self.paused = stop;
             self.out.push(if stop { Output::Pause(Flow::ACCEPTED) } else { Output::Resume(Flow::ACCEPTED) });
@@ -195,7 +198,7 @@ impl Machine for C2s {
             }
             Input::Secured(_, facts) => self.secured(facts),
             Input::Closed(_) => self.let_go(),
-            Input::Drain => self.fail(Condition::SystemShutdown),
+            Input::Drain(go_to) => self.drain(go_to),
             Input::Deliver(delivery) => self.deliver(delivery),
             Input::Notice(device, notice) => self.notice(&device, notice),
             Input::Kept(ticket) => self.kept(ticket),
@@ -205,6 +208,7 @@ impl Machine for C2s {
             Input::Datagram(..) | Input::Inherited { .. } => {}
         }
         self.resume_reading();
+        self.drained();
         self.regulate();
     }
 

@@ -8,6 +8,7 @@ mod c2s;
 mod config;
 mod deliver;
 mod door;
+mod drain;
 mod inbound;
 mod login;
 mod out;

@@ -1,0 +1,33 @@
+use super::{ConfigFile, runtime};
+use crate::client::Control;
+use crate::config::Config;
+use crate::failure::Failure;
+use std::process::ExitCode;
+
+/// `rialto status`
+#[derive(Debug, clap::Args)]
+pub struct Show {
+    #[command(flatten)]
+    file: ConfigFile,
+}
+
+impl Show {
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        let config = Config::load(&self.file.config)?;
+        let control = Control::new(&config.control());
+        let s: web::Status = runtime(1)?.block_on(control.get("/v1/status"))?;
+        println!("rialto {}: {} since {}", s.version, s.state, s.started);
+        for listener in &s.listeners {
+            println!("listening    {} on {} (tls: {})", listener.name, listener.address, listener.tls);
+        }
+        let devices: usize = s.online.values().map(Vec::len).sum();
+        println!("connections  {}", s.connections);
+        println!("online       {} account(s), {devices} device(s)", s.online.len());
+        println!("journal      {} row(s)", s.journal_head);
+        println!("messages     {} submitted, {} delivered", s.messages, s.delivered);
+        for (reason, count) in &s.refused {
+            println!("refused      {count} {reason}");
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
