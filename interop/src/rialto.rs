@@ -264,6 +264,17 @@ impl Rialto {
         said(&self.must(Command::new(&self.binary).args(words).arg("--config").arg(self.config())))
     }
 
+    /// What `rialto doctor` says, whatever it thinks of this machine.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    #[must_use]
+    pub fn doctor(&self) -> String {
+        let mut command = Command::new(&self.binary);
+        let done = command.args(["doctor", "--config"]).arg(self.config()).stdin(Stdio::null()).output();
+        said(&done.expect("the server's command starts"))
+    }
+
     /// The same for a command that must fail.
     ///
     /// # Panics

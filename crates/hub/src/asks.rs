@@ -4,6 +4,7 @@ use crate::account::Slot;
 use crate::house::Hub;
 use crate::link::{HubEvent, LinkCore};
 use crate::presence::silence;
+use crate::submit::broken;
 use model::{Address, Answer, Ask, Device, Endpoint, Notice, Reason, Refusal};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -23,14 +24,14 @@ impl Hub {
             Ask::Verify { account, password } => {
                 credentials.verify(&account, &password).map(Answer::Verified).map_err(text)
             }
-            Ask::Bind { account, device, attend } => self.bind(link, &account, device, attend).map_err(text),
-            Ask::Roster { device } => self.roster(link, &device).map_err(text),
-            Ask::EditRoster { device, edit } => self.edit_roster(link, &device, edit).map_err(text),
+            Ask::Bind { account, device, attend } => self.bind(link, &account, device, attend).map_err(told),
+            Ask::Roster { device } => self.roster(link, &device).map_err(told),
+            Ask::EditRoster { device, edit } => self.edit_roster(link, &device, edit).map_err(told),
             Ask::Claim { key, owner } => Ok(Answer::Claimed(self.claim(link, &key, &owner))),
         };
-        answer.unwrap_or_else(|trouble| {
+        answer.unwrap_or_else(|(trouble, refusal)| {
             tracing::error!(trouble, "an ask failed");
-            Answer::Refused(Refusal::new(Reason::Internal))
+            Answer::Refused(refusal)
         })
     }
 
@@ -171,8 +172,12 @@ impl Hub {
     }
 }
 
-fn text(error: impl std::fmt::Display) -> String {
-    error.to_string()
+fn text(error: impl std::fmt::Display) -> (String, Refusal) {
+    (error.to_string(), Refusal::new(Reason::Internal))
+}
+
+fn told(trouble: Trouble) -> (String, Refusal) {
+    (trouble.to_string(), broken(&trouble))
 }
 
 /// A device name nobody else has.

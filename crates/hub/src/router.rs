@@ -65,10 +65,9 @@ impl Hub {
         let seq = match result {
             Ok(seq) => seq,
             Err(trouble) => {
-                tracing::error!(id = %envelope.id, %trouble, "not on record, so not delivered");
-                let refusal =
-                    Refusal::new(Reason::Overloaded).with_text("it could not be recorded").by_rule("journal");
-                return self.refuse(&link, ticket, &envelope, refusal);
+                // The store has said once, and louder, that it cannot be written.
+                tracing::debug!(id = %envelope.id, %trouble, "not on record, so not delivered");
+                return self.refuse(&link, ticket, &envelope, Refusal::unrecorded());
             }
         };
         link.send(HubEvent::Kept(ticket));

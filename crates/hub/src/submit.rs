@@ -10,6 +10,14 @@ use model::{Address, Envelope, Event, Outcome, Reason, Refusal, Settlement, Term
 use std::sync::Arc;
 use store::{Draft, RowKind, Trouble};
 
+/// What whoever asked hears of a store that failed: a disk that is full or ill now may be well again in a while.
+pub(crate) fn broken(trouble: &Trouble) -> Refusal {
+    match trouble {
+        Trouble::Damaged(_) => Refusal::new(Reason::Internal),
+        _ => Refusal::unrecorded(),
+    }
+}
+
 impl Hub {
     /// Takes an envelope that needs nothing from the disk; gives it back if it does, or if something of the same
     /// link already waits for the disk and must not be overtaken.
@@ -44,7 +52,7 @@ impl Hub {
             Ok(plan) => self.enter(link, ticket, envelope, outcome_wanted, plan),
             Err(trouble) => {
                 tracing::error!(id = %envelope.id, %trouble, "cannot plan");
-                self.refuse(link, ticket, &envelope, Refusal::new(Reason::Internal));
+                self.refuse(link, ticket, &envelope, broken(&trouble));
             }
         }
     }
@@ -182,7 +190,7 @@ impl Hub {
         };
         let outcome = result.unwrap_or_else(|trouble| {
             tracing::error!(id = %envelope.id, %trouble, "presence could not be kept");
-            Outcome::Refused(Refusal::new(Reason::Internal))
+            Outcome::Refused(broken(&trouble))
         });
         match &outcome {
             Outcome::Refused(refusal) => self.refuse(link, ticket, envelope, refusal.clone()),

@@ -167,10 +167,23 @@ pub struct Refusal {
     pub alternative: Option<Address>,
 }
 
+/// The rule that refuses what cannot be put on record.
+const JOURNAL: &str = "journal";
+
 impl Refusal {
     /// A refusal with the reason's usual fault and no words.
     pub fn new(reason: Reason) -> Self {
         Self { reason, fault: reason.fault(), text: None, rule: None, alternative: None }
+    }
+
+    /// It could not be put on record, so it was not taken: true of everything until the disk is well again.
+    pub fn unrecorded() -> Self {
+        Self::new(Reason::Overloaded).with_text("it could not be recorded").by_rule(JOURNAL)
+    }
+
+    /// Is it [`Self::unrecorded`]?
+    pub fn is_unrecorded(&self) -> bool {
+        self.rule.as_deref() == Some(JOURNAL)
     }
 
     /// The same with words for the sender.

@@ -1,6 +1,7 @@
 use crate::Trouble;
 use bytes::Bytes;
 use model::{Address, Loss, Outcome, Seq, Timestamp};
+use std::time::Duration;
 
 /// What a journal row records. The numbers are part of the row format and never change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,6 +111,15 @@ pub struct Row {
     pub body: Option<Bytes>,
 }
 
+/// How the disk under a store is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Health {
+    /// Why nothing can be written now; `None` while it can. The store finds out by itself when it can again.
+    pub trouble: Option<Trouble>,
+    /// How long a commit takes, on average over the last few.
+    pub commit: Duration,
+}
+
 /// The one durable record, which is also the spool.
 pub trait Journal: Send + Sync {
     /// Queues a row. `done` hears its number once it is on disk, or why it is not. Never blocks; when the queue
@@ -148,6 +158,9 @@ pub trait Journal: Send + Sync {
 
     /// The number of the last committed row; 0 for none.
     fn head(&self) -> Seq;
+
+    /// How the disk is.
+    fn health(&self) -> Health;
 }
 
 /// Anything journal rows can be read from, in order: a store, or a file opened for reading only.

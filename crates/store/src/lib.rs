@@ -13,7 +13,9 @@ mod sqlite;
 mod trouble;
 mod varint;
 
-pub use journal::{Done, Draft, Erase, Journal, MailboxCursor, Row, RowKind, Rows, SettledRow, Waiting};
+pub use journal::{
+    Done, Draft, Erase, Health, Journal, MailboxCursor, Row, RowKind, Rows, SettledRow, Waiting,
+};
 pub use memory::MemoryStore;
 pub use nouns::{
     Accounts, Authorization, Authorizations, Consent, Lease, Leases, RosterEntry, Rosters, SealedPasswords,

@@ -1,9 +1,9 @@
 //! Everything in memory: for tests, and for looking around without a file.
 
 use crate::{
-    Accounts, Authorization, Authorizations, Blank, CHAIN_SETTING, Done, Draft, Erase, Journal, Lease,
-    Leases, MailboxCursor, RosterEntry, Rosters, Row, RowKind, SealedPasswords, Sealer, Settings, SettledRow,
-    Trouble, Unsealed, Waiting,
+    Accounts, Authorization, Authorizations, Blank, CHAIN_SETTING, Done, Draft, Erase, Health, Journal,
+    Lease, Leases, MailboxCursor, RosterEntry, Rosters, Row, RowKind, SealedPasswords, Sealer, Settings,
+    SettledRow, Trouble, Unsealed, Waiting,
 };
 use bytes::Bytes;
 use model::{Address, Credential, LeaseKey, Scheme, Seq, Timestamp};
@@ -196,6 +196,10 @@ impl Journal for MemoryStore {
 
     fn head(&self) -> Seq {
         Seq(self.journal.lock().rows.len() as u64)
+    }
+
+    fn health(&self) -> Health {
+        Health::default()
     }
 }
 

@@ -34,6 +34,10 @@ pub struct Status {
     pub online: BTreeMap<String, Vec<String>>,
     /// Rows in the journal.
     pub journal_head: u64,
+    /// Why nothing can be put on record now, and so is refused; none while all is well.
+    pub disk_trouble: Option<String>,
+    /// How long a commit takes on average, in milliseconds.
+    pub commit_ms: f64,
     /// Messages submitted since the start.
     pub messages: u64,
     /// Messages that reached a device since the start.
@@ -55,7 +59,10 @@ pub async fn status(State(desk): State<Arc<Desk>>) -> Json<Status> {
             (a.account.to_string(), devices)
         })
         .collect();
+    let health = desk.journal.health();
     Json(Status {
+        disk_trouble: health.trouble.map(|t| t.to_string()),
+        commit_ms: health.commit.as_secs_f64() * 1000.0,
         version: desk.version.to_owned(),
         state: desk.operator.state().to_owned(),
         connections: desk.operator.connections(),

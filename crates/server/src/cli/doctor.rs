@@ -136,10 +136,15 @@ fn server(config: &Config) -> Result<Finding, Failure> {
     let control = Control::new(&config.control());
     Ok(runtime(1)?.block_on(async {
         match control.get::<web::Status>("/v1/status").await {
+            Ok(web::Status { disk_trouble: Some(why), .. }) => Finding::Bad(
+                format!("the server puts nothing on record: {why}"),
+                "messages are refused until the disk is well; the server notices by itself, no restart is needed",
+            ),
             Ok(s) => Finding::Good(format!(
-                "the server runs since {}, {} account(s) online",
+                "the server runs since {}, {} account(s) online, a commit takes {:.1} ms",
                 s.started,
-                s.online.len()
+                s.online.len(),
+                s.commit_ms
             )),
             Err(_) => Finding::Warning("the server does not run".into(), "start it: rialto serve"),
         }

@@ -64,6 +64,10 @@ impl SipMachine {
             415 => {
                 w.header("Accept", ACCEPT);
             }
+            // The store looks every second whether it can be written again.
+            503 => {
+                w.header("Retry-After", "10");
+            }
             _ => {}
         }
         w.header("Server", SOFTWARE);

@@ -9,7 +9,8 @@ use crate::wire::{NameAddr, clean, reason_phrase};
 /// (`full`) gets the 4xx and a request to the person the 6xx.
 ///
 /// Two departures, each because a SIP rule is stronger: a timeout is 504, for a 408 must not answer a non-INVITE
-/// request (RFC 4320 4.1); and nothing is ever 503, which would condemn the whole server.
+/// request (RFC 4320 4.1); and 503, which condemns the whole server for a while (RFC 3261 21.5.4), is for the one case
+/// where that is true: nothing can be put on record.
 pub fn status(refusal: &Refusal, full: bool) -> u16 {
     match refusal.reason {
         Reason::BadRequest | Reason::BadAddress | Reason::Conflict | Reason::SubscriptionRequired => 400,
@@ -41,6 +42,7 @@ pub fn status(refusal: &Refusal, full: bool) -> u16 {
                 480
             }
         }
+        Reason::Overloaded if refusal.is_unrecorded() => 503,
         Reason::Internal | Reason::Overloaded => 500,
         Reason::NotFound => {
             if full {
@@ -168,6 +170,7 @@ mod tests {
                 "{reason:?}"
             );
         }
+        assert_eq!(status(&Refusal::unrecorded(), false), 503);
         let mut moved = Refusal::new(Reason::Gone);
         moved.alternative = Address::parse("new@example.com").ok();
         assert_eq!((status(&moved, true), contact(&moved).as_deref()), (301, Some("<sip:new@example.com>")));

@@ -116,6 +116,7 @@ pub fn reason_phrase(status: u16) -> &'static str {
         500 => "Server Internal Error",
         501 => "Not Implemented",
         502 => "Bad Gateway",
+        503 => "Service Unavailable",
         504 => "Server Time-out",
         505 => "Version Not Supported",
         513 => "Message Too Large",

@@ -6,6 +6,7 @@
 
 mod checkpoint;
 mod fault;
+mod health;
 mod intern;
 mod leases;
 mod nouns;
@@ -19,7 +20,8 @@ pub use read::SqliteReader;
 pub use schema::Schema;
 
 use crate::{
-    CHAIN_SETTING, Done, Draft, Erase, Journal, MailboxCursor, Row, Sealer, SettledRow, Trouble, Waiting,
+    CHAIN_SETTING, Done, Draft, Erase, Health, Journal, MailboxCursor, Row, Sealer, SettledRow, Trouble,
+    Waiting,
 };
 use fault::trouble;
 use model::{Address, Seq};
@@ -60,6 +62,7 @@ struct Shared {
     head: AtomicU64,
     tail: RwLock<tail::Tail>,
     months: RwLock<Vec<schema::Month>>,
+    pulse: health::Pulse,
 }
 
 /// The embedded store. Dropping it writes what is queued and closes the file.
@@ -83,21 +86,17 @@ impl SqliteStore {
     pub fn open(path: &Path, sealer: Box<dyn Sealer>, options: Options) -> Result<Self, Trouble> {
         let lock = take_lock(path)?;
         own_file(path)?;
-        let conn = Connection::open_with_flags(
-            path,
-            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-        )
-        .map_err(trouble)?;
-        prepare(&conn, &options)?;
+        let conn = connect(path, &options)?;
         let schema_before = schema::migrate(&conn)?;
         let shared = Arc::new(Shared {
             queue: Queue::new(&options),
             head: AtomicU64::new(0),
             tail: RwLock::default(),
             months: RwLock::default(),
+            pulse: health::Pulse::default(),
         });
         let mover = checkpoint::Mover::start(path)?;
-        let writer = writer::Writer::recover(conn, shared.clone(), sealer, mover, options)?;
+        let writer = writer::Writer::recover(conn, path, shared.clone(), sealer, mover, options)?;
         let thread = std::thread::Builder::new()
             .name("journal".into())
             .spawn(move || writer.run())
@@ -134,12 +133,7 @@ impl SqliteStore {
     /// [`Trouble::Busy`] when somebody has it open; [`Trouble::Failed`] when there is no such version.
     pub fn roll_back(path: &Path, to: u32) -> Result<Vec<&'static str>, Trouble> {
         let _lock = take_lock(path)?;
-        let conn = Connection::open_with_flags(
-            path,
-            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-        )
-        .map_err(trouble)?;
-        prepare(&conn, &Options::default())?;
+        let conn = connect(path, &Options::default())?;
         schema::roll_back(&conn, to)
     }
 
@@ -227,6 +221,10 @@ impl Journal for SqliteStore {
     fn head(&self) -> Seq {
         Seq(self.shared.head.load(Ordering::Acquire))
     }
+
+    fn health(&self) -> Health {
+        self.shared.pulse.read()
+    }
 }
 
 impl Erase for SqliteStore {
@@ -313,6 +311,14 @@ fn os_trouble(error: &std::io::Error) -> Trouble {
 }
 
 const PAGE: u64 = 8_192;
+
+/// A connection that may write.
+fn connect(path: &Path, options: &Options) -> Result<Connection, Trouble> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags).map_err(trouble)?;
+    prepare(&conn, options)?;
+    Ok(conn)
+}
 
 fn prepare(conn: &Connection, options: &Options) -> Result<(), Trouble> {
     conn.set_prepared_statement_cache_capacity(64);

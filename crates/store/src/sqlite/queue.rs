@@ -45,6 +45,8 @@ pub(super) struct Work {
     pub(super) outcomes: Vec<SettledRow>,
     pub(super) cursors: Vec<(u64, MailboxCursor)>,
     pub(super) leases: Vec<LeaseWord>,
+    /// True while the last commit failed: something must be written, to find out whether that is possible again.
+    pub(super) probe: bool,
     /// True once the store is closing and no row is queued behind this.
     pub(super) last: bool,
 }
@@ -63,6 +65,8 @@ struct State {
     stamp: u64,
     /// When outcomes, cursors and leases alone are worth a commit.
     due: Option<Instant>,
+    /// The last commit failed.
+    ill: bool,
     closing: bool,
 }
 
@@ -160,7 +164,10 @@ impl Queue {
             if !state.rows.is_empty() || !state.jobs.is_empty() {
                 break;
             }
-            let quiet = !state.outcomes.is_empty() || !state.cursors.is_empty() || !state.leases.is_empty();
+            let quiet = !state.outcomes.is_empty()
+                || !state.cursors.is_empty()
+                || !state.leases.is_empty()
+                || state.ill;
             match state.due.filter(|_| quiet) {
                 _ if state.closing && quiet => break,
                 _ if state.closing => return None,
@@ -192,16 +199,18 @@ impl Queue {
             // Nothing waits for company any more; whatever comes next sets its own time.
             state.due = None;
         }
+        work.probe = state.ill;
         work.last = state.closing && state.rows.is_empty();
         Some(work)
     }
 
     /// After a commit: these cursors and leases are on disk. What moved on meanwhile stays queued.
-    pub(super) fn committed(&self, cursors: &[(u64, MailboxCursor)], leases: &[LeaseWord]) {
-        if cursors.is_empty() && leases.is_empty() {
+    pub(super) fn committed(&self, cursors: &[(u64, MailboxCursor)], leases: &[LeaseWord], probed: bool) {
+        if cursors.is_empty() && leases.is_empty() && !probed {
             return;
         }
         let mut state = self.state.lock();
+        state.ill = false;
         for (stamp, cursor) in cursors {
             if state.cursors.get(&cursor.account).is_some_and(|(now, _)| now == stamp) {
                 state.cursors.remove(&cursor.account);
@@ -224,12 +233,13 @@ impl Queue {
         self.state.lock().leases.retain(|_, (_, lease)| lease.as_ref().is_none_or(|l| l.owner != *owner));
     }
 
-    /// After a failed commit: outcomes and cursors go into a later one.
+    /// After a failed commit: outcomes and cursors go into a later one, which is tried in a while even if nothing waits.
     pub(super) fn failed(&self, outcomes: Vec<SettledRow>) {
         let mut state = self.state.lock();
         for settled in outcomes.into_iter().rev() {
             state.outcomes.push_front(settled);
         }
+        state.ill = true;
         state.due = Some(Instant::now() + RETRY);
     }
 

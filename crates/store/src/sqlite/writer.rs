@@ -2,6 +2,7 @@
 
 use super::checkpoint::Mover;
 use super::fault::{damaged, trouble};
+use super::health::diagnose;
 use super::intern::{Conversations, Names, Talk};
 use super::queue::Work;
 use super::schema::{Month, create_month, month_name, months};
@@ -12,8 +13,10 @@ use model::codec::encode_outcome;
 use model::{Address, Seq, Timestamp};
 use rusqlite::{CachedStatement, Connection, OptionalExtension};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 /// How many rows the stream table may lag behind the journal: what a start after a crash has to read again.
 const BEHIND: usize = 32_768;
@@ -25,7 +28,10 @@ const LOG_OF_ROW: usize = 240;
 const LOG_OF_STREAMS: usize = 2 << 20;
 
 pub(super) struct Writer {
+    path: PathBuf,
     conn: Connection,
+    /// A commit failed over this connection, so the next one is made over a new one.
+    doubtful: bool,
     shared: Arc<Shared>,
     sealer: Box<dyn Sealer>,
     mover: Mover,
@@ -50,6 +56,7 @@ impl Writer {
     /// Reads where the journal stands and rebuilds what is kept in memory from the tail of the journal.
     pub(super) fn recover(
         conn: Connection,
+        path: &Path,
         shared: Arc<Shared>,
         mut sealer: Box<dyn Sealer>,
         mover: Mover,
@@ -61,7 +68,9 @@ impl Writer {
         *shared.months.write() = months;
         let last = (0, sealer.genesis());
         let (names, talks) = (Names::new(), Conversations::new());
-        let mut writer = Self { conn, shared, sealer, mover, options, names, talks, last, month };
+        let path = path.to_owned();
+        let mut writer =
+            Self { path, conn, doubtful: false, shared, sealer, mover, options, names, talks, last, month };
         writer.read_tail()?;
         writer.shared.head.store(writer.last.0, Ordering::Release);
         Ok(writer)
@@ -139,15 +148,18 @@ impl Writer {
             && work.outcomes.is_empty()
             && work.cursors.is_empty()
             && work.leases.is_empty()
+            && !work.probe
         {
             return ok;
         }
         let (drafts, dones): (Vec<Draft>, Vec<Done>) = std::mem::take(&mut work.rows).into_iter().unzip();
         let first = self.last.0 + 1;
+        let begun = Instant::now();
         match self.transaction(&drafts, &work) {
             Ok(batch) => {
                 self.adopt(batch, first);
-                self.shared.queue.committed(&work.cursors, &work.leases);
+                self.shared.pulse.committed(begun.elapsed());
+                self.shared.queue.committed(&work.cursors, &work.leases, work.probe);
                 for (at, done) in dones.into_iter().enumerate() {
                     call(done, Ok(Seq(first + at as u64)));
                 }
@@ -155,7 +167,7 @@ impl Writer {
             Err(error) => {
                 ok = false;
                 self.roll_back();
-                self.shared.queue.failed(work.outcomes);
+                let error = self.failed(error, work.outcomes);
                 for done in dones {
                     call(done, Err(error.clone()));
                 }
@@ -164,8 +176,44 @@ impl Writer {
         ok
     }
 
+    /// After a failed commit: what it was, for those who hear of it.
+    fn failed(&mut self, error: Trouble, outcomes: Vec<SettledRow>) -> Trouble {
+        let error = diagnose(&self.path, error);
+        // A full disk leaves the connection as it was. After anything else (a failed sync above all) neither the
+        // database's nor the system's idea of the file can be relied on.
+        self.doubtful |= !matches!(error, Trouble::Full(_) | Trouble::Busy(_));
+        self.shared.pulse.failed(&error);
+        self.shared.queue.failed(outcomes);
+        error
+    }
+
+    /// Looks at the file anew after an error of the disk: a new connection must find the last row that was acknowledged.
+    ///
+    /// What a failed sync left half written lies behind the log's last commit, where the next commit writes over it:
+    /// nothing that was not synced is ever taken for synced.
+    fn look_anew(&mut self) -> Result<(), Trouble> {
+        if !self.doubtful {
+            return Ok(());
+        }
+        let conn = super::connect(&self.path, &self.options)?;
+        if let Some(month) = &self.month
+            && self.last.0 > 0
+        {
+            let sql = format!("SELECT link FROM {} WHERE seq = ?1", month.name);
+            let link: Option<[u8; 32]> =
+                conn.query_row(&sql, [self.last.0 as i64], |r| r.get(0)).optional().map_err(trouble)?;
+            if link != Some(self.last.1) {
+                return Err(damaged("the journal's last acknowledged row"));
+            }
+        }
+        self.conn = conn;
+        self.doubtful = false;
+        Ok(())
+    }
+
     /// Rows, then at most one outcomes row, then cursors and leases, then the commit.
     fn transaction(&mut self, drafts: &[Draft], work: &Work) -> Result<Batch, Trouble> {
+        self.look_anew()?;
         let outcomes: &[SettledRow] = &work.outcomes;
         self.conn.execute_batch("BEGIN IMMEDIATE").map_err(trouble)?;
         let mut batch = Batch {
@@ -193,6 +241,10 @@ impl Writer {
         }
         self.write_cursors(&work.cursors).map_err(trouble)?;
         super::leases::write(&self.conn, &work.leases).map_err(trouble)?;
+        if work.probe {
+            let sql = "INSERT OR REPLACE INTO meta (key, value) VALUES ('probe', ?1)";
+            self.conn.execute(sql, [wall_clock().0 as i64]).map_err(trouble)?;
+        }
         self.conn.execute_batch("COMMIT").map_err(trouble)?;
         if !self.options.slow_disk.is_zero() {
             std::thread::sleep(self.options.slow_disk);
@@ -346,6 +398,11 @@ impl Writer {
         if jobs.is_empty() {
             return true;
         }
+        if let Err(error) = self.look_anew() {
+            let error = self.failed(error, Vec::new());
+            jobs.into_iter().for_each(|job| job.finish(Err(error.clone())));
+            return false;
+        }
         let conn = &self.conn;
         let mut ends: Vec<Result<(), Trouble>> = Vec::with_capacity(jobs.len());
         let whole = (|| -> rusqlite::Result<bool> {
@@ -378,6 +435,7 @@ impl Writer {
         if failure.is_some() && !conn.is_autocommit() {
             let _ = conn.execute_batch("ROLLBACK");
         }
+        let failure = failure.map(|error| self.failed(error, Vec::new()));
         for (at, job) in jobs.into_iter().enumerate() {
             let end = match &failure {
                 Some(failure) => Err(failure.clone()),
