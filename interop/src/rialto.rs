@@ -134,6 +134,13 @@ impl Rialto {
         line.trim().trim_end_matches("kB").trim().parse().expect("a number of kB")
     }
 
+    /// The size of the database, with its log, in KiB.
+    #[must_use]
+    pub fn stored_kib(&self) -> u64 {
+        let size = |name| self.data().join(name).metadata().map_or(0, |file| file.len());
+        (size("rialto.db") + size("rialto.db-wal")) / 1024
+    }
+
     /// Add an account; works before and while the server runs.
     ///
     /// # Panics

@@ -1,6 +1,7 @@
 //! The project's own commands, as a program of the workspace: nothing to install first but Rust itself.
 
 mod crash;
+mod fuzz;
 mod place;
 mod run;
 mod test;
@@ -16,6 +17,8 @@ cargo xtask test [OPTIONS]       everything that must hold before a change goes 
     --repeat N                       the tests N times over, to find the one that fails now and then
 cargo xtask crash [--rounds N] [--power] [--seed N]
                                  kill the server in the middle of its work, or cut its power, N times (200)
+cargo xtask fuzz [TARGET]... [--seconds N]
+                                 libFuzzer over every parser and machine, N seconds each (60)
 cargo xtask tidy                 only the laws of the house (import table, file lengths, lints)
 ";
 
@@ -27,6 +30,7 @@ fn main() -> ExitCode {
         "demo" => demo(&rest),
         "test" => test::Plan::parse(&rest).and_then(|plan| test::run(&plan)),
         "crash" => crash::run(&rest),
+        "fuzz" => fuzz::Plan::parse(&rest).and_then(|plan| fuzz::run(&plan)),
         "tidy" => run::cargo(&["test", "--quiet", "--package", "xtask"]),
         "" | "help" | "--help" | "-h" => {
             print!("{HELP}");

@@ -89,6 +89,11 @@ pub fn cargo_deny() -> Result<Command, String> {
     tool("cargo-deny")
 }
 
+/// cargo-fuzz: the one on the search path, or one of our own. Its `fuzz` comes first among the arguments.
+pub fn cargo_fuzz() -> Result<Command, String> {
+    tool("cargo-fuzz")
+}
+
 /// cargo-nextest, if there is one; without it the plain runner does.
 pub fn has_nextest() -> bool {
     run::is_there("cargo-nextest")

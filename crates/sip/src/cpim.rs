@@ -147,7 +147,8 @@ fn fields(head: &str) -> Option<Vec<(String, String)>> {
     for line in head.lines() {
         // "Subject:;lang=fr text" and "imdn.Message-ID: x": the name ends at the first colon.
         let (name, value) = line.split_once(':')?;
-        out.push((name.trim().to_owned(), value.trim().to_owned()));
+        // Control characters mean nothing here, and could not be written again.
+        out.push((name.trim().to_owned(), clean(value).trim().to_owned()));
         if out.len() > 64 {
             return None;
         }

@@ -41,6 +41,9 @@ pub fn parse(bytes: &[u8]) -> Option<Node> {
         return None;
     }
     let text = std::str::from_utf8(bytes).ok()?;
+    if !text.chars().all(is_char) {
+        return None;
+    }
     let mut reader = NsReader::from_str(text.trim_start_matches('\u{feff}').trim());
     let mut open: Vec<Node> = Vec::new();
     let mut count = 0;
@@ -79,6 +82,7 @@ pub fn parse(bytes: &[u8]) -> Option<Node> {
             }
             Event::GeneralRef(r) => {
                 let c = match r.resolve_char_ref().ok()? {
+                    Some(c) if !is_char(c) => return None,
                     Some(c) => c,
                     None => match &*r.into_inner() {
                         "lt" => '<',
@@ -125,6 +129,11 @@ fn element(start: &BytesStart<'_>, ns: String) -> Option<Node> {
     })
 }
 
+/// May this character stand in a document (XML 1.0 section 2.2)? The parser below does not ask.
+fn is_char(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..)
+}
+
 /// Escapes text for element content and attribute values, and drops what XML 1.0 cannot hold.
 pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -135,9 +144,10 @@ pub fn escape(text: &str) -> String {
             '&' => out.push_str("&amp;"),
             '"' => out.push_str("&quot;"),
             '\'' => out.push_str("&apos;"),
-            '\t' | '\n' => out.push(c),
-            c if c < ' ' || c == '\u{fffe}' || c == '\u{ffff}' => {}
-            c => out.push(c),
+            // A bare CR would be read as a line feed.
+            '\r' => {}
+            c if is_char(c) => out.push(c),
+            _ => {}
         }
     }
     out

@@ -1,0 +1,178 @@
+//! Seeds: the transcripts and batteries that the tests have anyway, in the shape of each target.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The seeds of a target.
+///
+/// # Panics
+/// If a transcript cannot be read.
+pub fn seeds(target: &str) -> Vec<Vec<u8>> {
+    match target {
+        "xmpp_machine" => scripts("crates/xmpp/tests/transcripts"),
+        "sip_machine" => scripts("crates/sip/tests/transcripts"),
+        "xmpp_stream" => spoken("crates/xmpp/tests/transcripts", "<< ", "\n").map(choose).collect(),
+        "sip_message" => messages().collect(),
+        "sip_stream" => messages().map(choose).collect(),
+        "digest" => own(&[
+            "Digest username=\"romeo\", realm=\"example.net\", nonce=\"abc\", uri=\"sip:example.net\", \
+             response=\"00000000000000000000000000000000\", qop=auth, nc=00000001, cnonce=\"c\", algorithm=SHA-256",
+            "Digest username*=UTF-8''romeo, realm=\"a\\\"b\", nonce=x, uri=x, response=y",
+        ]),
+        "scram" => own(&[
+            "\0n,,n=juliet,r=clientnonce\nc=biws,r=clientnonceservernonce,p=AAAA",
+            "\x02p=tls-exporter,,n=ju=2Cli=3Det,r=x\nc=cD10bHMtZXhwb3J0ZXIsLA==,r=x,p=",
+            "\0\0juliet\0secret",
+        ]),
+        "cpim" => own(&[
+            "From: MR SANDERS <im:piglet@100akerwood.com>\r\nTo: Depressed Donkey <im:eeyore@100akerwood.com>\r\n\
+             DateTime: 2000-12-13T13:40:00-08:00\r\nSubject: the weather will be fine today\r\n\
+             Subject:;lang=fr beau temps prevu\r\nNS: MyFeatures <mid:MessageFeatures@id.foo.com>\r\n\
+             Require: MyFeatures.VitalMessageOption\r\n\r\nContent-type: text/plain; charset=utf-8\r\n\
+             Content-ID: <1234567890@foo.com>\r\n\r\nhello",
+        ]),
+        "pidf" => own(&[
+            "<presence xmlns='urn:ietf:params:xml:ns:pidf' xmlns:r='urn:ietf:params:xml:ns:pidf:rpid' \
+             entity='pres:a@b'><tuple id='ID-x'><status><basic>open</basic></status><contact priority='0.8'>im:a@b\
+             </contact><note xml:lang='en'>here</note><timestamp>2001-10-27T16:49:29Z</timestamp></tuple>\
+             <r:person id='p'><r:activities><r:away/></r:activities></r:person></presence>",
+            "<presence><tuple id=\"x\"><status/></tuple></presence>",
+        ]),
+        "reports" => own(&[
+            "<isComposing xmlns='urn:ietf:params:xml:ns:im-iscomposing'><state>active</state></isComposing>",
+            "<imdn xmlns='urn:ietf:params:xml:ns:imdn'><message-id>34jk324j</message-id><datetime>2008-04-04T12:16:49-05:00\
+             </datetime><delivery-notification><status><delivered/></status></delivery-notification></imdn>",
+        ]),
+        "journal_row" => rows(),
+        _ => Vec::new(),
+    }
+}
+
+fn own(texts: &[&str]) -> Vec<Vec<u8>> {
+    texts.iter().map(|text| text.as_bytes().to_vec()).collect()
+}
+
+/// The first byte of a seed chooses something small.
+fn choose(rest: Vec<u8>) -> Vec<u8> {
+    [&[14][..], &rest].concat()
+}
+
+fn files(folder: &str) -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a room of the workspace");
+    let entries = fs::read_dir(root.join(folder)).unwrap_or_else(|e| panic!("{folder}: {e}"));
+    let mut files: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+    files.retain(|file| file.extension().is_some_and(|ending| ending == "txt"));
+    files.sort();
+    files
+}
+
+fn texts(folder: &str) -> impl Iterator<Item = String> {
+    files(folder)
+        .into_iter()
+        .map(|file| fs::read_to_string(&file).unwrap_or_else(|e| panic!("{file:?}: {e}")))
+}
+
+/// What the peer says in transcripts of one line each.
+fn spoken(folder: &str, mark: &'static str, between: &'static str) -> impl Iterator<Item = Vec<u8>> {
+    texts(folder).map(move |text| {
+        let lines: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix(mark)).collect();
+        lines.join(between).into_bytes()
+    })
+}
+
+/// SIP messages: those in transcripts, and the torture messages.
+fn messages() -> impl Iterator<Item = Vec<u8>> {
+    let blocks = texts("crates/sip/tests/transcripts").flat_map(|text| {
+        let block = |part: &str| {
+            let (first, rest) = part.split_once('\n')?;
+            let (message, _) = rest.split_once("\n.\n")?;
+            let _ = first;
+            let message = message.replace('\n', "\r\n");
+            Some((if message.contains("\r\n\r\n") { message } else { message + "\r\n\r\n" }).into_bytes())
+        };
+        text.split("\n<< ").skip(1).filter_map(block).collect::<Vec<_>>()
+    });
+    let torture = texts("interop/torture").flat_map(|text| {
+        let case = |part: &str| {
+            let (_, message) = part.split_once('\n')?;
+            Some(message.replace('\n', "\r\n").into_bytes())
+        };
+        text.split("\n@@ ").skip(1).filter_map(case).collect::<Vec<_>>()
+    });
+    blocks.chain(torture)
+}
+
+/// Transcripts as scripts: see `machine`.
+fn scripts(folder: &str) -> Vec<Vec<u8>> {
+    texts(folder).map(|text| script(&text).into_bytes()).collect()
+}
+
+fn script(text: &str) -> String {
+    let mut out = String::new();
+    let mut kind = 0;
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        if let Some(said) = line.strip_prefix("<< ") {
+            // A SIP message follows in a block; an XMPP one stands on the line.
+            if said.starts_with('<') || said.trim().is_empty() {
+                out += &format!("{said}\n");
+            } else {
+                for line in lines.by_ref() {
+                    out += &format!("{line}\n");
+                    if line == "." {
+                        break;
+                    }
+                }
+            }
+        } else if line.starts_with(">> ") && !line[3..].starts_with('<') {
+            for line in lines.by_ref() {
+                if line == "." {
+                    break;
+                }
+            }
+        } else if let Some(words) = line.strip_prefix("<= ") {
+            let letter = match words.split(' ').next().unwrap_or_default() {
+                "kept" => 'k',
+                "settled" => 'e',
+                "deliver" | "carbon" => 'd',
+                "secured" => 's',
+                "drain" => 'x',
+                "closed" => 'c',
+                "push" | "removed" | "replaced" | "revoked" | "notice" => 'n',
+                _ => 'a',
+            };
+            out += &format!("!{letter} \n");
+        } else if line.starts_with('+') {
+            out += "!tz\n";
+        } else if let Some(chosen) = line.strip_prefix("machine ").or_else(|| line.strip_prefix("signed-in "))
+        {
+            kind = ["udp", "tcp", "tls"].iter().position(|k| *k == chosen).unwrap_or(0);
+        } else if line == "% direct" {
+            kind = 1;
+        }
+    }
+    format!("{}{out}", u8::try_from(kind).map_or('\0', char::from))
+}
+
+/// Rows as the journal keeps them.
+fn rows() -> Vec<Vec<u8>> {
+    use model::{Address, Endpoint, Envelope, EnvelopeId, Event, Message, Origin, Part, Timestamp};
+    let address = |text| Address::parse(text).expect("an address");
+    let envelope = Envelope {
+        id: EnvelopeId(7),
+        at: Timestamp(1_700_000_000_000),
+        origin: Origin::server(),
+        from: Endpoint::bare(address("romeo@example.net")),
+        to: Endpoint::bare(address("juliet@example.com")),
+        hops: 3,
+        event: Event::Message(Message {
+            id: "m1".into(),
+            thread: Some("t".into()),
+            parts: vec![Part::text("hello", None)],
+            ..Message::default()
+        }),
+    };
+    let (head, body) = (model::codec::encode_head(&envelope, None), model::codec::encode_body(&envelope));
+    let cut = u8::try_from(head.len()).unwrap_or(u8::MAX);
+    vec![[&[cut][..], &head, &body].concat()]
+}
