@@ -116,6 +116,11 @@ pub enum Output {
         /// What.
         ask: Ask,
     },
+    /// Somebody proved a password, or failed to: for the operator's counters, which name nobody.
+    Login {
+        /// Whether it was the right one.
+        proven: bool,
+    },
     /// A bound device becomes ready for messages with this priority, or (`None`) no longer.
     Attend(Endpoint, Option<i8>),
     /// A bound device is gone.

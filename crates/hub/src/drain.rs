@@ -46,7 +46,8 @@ fn hand_out(
         }
         slot.in_flight += 1;
         forks += 1;
-        let id = slot.link.fly(Flight { account: account.clone(), seq: seq.0 });
+        let id =
+            slot.link.fly(Flight { account: account.clone(), seq: seq.0, from: envelope.origin.dialect });
         slot.link.send(HubEvent::Deliver(Delivery {
             id,
             device: Endpoint::full(account.address.clone(), slot.device.clone()),
@@ -257,6 +258,7 @@ impl Hub {
         flight: &Flight,
         settlement: Settlement,
     ) {
+        self.counting.answered(flight.from, link.dialect, &settlement.outcome);
         let account = &flight.account;
         let mut state = account.state.lock();
         // Which of the link's devices it was does not matter: windows are per link and account.

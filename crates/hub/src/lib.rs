@@ -25,9 +25,11 @@ mod rules;
 mod settle;
 pub mod stages;
 mod submit;
+mod tally;
 
 pub use house::{Consents, Hub, Parts};
 pub use lease::Orphan;
 pub use link::{HubEvent, Inbox, Link};
-pub use report::{AccountReport, Counters, DeviceReport};
+pub use report::{AccountReport, DeviceReport};
 pub use rules::{RuleSet, Rules};
+pub use tally::{Counters, Load};

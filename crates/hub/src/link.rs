@@ -38,6 +38,8 @@ pub enum HubEvent {
 pub(crate) struct Flight {
     pub account: Arc<Account>,
     pub seq: u64,
+    /// The sender's dialect.
+    pub from: Dialect,
 }
 
 /// One thing that may have to wait for the disk, run in the order the machine asked for it.
@@ -135,6 +137,12 @@ impl LinkCore {
 
     pub fn land(&self, id: DeliveryId) -> Option<Flight> {
         self.flights.lock().1.remove(&id.0)
+    }
+
+    /// Events that wait for the machine, and its jobs that wait for the disk.
+    pub fn waiting(&self) -> (u64, u64) {
+        let events = self.queue.lock().events.len() as u64;
+        (events, self.lane.lock().jobs.len() as u64)
     }
 
     /// True while nothing of this link waits for the disk: a message may then go the quick way without
@@ -259,6 +267,11 @@ impl Link {
     /// Asks something; the answer names the ticket.
     pub fn ask(&self, ticket: Ticket, ask: Ask) {
         self.hub.enqueue(&self.core, Job::Ask(ticket, ask));
+    }
+
+    /// Somebody proved a password, or failed to.
+    pub fn login(&self, proven: bool) {
+        self.hub.counting.login(self.core.dialect, proven);
     }
 
     /// A bound device becomes ready for messages, or no longer.

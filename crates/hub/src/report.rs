@@ -3,47 +3,8 @@
 use crate::house::Hub;
 use crate::link::Job;
 use crate::presence::from_hub;
-use model::{Address, Dialect, Event, Outcome, Reason, Receipt, ReceiptKind, Refusal, Seq, Ticket};
+use model::{Address, Dialect, Event, Receipt, ReceiptKind, Refusal, Seq, Ticket};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-/// Counters since the start.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Messages submitted.
-    pub messages: u64,
-    /// Other events submitted.
-    pub others: u64,
-    /// Rows that reached a device.
-    pub delivered: u64,
-    /// Refusals by reason, those above zero.
-    pub refused: Vec<(&'static str, u64)>,
-}
-
-#[derive(Default)]
-pub(crate) struct Counting {
-    messages: AtomicU64,
-    others: AtomicU64,
-    delivered: AtomicU64,
-    refused: [AtomicU64; Reason::ALL.len()],
-}
-
-impl Counting {
-    pub fn entered(&self, event: &Event) {
-        let counter = if matches!(event, Event::Message(_)) { &self.messages } else { &self.others };
-        counter.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub fn settled(&self, outcome: &Outcome) {
-        if *outcome == Outcome::Delivered {
-            self.delivered.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    pub fn refused(&self, reason: Reason) {
-        self.refused[reason as usize - 1].fetch_add(1, Ordering::Relaxed);
-    }
-}
 
 /// One bound device.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,22 +27,6 @@ pub struct AccountReport {
 }
 
 impl Hub {
-    /// Counters since the start.
-    pub fn counters(&self) -> Counters {
-        let c = &self.counting;
-        let refused = Reason::ALL
-            .iter()
-            .map(|r| (r.name(), c.refused[*r as usize - 1].load(Ordering::Relaxed)))
-            .filter(|(_, n)| *n > 0)
-            .collect();
-        Counters {
-            messages: c.messages.load(Ordering::Relaxed),
-            others: c.others.load(Ordering::Relaxed),
-            delivered: c.delivered.load(Ordering::Relaxed),
-            refused,
-        }
-    }
-
     /// Accounts with devices, by address.
     pub fn online(&self) -> Vec<AccountReport> {
         let mut reports: Vec<AccountReport> = self

@@ -7,6 +7,7 @@ use crate::house::Hub;
 use crate::link::{HubEvent, Job, LinkCore};
 use model::{Envelope, Event, Outcome, Reason, Refusal, Seq, Settlement, Ticket};
 use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use store::Trouble;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -33,18 +34,32 @@ pub(crate) struct Committed {
 }
 
 /// The queues from the journal's writer to the routing tasks.
-pub(crate) struct Lanes(Vec<UnboundedSender<Committed>>);
+pub(crate) struct Lanes(Vec<(UnboundedSender<Committed>, Arc<AtomicU64>)>);
+
+/// A lane's end: the rows, and how many there are.
+pub(crate) type LaneEnd = (UnboundedReceiver<Committed>, Arc<AtomicU64>);
 
 impl Lanes {
-    pub fn new(count: usize) -> (Self, Vec<UnboundedReceiver<Committed>>) {
-        let (senders, receivers) = (0..count.max(1)).map(|_| unbounded_channel()).unzip();
-        (Self(senders), receivers)
+    pub fn new(count: usize) -> (Self, Vec<LaneEnd>) {
+        let lane = |_| {
+            let (sender, receiver) = unbounded_channel();
+            let waiting = Arc::new(AtomicU64::new(0));
+            ((sender, waiting.clone()), (receiver, waiting))
+        };
+        let (starts, ends) = (0..count.max(1)).map(lane).unzip();
+        (Self(starts), ends)
     }
 
-    pub async fn run(hub: Weak<Hub>, mut queue: UnboundedReceiver<Committed>) {
+    /// Rows that wait in all lanes.
+    pub fn waiting(&self) -> u64 {
+        self.0.iter().map(|(_, waiting)| waiting.load(Ordering::Relaxed)).sum()
+    }
+
+    pub async fn run(hub: Weak<Hub>, (mut queue, waiting): LaneEnd) {
         let mut batch = Vec::with_capacity(256);
         while queue.recv_many(&mut batch, 256).await > 0 {
             let Some(hub) = hub.upgrade() else { return };
+            waiting.fetch_sub(batch.len() as u64, Ordering::Relaxed);
             for committed in batch.drain(..) {
                 hub.route(committed);
             }
@@ -56,8 +71,10 @@ impl Hub {
     /// Gives a committed row to the lane of its addressee. Called by the journal's writer.
     pub(crate) fn to_lane(&self, committed: Committed) {
         let at = self.hasher.hash_one(&committed.envelope.to.address) as usize % self.lanes.0.len();
+        let (lane, waiting) = &self.lanes.0[at];
+        waiting.fetch_add(1, Ordering::Relaxed);
         // The lane ends only with the hub itself.
-        let _ = self.lanes.0[at].send(committed);
+        let _ = lane.send(committed);
     }
 
     fn route(self: &Arc<Self>, committed: Committed) {
@@ -98,7 +115,7 @@ impl Hub {
 
     /// Tells the sender no. The reason is already in the row, if there is one.
     pub(crate) fn refuse(&self, link: &LinkCore, ticket: Ticket, envelope: &Envelope, refusal: Refusal) {
-        self.counting.refused(refusal.reason);
+        self.counting.refused(&refusal);
         tracing::info!(id = %envelope.id, from = %envelope.from.address, to = %envelope.to.address,
             kind = envelope.event.kind(), reason = refusal.reason.name(), rule = refusal.rule.as_deref(), "refused");
         link.send(HubEvent::Settled(ticket, Settlement::from(Outcome::Refused(refusal))));

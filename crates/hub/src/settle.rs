@@ -44,6 +44,11 @@ impl Awaiting {
         shard.deadlines.push_back((deadline, seq.0));
     }
 
+    /// How many wait.
+    pub fn len(&self) -> u64 {
+        self.0.iter().map(|shard| shard.lock().waiters.len() as u64).sum()
+    }
+
     fn take(&self, seq: Seq) -> Option<Waiter> {
         self.0[(seq.0 % SHARDS) as usize].lock().waiters.remove(&seq.0)
     }

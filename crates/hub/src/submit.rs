@@ -87,7 +87,7 @@ impl Hub {
         outcome_wanted: bool,
         plan: Plan,
     ) {
-        self.counting.entered(&envelope.event);
+        self.counting.entered(envelope.origin.dialect, &envelope.event);
         let context = Context { now: clock::wall(), acquainted: self.acquainted(&envelope, &plan) };
         let refusal = self.parts.pipeline.judge(&mut envelope, &context);
         let plan = match refusal {

@@ -3,6 +3,7 @@
 use crate::clock::Clock;
 use crate::draining::Draining;
 use crate::drive::{input_of, pass_to_hub};
+use crate::tally::Tally;
 use connector::{Connector, Input, Machine, Output};
 use hub::{HubEvent, Inbox, Link, Orphan};
 use std::future::poll_fn;
@@ -38,6 +39,7 @@ pub(crate) async fn read(
     socket: Arc<UdpSocket>,
     door: Arc<dyn Connector>,
     shards: Vec<Sender<Datagram>>,
+    tally: Arc<Tally>,
     stop: CancellationToken,
 ) {
     let mut buffer = vec![0u8; LARGEST];
@@ -50,7 +52,10 @@ pub(crate) async fn read(
             Ok((n, source)) => {
                 let bytes = &buffer[..n];
                 let at = door.shard(bytes, source, shards.len()).min(shards.len() - 1);
-                let _ = shards[at].try_send((source, bytes.to_vec()));
+                tally.datagrams.one();
+                if shards[at].try_send((source, bytes.to_vec())).is_err() {
+                    tally.datagrams_dropped.one();
+                }
             }
             // An ICMP error of an earlier send; the socket itself is well.
             Err(error) => tracing::debug!(%error, "datagram not received"),
@@ -80,6 +85,7 @@ pub(crate) async fn drive(
     clock: Clock,
     make: Make,
     drain: Arc<Draining>,
+    tally: Arc<Tally>,
     stop: CancellationToken,
 ) {
     let mut shard = Shard::new(&make, clock);
@@ -120,6 +126,7 @@ pub(crate) async fn drive(
             drop(busy.take());
         }
         if !whole {
+            tally.panics.one();
             tracing::error!("a machine panicked; a fresh one takes its place");
             shard = Shard::new(&make, clock);
             if told {

@@ -5,6 +5,7 @@ use crate::clock::Clock;
 use crate::draining::Draining;
 use crate::outbox::{HIGH_WATER, Outbox};
 use crate::stream::Stream;
+use crate::tally::Tally;
 use crate::tls::{self, Tls};
 use connector::{Flow, Input, Machine, Output, TlsFacts, TlsMode};
 use hub::{HubEvent, Inbox, Link};
@@ -50,6 +51,7 @@ pub(crate) struct Gear {
     pub mode: TlsMode,
     pub drain: Arc<Draining>,
     pub pass: Pass,
+    pub tally: Arc<Tally>,
 }
 
 /// What the connection does next, beyond moving bytes and events.
@@ -67,6 +69,7 @@ struct Driver {
     outbox: Outbox,
     paused: bool,
     upgrading: bool,
+    tally: Arc<Tally>,
     closing: Option<Instant>,
     closed: bool,
     stuck_since: Option<Instant>,
@@ -77,7 +80,7 @@ struct Driver {
 
 /// Drives one connection from its first byte to its last.
 pub(crate) async fn drive(stream: tokio::net::TcpStream, gear: Gear) {
-    let Gear { machine, link, inbox, clock, tls, mode, drain, pass } = gear;
+    let Gear { machine, link, inbox, clock, tls, mode, drain, pass, tally } = gear;
     let mut driver = Driver {
         machine,
         link,
@@ -87,6 +90,7 @@ pub(crate) async fn drive(stream: tokio::net::TcpStream, gear: Gear) {
         outbox: Outbox::default(),
         paused: false,
         upgrading: false,
+        tally,
         closing: None,
         closed: false,
         stuck_since: None,
@@ -97,6 +101,7 @@ pub(crate) async fn drive(stream: tokio::net::TcpStream, gear: Gear) {
     if driver.live(tls.as_deref(), mode).await.is_err() && !driver.closed {
         driver.feed(Input::Closed(Flow::ACCEPTED));
     }
+    driver.tally.ended.one();
     drop(pass);
 }
 
@@ -158,6 +163,7 @@ impl Driver {
                 self.feed_checked(Input::Secured(Flow::ACCEPTED, facts))
             }
             Ok(Err((error, plain))) => {
+                self.tally.handshakes_failed.one();
                 tracing::debug!(%error, "TLS handshake failed");
                 // Nothing may be said in the clear any more; what stays is to take our alert through.
                 self.stream = Stream::Plain(plain);
@@ -166,6 +172,7 @@ impl Driver {
                 Ok(())
             }
             Err(_) => {
+                self.tally.handshakes_late.one();
                 tracing::debug!("TLS handshake took too long");
                 self.closing = Some(Instant::now());
                 Ok(())
@@ -178,6 +185,7 @@ impl Driver {
         let now = self.clock.now();
         let machine = &mut self.machine;
         if catch_unwind(AssertUnwindSafe(|| machine.handle(now, input))).is_err() {
+            self.tally.panics.one();
             tracing::error!("a machine panicked; its connection ends");
             self.closed = true;
             return Err(Broken);
@@ -188,6 +196,7 @@ impl Driver {
                 Ok(Some(output)) => self.take(output),
                 Ok(None) => return Ok(()),
                 Err(_) => {
+                    self.tally.panics.one();
                     tracing::error!("a machine panicked; its connection ends");
                     self.closed = true;
                     return Err(Broken);
@@ -363,6 +372,7 @@ pub(crate) fn pass_to_hub(link: &Link, output: Output) {
     match output {
         Output::Submit { ticket, envelope, outcome_wanted } => link.submit(ticket, envelope, outcome_wanted),
         Output::Ask { ticket, ask } => link.ask(ticket, ask),
+        Output::Login { proven } => link.login(proven),
         Output::Attend(endpoint, priority) => link.attend(endpoint, priority),
         Output::Unbind(endpoint) => link.unbind(endpoint),
         Output::Lease { key, owner, state, secs } => link.lease(key, owner, state, secs),

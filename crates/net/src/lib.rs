@@ -11,10 +11,12 @@ mod drive;
 mod listen;
 mod outbox;
 mod stream;
+mod tally;
 mod tcp;
 mod tls;
 mod udp;
 
 pub use admit::Admission;
 pub use listen::{Bound, Change, ListenError, Net, Opening};
+pub use tally::ListenerCounts;
 pub use tls::{Tls, TlsError};

@@ -5,6 +5,7 @@ use crate::clock::Clock;
 use crate::datagram;
 use crate::draining::Draining;
 use crate::drive::{Gear, drive};
+use crate::tally::{ListenerCounts, Tally};
 use crate::tls::Tls;
 use crate::{tcp, udp};
 use connector::{Connector, Listener, Peer, Seed, TlsMode, Transport};
@@ -85,6 +86,7 @@ struct Open {
     addr: SocketAddr,
     seat: Seat,
     stop: CancellationToken,
+    tally: Arc<Tally>,
 }
 
 enum Socket {
@@ -174,11 +176,14 @@ impl Net {
                 Source::Fresh(socket, addr) => {
                     let seat = Arc::new(RwLock::new(opening));
                     let stop = CancellationToken::new();
+                    let tally = Arc::<Tally>::default();
                     match socket {
-                        Socket::Tcp(socket) => self.serve(socket, seat.clone(), stop.clone()),
-                        Socket::Udp(socket) => self.serve_datagrams(socket, seat.clone(), addr, &stop),
+                        Socket::Tcp(socket) => self.serve(socket, seat.clone(), stop.clone(), tally.clone()),
+                        Socket::Udp(socket) => {
+                            self.serve_datagrams(socket, seat.clone(), addr, &stop, &tally)
+                        }
                     }
-                    Some(Open { asked, addr, seat, stop })
+                    Some(Open { asked, addr, seat, stop, tally })
                 }
             };
             if let Some(kept) = kept {
@@ -198,6 +203,12 @@ impl Net {
         self.gate.set(admission);
     }
 
+    /// What every open listener has counted.
+    pub fn counts(&self) -> Vec<ListenerCounts> {
+        let open = self.open.lock();
+        open.iter().map(|o| o.tally.counts(o.seat.read().listener.name.clone(), o.addr)).collect()
+    }
+
     /// Connections that are open.
     pub fn connections(&self) -> usize {
         self.gate.open()
@@ -214,7 +225,7 @@ impl Net {
         self.gate.open() == 0 && self.drain.busy_shards() == 0
     }
 
-    fn serve(&self, socket: TcpListener, seat: Seat, stop: CancellationToken) {
+    fn serve(&self, socket: TcpListener, seat: Seat, stop: CancellationToken, tally: Arc<Tally>) {
         let (hub, tls, gate, clock, drain) =
             (self.hub.clone(), self.tls.clone(), self.gate.clone(), self.clock, self.drain.clone());
         tokio::spawn(async move {
@@ -234,6 +245,7 @@ impl Net {
                     }
                 };
                 let Some(pass) = gate.admit(remote.ip()) else {
+                    tally.refused.one();
                     tracing::warn!(source = %remote.ip(), "too many connections; refused one");
                     continue;
                 };
@@ -242,8 +254,13 @@ impl Net {
                 let Opening { door, index, listener } = seat.read().clone();
                 let machine = door.accept(index, Peer { remote, local }, seed);
                 let (link, inbox) = hub.join(door.dialect());
+                tally.accepted.one();
+                let tally = tally.clone();
                 let (tls, drain, mode) = (tls.read().clone(), drain.clone(), listener.tls);
-                tokio::spawn(drive(stream, Gear { machine, link, inbox, clock, tls, mode, drain, pass }));
+                tokio::spawn(drive(
+                    stream,
+                    Gear { machine, link, inbox, clock, tls, mode, drain, pass, tally },
+                ));
             }
         });
     }
@@ -254,6 +271,7 @@ impl Net {
         seat: Seat,
         local: SocketAddr,
         stop: &CancellationToken,
+        tally: &Arc<Tally>,
     ) {
         let mut senders = Vec::new();
         let shards = self.shards;
@@ -277,10 +295,18 @@ impl Net {
                 datagram::Fresh { machine, link, inbox, estate }
             });
             let drain = self.drain.clone();
-            tokio::spawn(datagram::drive(socket.clone(), receiver, self.clock, make, drain, stop.clone()));
+            tokio::spawn(datagram::drive(
+                socket.clone(),
+                receiver,
+                self.clock,
+                make,
+                drain,
+                tally.clone(),
+                stop.clone(),
+            ));
         }
         let door = seat.read().door.clone();
-        tokio::spawn(datagram::read(socket, door, senders, stop.clone()));
+        tokio::spawn(datagram::read(socket, door, senders, tally.clone(), stop.clone()));
     }
 }
 

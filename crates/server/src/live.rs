@@ -3,15 +3,17 @@
 use crate::config::{Config, SipTransport};
 use crate::failure::Failure;
 use crate::house::{self, House};
+use crate::metrics::Sources;
 use crate::supervisor::Supervisor;
 use connector::TlsMode;
-use hub::Rules;
+use hub::{Hub, Rules};
+use model::Timestamp;
 use net::{Admission, Bound, ListenError, Net, Opening, Tls, TlsError};
 use parking_lot::{Mutex, RwLock};
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use store::SqliteStore;
 use web::{Answered, ListenerView, Operator, Reloaded};
 
@@ -30,6 +32,8 @@ struct Inner {
     now: Mutex<Now>,
     bound: RwLock<Vec<Bound>>,
     stopping: AtomicBool,
+    hub: Arc<Hub>,
+    started: Timestamp,
     supervisor: Supervisor,
 }
 
@@ -66,6 +70,7 @@ const KEYS: &[(&str, When, Reading)] = &[
     ("limits.connections_per_source", When::Now, |c| format!("{}", c.limits.connections_per_source)),
     ("drain.seconds", When::Now, |c| format!("{}", c.drain.as_secs())),
     ("drain.go_to", When::Now, |c| format!("{:?}", c.go_to)),
+    ("metrics.listen", When::Restart("it is opened at the start"), |c| format!("{:?}", c.metrics)),
     ("consent.messages", When::Now, |c| format!("{:?}", c.consent.messages)),
     ("consent.presence", When::Now, |c| format!("{:?}", c.consent.presence)),
 ];
@@ -97,9 +102,16 @@ impl Live {
                 now,
                 bound,
                 stopping: AtomicBool::new(false),
+                hub: house.hub.clone(),
+                started: wall(),
                 supervisor,
             }),
         })
+    }
+
+    /// When it was opened.
+    pub fn started(&self) -> Timestamp {
+        self.inner.started
     }
 
     /// Lets everybody finish and says goodbye, for as long as the configuration allows or until `hurry` is ready.
@@ -140,6 +152,7 @@ impl Inner {
         config.domains.clone_from(&now.config.domains);
         config.data.clone_from(&now.config.data);
         config.workers = now.config.workers;
+        config.metrics = now.config.metrics;
         let change = self
             .net
             .prepare(wanted(&config, &self.store)?, tls.is_some())
@@ -195,6 +208,13 @@ impl Operator for Live {
         if self.inner.stopping.load(Ordering::Acquire) { "stopping" } else { "running" }
     }
 
+    fn metrics(&self) -> String {
+        let inner = &self.inner;
+        let listeners = inner.net.counts();
+        Sources { hub: &inner.hub, store: &inner.store, listeners, started: inner.started, now: wall() }
+            .text()
+    }
+
     fn connections(&self) -> usize {
         self.inner.net.connections()
     }
@@ -218,6 +238,11 @@ fn compare(before: &Config, after: &Config) -> Reloaded {
         }
     }
     done
+}
+
+fn wall() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 fn admission(config: &Config) -> Admission {

@@ -8,6 +8,7 @@ mod failure;
 mod house;
 mod live;
 mod log;
+mod metrics;
 mod running;
 mod setup;
 mod supervisor;

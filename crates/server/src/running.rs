@@ -6,11 +6,11 @@ use crate::house;
 use crate::live::Live;
 use crate::supervisor::Supervisor;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
-use tokio::net::UnixListener;
+use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinHandle;
 use web::Operator;
 
@@ -19,6 +19,7 @@ pub struct Running {
     /// The control socket.
     pub control: PathBuf,
     live: Arc<Live>,
+    metrics_at: Option<SocketAddr>,
     store: Arc<store::SqliteStore>,
     api: JoinHandle<()>,
 }
@@ -40,30 +41,48 @@ impl Running {
         let workers = workers(&config);
         let house = house::build(&config, workers)?;
         let control = config.control();
+        let metrics = open_metrics(&config).await?;
         let live = Arc::new(Live::open(config, &house, workers, supervisor)?);
         let socket = open_control(&control)?;
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let desk = web::Desk {
             hub: house.hub.clone(),
             accounts: house.identity.clone(),
             journal: house.store.clone(),
             chain: house.chain,
             operator: live.clone(),
-            started: model::Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX)),
+            started: live.started(),
             version: env!("CARGO_PKG_VERSION"),
         };
-        let router = web::router(Arc::new(desk));
+        let desk = Arc::new(desk);
+        let mut metrics_at = None;
+        if let Some(socket) = metrics {
+            metrics_at = Some(socket.local_addr()?);
+            let desk = desk.clone();
+            tokio::spawn(async move {
+                if let Err(error) = web::serve_metrics(socket, desk).await {
+                    tracing::error!(%error, "the metrics listener failed");
+                }
+            });
+        }
+        let router = web::router(desk);
         let api = tokio::spawn(async move {
             if let Err(error) = web::serve(socket, router).await {
                 tracing::error!(%error, "the control socket failed");
             }
         });
-        Ok(Self { live, control, store: house.store, api })
+        Ok(Self { live, metrics_at, control, store: house.store, api })
     }
 
     /// What is listened on.
     pub fn listeners(&self) -> Vec<web::ListenerView> {
-        self.live.listeners()
+        let mut all = self.live.listeners();
+        let metrics = self.metrics_at.map(|addr| web::ListenerView {
+            name: "metrics".into(),
+            address: addr.to_string(),
+            tls: "none".into(),
+        });
+        all.extend(metrics);
+        all
     }
 
     /// Reads configuration and certificate again, and logs what came of it.
@@ -78,6 +97,18 @@ impl Running {
         let _ = std::fs::remove_file(&self.control);
         let store = self.store;
         let _ = tokio::task::spawn_blocking(move || store.close()).await;
+    }
+}
+
+/// The listener for metrics, if one is configured.
+async fn open_metrics(config: &Config) -> Result<Option<TcpListener>, Failure> {
+    let Some(addr) = config.metrics else { return Ok(None) };
+    match TcpListener::bind(addr).await {
+        Ok(socket) => Ok(Some(socket)),
+        Err(error) => {
+            let what = format!("cannot listen for metrics on {addr}: {error}; choose another address");
+            Err(config.source.mistake("metrics.listen", what).into())
+        }
     }
 }
 

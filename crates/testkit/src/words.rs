@@ -115,6 +115,7 @@ pub fn output(
             format!("=> submit {} {from} > {to} {}{wanted}", ticket.0, event(envelope).trim_end())
         }
         Output::Ask { ticket, ask } => format!("=> ask {} {}", ticket.0, question(ask)),
+        Output::Login { proven } => format!("=> login {}", if *proven { "proven" } else { "failed" }),
         Output::Attend(endpoint, priority) => format!("=> attend {endpoint} {priority:?}"),
         Output::Unbind(endpoint) => format!("=> unbind {endpoint}"),
         Output::Lease { key, owner, state, secs } => {

@@ -35,6 +35,7 @@ pub fn router(desk: Arc<Desk>) -> Router {
     let (router, document) = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(status::status))
         .routes(routes!(operate::reload))
+        .routes(routes!(operate::metrics))
         .routes(routes!(users::list, users::create))
         .routes(routes!(users::set_password))
         .routes(routes!(users::remove))
@@ -43,6 +44,15 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .with_state(desk)
         .split_for_parts();
     router.route("/v1/openapi.json", axum::routing::get(move || async move { axum::Json(document) }))
+}
+
+/// Serves nothing but the metrics, on an open TCP socket, until the task is dropped.
+///
+/// # Errors
+/// What the system said when the socket failed.
+pub async fn serve_metrics(socket: tokio::net::TcpListener, desk: Arc<Desk>) -> std::io::Result<()> {
+    let router = Router::new().route("/metrics", axum::routing::get(operate::metrics)).with_state(desk);
+    axum::serve(socket, router).await
 }
 
 /// Serves the API on an open Unix socket until the task is dropped.

@@ -1,7 +1,9 @@
+use crate::problem::blocking;
 use crate::{Desk, ListenerView, Problem};
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderName, StatusCode};
 use serde::{Deserialize, Serialize};
 use std::future::Future;
 use std::pin::Pin;
@@ -31,6 +33,9 @@ pub trait Operator: Send + Sync {
     /// `running`, or `stopping` while it drains.
     fn state(&self) -> &'static str;
 
+    /// Metrics as OpenMetrics text. Looks at every account in memory.
+    fn metrics(&self) -> String;
+
     /// Connections that are open.
     fn connections(&self) -> usize;
 }
@@ -43,3 +48,16 @@ pub async fn reload(State(desk): State<Arc<Desk>>) -> Result<Json<Reloaded>, Pro
     let wrong = |text| Problem(StatusCode::UNPROCESSABLE_ENTITY, text);
     desk.operator.reload().await.map(Json).map_err(wrong)
 }
+
+/// Metrics as OpenMetrics text, for Prometheus and its kin.
+#[utoipa::path(get, path = "/metrics", responses((status = 200, body = String, content_type = OPENMETRICS)))]
+pub async fn metrics(
+    State(desk): State<Arc<Desk>>,
+) -> Result<([(HeaderName, &'static str); 1], String), Problem> {
+    let operator = desk.operator.clone();
+    let text = blocking(move || Ok(operator.metrics())).await?;
+    Ok(([(CONTENT_TYPE, OPENMETRICS)], text))
+}
+
+/// The media type of OpenMetrics text.
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

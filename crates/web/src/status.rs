@@ -70,8 +70,8 @@ pub async fn status(State(desk): State<Arc<Desk>>) -> Json<Status> {
         listeners: desk.operator.listeners(),
         online,
         journal_head: desk.journal.head().0,
-        messages: counters.messages,
+        messages: counters.messages.iter().map(|(_, n)| n).sum(),
         delivered: counters.delivered,
-        refused: counters.refused.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(),
+        refused: counters.refused_by_reason(),
     })
 }

@@ -23,6 +23,8 @@ pub(super) struct File {
     pub consent: ConsentPart,
     #[serde(default)]
     pub drain: DrainPart,
+    #[serde(default)]
+    pub metrics: MetricsPart,
 }
 
 fn data() -> String {
@@ -143,6 +145,13 @@ impl Default for Limits {
             connections_per_source: 10_000,
         }
     }
+}
+
+/// Metrics for whoever watches.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct MetricsPart {
+    pub listen: Option<Spanned<SocketAddr>>,
 }
 
 /// How the server ends.

@@ -10,6 +10,7 @@ pub use place::Source;
 
 use file::File;
 use model::Address;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use toml::Spanned;
@@ -43,6 +44,8 @@ pub struct Config {
     pub drain: Duration,
     /// Where XMPP clients are sent at the end, `host:port`.
     pub go_to: Option<String>,
+    /// Where metrics are told, besides the control socket.
+    pub metrics: Option<SocketAddr>,
     /// Worker threads; 0 means one per core.
     pub workers: usize,
 }
@@ -132,6 +135,7 @@ impl Config {
             limits: file.limits,
             consent: file.consent,
             drain: Duration::from_secs(file.drain.seconds.into()),
+            metrics: file.metrics.listen.map(Spanned::into_inner),
             go_to: file.drain.go_to.map(Spanned::into_inner),
             workers: file.workers,
         })

@@ -61,6 +61,7 @@ impl Side {
                 self.link.submit(ticket, envelope, outcome_wanted)
             }
             Output::Ask { ticket, ask } => self.link.ask(ticket, ask),
+            Output::Login { proven } => self.link.login(proven),
             Output::Attend(endpoint, priority) => self.link.attend(endpoint, priority),
             Output::Unbind(endpoint) => self.link.unbind(endpoint),
             Output::Lease { key, owner, state, secs } => self.link.lease(key, owner, state, secs),

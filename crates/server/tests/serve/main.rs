@@ -3,4 +3,5 @@
 mod client;
 mod drain;
 mod harness;
+mod metrics;
 mod reload;

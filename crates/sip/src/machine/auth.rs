@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use connector::Output;
 use model::{Address, Answer, Ask, Credential, Now, Tick};
 
 use super::{Job, SipMachine, Waiting};
@@ -106,6 +107,7 @@ impl SipMachine {
         };
         let proven = key.is_some_and(|k| credentials.proves(job.request.method(), &k));
         let realm = account.domain().to_owned();
+        self.out.push_back(Output::Login { proven });
         if !proven {
             // An unknown account looks the same as a wrong password.
             self.failures.add(now.tick, job.source, &account);

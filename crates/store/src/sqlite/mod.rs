@@ -9,6 +9,7 @@ mod fault;
 mod health;
 mod intern;
 mod leases;
+mod meter;
 mod nouns;
 mod queue;
 mod read;
@@ -24,6 +25,7 @@ use crate::{
     Waiting,
 };
 use fault::trouble;
+pub use meter::{COMMIT_BOUNDS_US, WriterReport};
 use model::{Address, Seq};
 use parking_lot::{Mutex, RwLock};
 use queue::{Job, Queue};
@@ -59,6 +61,7 @@ impl Default for Options {
 /// What writer and readers share.
 struct Shared {
     queue: Queue,
+    meter: meter::Meter,
     head: AtomicU64,
     tail: RwLock<tail::Tail>,
     months: RwLock<Vec<schema::Month>>,
@@ -78,6 +81,13 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
+    /// What waits for the writer, and what it has done since the start.
+    pub fn writer_report(&self) -> WriterReport {
+        let mut report = self.shared.queue.report();
+        self.shared.meter.read(&mut report);
+        report
+    }
+
     /// Opens the file, or creates it readable by its owner alone, and starts the writer.
     ///
     /// # Errors
@@ -90,6 +100,7 @@ impl SqliteStore {
         let schema_before = schema::migrate(&conn)?;
         let shared = Arc::new(Shared {
             queue: Queue::new(&options),
+            meter: meter::Meter::default(),
             head: AtomicU64::new(0),
             tail: RwLock::default(),
             months: RwLock::default(),

@@ -157,6 +157,19 @@ impl Queue {
         self.state.lock().cursors.get(account).map(|(_, cursor)| cursor.clone())
     }
 
+    /// What waits.
+    pub(super) fn report(&self) -> super::WriterReport {
+        let state = self.state.lock();
+        super::WriterReport {
+            rows: state.rows.len() as u64,
+            bytes: state.bytes as u64,
+            outcomes: state.outcomes.len() as u64,
+            lost_outcomes: state.lost_outcomes,
+            cursors: state.cursors.len() as u64,
+            ..super::WriterReport::default()
+        }
+    }
+
     /// Waits for work. `None` once the store is closing and nothing is left.
     pub(super) fn take(&self) -> Option<Work> {
         let mut state = self.state.lock();

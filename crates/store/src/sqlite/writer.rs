@@ -157,6 +157,7 @@ impl Writer {
         let begun = Instant::now();
         match self.transaction(&drafts, &work) {
             Ok(batch) => {
+                self.shared.meter.committed(begun.elapsed());
                 self.adopt(batch, first);
                 self.shared.pulse.committed(begun.elapsed());
                 self.shared.queue.committed(&work.cursors, &work.leases, work.probe);
@@ -166,6 +167,7 @@ impl Writer {
             }
             Err(error) => {
                 ok = false;
+                self.shared.meter.failed();
                 self.roll_back();
                 let error = self.failed(error, work.outcomes);
                 for done in dones {

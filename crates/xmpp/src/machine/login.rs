@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use connector::Output;
 use model::{Address, Answer, Ask, Scheme};
 
 use crate::jid;
@@ -174,6 +175,7 @@ impl C2s {
             w.text(&STANDARD.encode(last));
         }
         self.out.write_vec(w.finish());
+        self.out.push(Output::Login { proven: true });
         self.bare = jid::bare(&account);
         self.account = Some(account);
         self.phase = Phase::Reopening;
@@ -183,6 +185,7 @@ impl C2s {
     }
 
     fn refuse_login(&mut self, failure: Failure) {
+        self.out.push(Output::Login { proven: false });
         self.login.exchange = Exchange::None;
         let mut w = Writer::new();
         w.open_ns("failure", SASL).open(failure.name());
