@@ -117,7 +117,8 @@ impl<D: Door> World<D> {
     fn happen(&mut self, what: u8, n: usize) {
         match what {
             b's' => {
-                let facts = TlsFacts { exporter: (n.is_multiple_of(2)).then_some([5; 32]), ..TlsFacts::default() };
+                let facts =
+                    TlsFacts { exporter: (n.is_multiple_of(2)).then_some([5; 32]), ..TlsFacts::default() };
                 self.give(Input::Secured(Flow::ACCEPTED, facts));
             }
             b'k' if !self.submitted.is_empty() => {

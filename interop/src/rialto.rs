@@ -18,6 +18,7 @@ pub struct Rialto {
     binary: PathBuf,
     ports: Ports,
     dir: TempDir,
+    home: PathBuf,
     log_level: String,
     disk: Option<IllDisk>,
 }
@@ -43,7 +44,9 @@ impl Rialto {
         let dir =
             tempfile::Builder::new().prefix("rialto-interop-").tempdir().expect("a temporary directory");
         let ports = Ports::take();
-        let mut rialto = Self { process: None, binary, ports, dir, log_level: log_level.into(), disk: None };
+        let home = dir.path().join("data");
+        let mut rialto =
+            Self { process: None, binary, ports, dir, home, log_level: log_level.into(), disk: None };
         let data = rialto.data();
         let base = rialto.ports.base.to_string();
         // `localhost` is a domain too, so that its name is in the certificate: liblinphone insists on the host name that
@@ -215,7 +218,12 @@ impl Rialto {
     /// The server's directory.
     #[must_use]
     pub fn data(&self) -> PathBuf {
-        self.dir.path().join("data")
+        self.home.clone()
+    }
+
+    /// From the next start on the server lives in this directory.
+    pub fn move_to(&mut self, dir: PathBuf) {
+        self.home = dir;
     }
 
     /// The server's configuration.
@@ -269,6 +277,16 @@ impl Rialto {
     /// If it fails.
     pub fn command(&self, words: &[&str]) -> String {
         said(&self.must(Command::new(&self.binary).args(words).arg("--config").arg(self.config())))
+    }
+
+    /// Run one of the server's commands that need no configuration.
+    ///
+    /// # Errors
+    /// What it printed, if it fails.
+    pub fn run_command(&self, words: &[&str]) -> Result<String, String> {
+        let mut command = Command::new(&self.binary);
+        let done = command.args(words).stdin(Stdio::null()).output().expect("the server's command starts");
+        if done.status.success() { Ok(said(&done)) } else { Err(said(&done)) }
     }
 
     /// What `rialto doctor` says, whatever it thinks of this machine.

@@ -115,6 +115,8 @@ pub fn link(chain: ChainId, row: &Row) -> [u8; 32] {
 pub struct Chain {
     id: ChainId,
     salts: Salts,
+    /// Begin an epoch that is at least this one.
+    later: Option<u64>,
 }
 
 impl Chain {
@@ -123,13 +125,24 @@ impl Chain {
     /// # Errors
     /// [`Trouble`] when the system has no randomness.
     pub fn new() -> Result<Self, Trouble> {
-        Ok(Self { id: ChainId::default(), salts: Salts::new()? })
+        Ok(Self { id: ChainId::default(), salts: Salts::new()?, later: None })
+    }
+}
+
+impl Chain {
+    /// A sealer that continues the store's chain in a new epoch, for a store that was put back from a backup: at least
+    /// this one, in any case a later one. The first row must be the act that says so.
+    ///
+    /// # Errors
+    /// [`Trouble`] when the system has no randomness.
+    pub fn in_new_epoch(at_least: u64) -> Result<Self, Trouble> {
+        Ok(Self { later: Some(at_least), ..Self::new()? })
     }
 }
 
 impl Sealer for Chain {
     fn attach(&mut self, stored: Option<&[u8]>) -> Result<Vec<u8>, Trouble> {
-        self.id = match stored {
+        let mut id = match stored {
             Some(stored) => ChainId::from_bytes(stored)
                 .ok_or_else(|| Trouble::Damaged("the chain's name is not as it was written".into()))?,
             None => {
@@ -138,6 +151,10 @@ impl Sealer for Chain {
                 ChainId { node, epoch: 1 }
             }
         };
+        if let Some(later) = self.later.take() {
+            id.epoch = later.max(id.epoch + 1);
+        }
+        self.id = id;
         Ok(self.id.to_bytes().to_vec())
     }
 

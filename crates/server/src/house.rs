@@ -33,14 +33,22 @@ pub fn open_store(config: &Config) -> Result<(Arc<SqliteStore>, record::ChainId)
     let store =
         SqliteStore::open(&config.store(), Box::new(record::Chain::new()?), store::Options::default())
             .map_err(|t| Failure::new(format!("{}: {t}", config.store().display())))?;
-    let name = store.value(store::CHAIN_SETTING)?.unwrap_or_default();
-    let chain = record::ChainId::from_bytes(&name).ok_or_else(|| Failure::new("the journal has no chain"))?;
+    let chain = chain_of(&store)?;
     if let Some((before, after)) = store.upgraded() {
         tracing::info!(before, after, "brought the store's schema up to date");
         let act = record::Act::done("upgrade", "server").on(format!("schema {before} to {after}"));
         act.note(&store, now())?;
     }
     Ok((Arc::new(store), chain))
+}
+
+/// The chain that a store is in.
+///
+/// # Errors
+/// [`Failure`] when it cannot be read.
+pub fn chain_of(store: &SqliteStore) -> Result<record::ChainId, Failure> {
+    let name = store.value(store::CHAIN_SETTING)?.unwrap_or_default();
+    record::ChainId::from_bytes(&name).ok_or_else(|| Failure::new("the journal has no chain"))
 }
 
 /// The time of day.

@@ -1,5 +1,6 @@
 //! `rialto`: business instant messaging and federation gateway.
 
+mod backup;
 mod cli;
 mod client;
 mod config;
@@ -9,6 +10,7 @@ mod house;
 mod live;
 mod log;
 mod metrics;
+mod restore;
 mod running;
 mod setup;
 mod supervisor;

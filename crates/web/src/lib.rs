@@ -4,6 +4,7 @@
 //! The router and the OpenAPI document come from the same declarations, so they cannot disagree.
 
 mod acts;
+mod backups;
 mod desk;
 mod journal;
 mod operate;
@@ -12,6 +13,7 @@ mod status;
 mod users;
 mod who;
 
+pub use backups::BackupMade;
 pub use desk::Desk;
 pub use journal::{JournalRow, JournalRows, LossView, RefusalView, SettledView, Verification, view};
 pub use operate::{Answered, Operator, Reloaded};
@@ -41,6 +43,7 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .routes(routes!(users::remove))
         .routes(routes!(journal::rows))
         .routes(routes!(journal::verify))
+        .routes(routes!(backups::made))
         .with_state(desk)
         .split_for_parts();
     router.route("/v1/openapi.json", axum::routing::get(move || async move { axum::Json(document) }))

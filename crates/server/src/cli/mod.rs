@@ -1,11 +1,13 @@
 //! The command line, one file per command.
 
+mod backup;
 mod check;
 mod doctor;
 mod init;
 mod journal;
 mod offline;
 mod reload;
+mod restore;
 mod serve;
 mod status;
 mod upgrade;
@@ -59,6 +61,10 @@ enum Command {
     User(user::User),
     /// Reads and verifies the journal.
     Journal(journal::Journal),
+    /// Copies store and configuration into a new directory, also while the server runs, and proves the copy.
+    Backup(backup::Backup),
+    /// Puts a backup back into an empty place, and proves it before and after.
+    Restore(restore::Restore),
     /// Brings the store's tables up to date, or back for an older version. `serve` brings them up to date by itself.
     Upgrade(upgrade::Upgrade),
 }
@@ -79,6 +85,8 @@ impl Cli {
             Command::Doctor(command) => command.run(),
             Command::User(command) => command.run(),
             Command::Journal(command) => command.run(),
+            Command::Backup(command) => command.run(),
+            Command::Restore(command) => command.run(),
             Command::Upgrade(command) => command.run(),
         };
         match result {

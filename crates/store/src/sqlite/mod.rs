@@ -5,6 +5,7 @@
 //! index; which mailbox a row waits in is written behind, in long runs, and read again from the journal's tail at start.
 
 mod checkpoint;
+mod copy;
 mod fault;
 mod health;
 mod intern;
@@ -135,6 +136,14 @@ impl SqliteStore {
     pub fn schema(path: &Path) -> Result<Schema, Trouble> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         schema::compare(&Connection::open_with_flags(path, flags).map_err(trouble)?)
+    }
+
+    /// Does nobody have this store open?
+    ///
+    /// # Errors
+    /// [`Trouble::Busy`] when another process has.
+    pub fn is_free(path: &Path) -> Result<(), Trouble> {
+        take_lock(path).map(drop)
     }
 
     /// Takes a closed file back to an older schema, for an older version of the program. Gives what was taken away,

@@ -53,7 +53,7 @@ fn connect(path: &Path) -> Result<Connection, Trouble> {
 
 /// Reads a store's file, also while a server writes it: for verification and reports from outside.
 pub struct SqliteReader {
-    pool: Pool,
+    pub(super) pool: Pool,
 }
 
 impl SqliteReader {
@@ -73,6 +73,18 @@ impl SqliteReader {
     /// [`Trouble`] when the store cannot be read.
     pub fn value(&self, key: &str) -> Result<Option<Vec<u8>>, Trouble> {
         self.pool.with(|conn| setting(conn, key).map_err(trouble))
+    }
+
+    /// How many accounts there are.
+    ///
+    /// # Errors
+    /// [`Trouble`] when the store cannot be read.
+    pub fn accounts(&self) -> Result<u64, Trouble> {
+        self.pool.with(|conn| {
+            let count: i64 =
+                conn.query_row("SELECT count(*) FROM account", [], |r| r.get(0)).map_err(trouble)?;
+            Ok(count as u64)
+        })
     }
 
     /// The number of the last committed row; 0 for none.

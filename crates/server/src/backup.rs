@@ -1,0 +1,162 @@
+//! Making a backup: the store as it is at one moment, the configuration, on request the keys, and a manifest that
+//! says what it should be.
+
+use crate::config::Config;
+use crate::failure::Failure;
+use record::{ChainId, Report};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use store::SqliteReader;
+
+/// The manifest's name within a backup.
+pub const MANIFEST: &str = "manifest.json";
+/// The store's name within a backup.
+pub const STORE: &str = "rialto.db";
+/// The configuration's name within a backup.
+pub const CONFIG: &str = "rialto.toml";
+
+/// What a backup holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The program that made it.
+    pub version: String,
+    /// When, RFC 3339.
+    pub made: String,
+    /// The chain, as node/epoch.
+    pub chain: String,
+    /// The last row.
+    pub head: u64,
+    /// Its link, hex; zeros for none.
+    pub link: String,
+    /// Conversations in it.
+    pub conversations: u64,
+    /// Accounts in it.
+    pub accounts: u64,
+    /// SHA-256 of each file, hex, by its path within the backup.
+    pub files: BTreeMap<String, String>,
+}
+
+/// Hears how far something is.
+pub trait Listener {
+    /// So much of so much of this is done.
+    fn hear(&mut self, what: &str, done: u64, total: u64);
+}
+
+/// Makes a backup in a directory that does not exist yet; a failure takes it away again.
+///
+/// # Errors
+/// [`Failure`] when something cannot be read or written, or the copy does not verify.
+pub fn make(
+    config: &Config,
+    config_file: &Path,
+    to: &Path,
+    with_keys: bool,
+    listener: &mut dyn Listener,
+) -> Result<Manifest, Failure> {
+    let wrong = |e: std::io::Error| Failure::new(format!("cannot make {}: {e}", to.display()));
+    fs::DirBuilder::new().mode(0o700).create(to).map_err(wrong)?;
+    let made = fill(config, config_file, to, with_keys, listener);
+    if made.is_err() {
+        let _ = fs::remove_dir_all(to);
+    }
+    made
+}
+
+fn fill(
+    config: &Config,
+    config_file: &Path,
+    to: &Path,
+    with_keys: bool,
+    listener: &mut dyn Listener,
+) -> Result<Manifest, Failure> {
+    let made = crate::house::now().to_string();
+    let store = to.join(STORE);
+    let reader = SqliteReader::open(&config.store())
+        .map_err(|t| Failure::new(format!("{}: {t}", config.store().display())))?;
+    reader.copy_to(&store, |done, total| listener.hear("copying", done, total))?;
+    let mut names = vec![STORE.to_owned(), CONFIG.to_owned()];
+    copy(config_file, &to.join(CONFIG))?;
+    if with_keys && let Some((certificate, key)) = &config.tls {
+        fs::DirBuilder::new().mode(0o700).create(to.join("tls"))?;
+        for (name, file) in [("tls/cert.pem", certificate), ("tls/key.pem", key)] {
+            copy(file, &to.join(name))?;
+            names.push(name.to_owned());
+        }
+    }
+    let (chain, report) = prove(&store, listener)?;
+    let (head, link) = report.last.map_or((0, [0; 32]), |(seq, link)| (seq.0, link));
+    let mut files = BTreeMap::new();
+    for name in names {
+        let sum = checksum(&to.join(&name))?;
+        files.insert(name, sum);
+    }
+    let manifest = Manifest {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        made,
+        chain: chain.to_string(),
+        head,
+        link: hex(&link),
+        conversations: report.conversations,
+        accounts: SqliteReader::open(&store)?.accounts()?,
+        files,
+    };
+    let text = serde_json::to_vec_pretty(&manifest).map_err(|e| Failure::new(e.to_string()))?;
+    write(&to.join(MANIFEST), &mut &text[..])?;
+    sync_directory(to)?;
+    Ok(manifest)
+}
+
+/// Verifies the chain of a store that nobody writes.
+pub fn prove(store: &Path, listener: &mut dyn Listener) -> Result<(ChainId, Report), Failure> {
+    let reader = SqliteReader::open(store)?;
+    let name = reader.value(store::CHAIN_SETTING)?.unwrap_or_default();
+    let chain = ChainId::from_bytes(&name)
+        .ok_or_else(|| Failure::new(format!("{}: the journal has no chain", store.display())))?;
+    let head = reader.head()?.0;
+    let report = record::verify(&reader, chain, |seq| listener.hear("verifying", seq.0, head))?;
+    if let Some(finding) = &report.finding {
+        return Err(Failure::new(format!("{}: NOT INTACT: {finding}", store.display())));
+    }
+    Ok((chain, report))
+}
+
+/// Copies a file; only its owner can read the copy. It is on the disk afterwards.
+pub fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
+    let mut file = fs::File::open(from).map_err(|e| Failure::new(format!("{}: {e}", from.display())))?;
+    write(to, &mut file)
+}
+
+fn write(to: &Path, from: &mut dyn Read) -> Result<(), Failure> {
+    let wrong = |e: std::io::Error| Failure::new(format!("{}: {e}", to.display()));
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map_err(wrong)?;
+    std::io::copy(from, &mut file).and_then(|_| file.flush()).and_then(|()| file.sync_all()).map_err(wrong)
+}
+
+/// Makes names in a directory last.
+pub fn sync_directory(dir: &Path) -> Result<(), Failure> {
+    let dir = if dir.as_os_str().is_empty() { PathBuf::from(".") } else { dir.to_owned() };
+    Ok(fs::File::open(dir)?.sync_all()?)
+}
+
+/// SHA-256 of a file, hex.
+pub fn checksum(path: &Path) -> Result<String, Failure> {
+    let wrong = |e: std::io::Error| Failure::new(format!("{}: {e}", path.display()));
+    let mut file = fs::File::open(path).map_err(wrong)?;
+    let (mut digest, mut buffer) = (Sha256::new(), vec![0; 1 << 16]);
+    loop {
+        match file.read(&mut buffer).map_err(wrong)? {
+            0 => break,
+            n => digest.update(&buffer[..n]),
+        }
+    }
+    Ok(hex(&digest.finalize()))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
