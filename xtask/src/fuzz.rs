@@ -45,6 +45,7 @@ pub fn run(plan: &Plan) -> Result<(), String> {
     let seeds = corpus.to_string_lossy().into_owned();
     run::cargo(&["run", "--quiet", "--locked", "--package", "fuzz", "--example", "seeds", "--", &seeds])?;
     let chosen = if plan.targets.is_empty() { all } else { plan.targets.clone() };
+    let mut found = Vec::new();
     for name in chosen {
         println!("==> {name}, {} s", plan.seconds);
         let start = Instant::now();
@@ -63,12 +64,21 @@ pub fn run(plan: &Plan) -> Result<(), String> {
         fuzz.env("RUSTC_BOOTSTRAP", "1");
         let log = corpus.with_file_name(format!("{name}.log"));
         let said = std::fs::File::create(&log).map_err(|fault| format!("{}: {fault}", log.display()))?;
-        run::must(fuzz.stderr(said)).map_err(|fault| {
-            format!("{fault}\nits log is {}, the input in fuzz/libfuzzer/artifacts/{name}", log.display())
-        })?;
+        let done = run::must(fuzz.stderr(said));
         let said = std::fs::read_to_string(&log).unwrap_or_default();
         said.lines().filter(|line| line.starts_with("stat::")).for_each(|line| println!("    {line}"));
-        println!("==> {name}: nothing found in {:.0} s", start.elapsed().as_secs_f64());
+        let seconds = start.elapsed().as_secs();
+        match done {
+            Ok(()) => println!("==> {name}: nothing found in {seconds} s"),
+            // On to the next: one night should find more than one thing.
+            Err(fault) => {
+                println!("==> {name}: FOUND something after {seconds} s; see {}", log.display());
+                found.push(format!("{fault}\nthe input is in fuzz/libfuzzer/artifacts/{name}"));
+            }
+        }
+    }
+    if !found.is_empty() {
+        return Err(found.join("\n"));
     }
     Ok(())
 }

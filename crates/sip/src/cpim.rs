@@ -51,15 +51,19 @@ impl Cpim {
                 None => (name, None),
             };
             match name.to_ascii_lowercase().as_str() {
-                "from" => out.from = value,
-                "to" => out.to = value,
+                "from" => out.from = value.trim().to_owned(),
+                "to" => out.to = value.trim().to_owned(),
                 "datetime" => out.at = parse_time(&value),
                 "subject" => {
-                    let (lang, text) = match value.strip_prefix(";lang=").and_then(|v| v.split_once(' ')) {
-                        Some((l, t)) => (Some(l.to_owned()), t.to_owned()),
-                        None => (param.and_then(|p| p.strip_prefix("lang=").map(str::to_owned)), value),
+                    // A parameter stands at once behind the colon; behind a blank it is text.
+                    let (lang, text) = match value.strip_prefix(";lang=") {
+                        Some(rest) => {
+                            let (l, t) = rest.split_once(' ').unwrap_or((rest, ""));
+                            (language(l), t)
+                        }
+                        None => (param.and_then(|p| language(p.strip_prefix("lang=")?)), value.as_str()),
                     };
-                    out.subject.get_or_insert((lang, text));
+                    out.subject.get_or_insert((lang, text.trim().to_owned()));
                 }
                 _ => {
                     let Some((p, local)) = name.split_once('.') else { continue };
@@ -67,7 +71,8 @@ impl Cpim {
                         continue;
                     }
                     if local.eq_ignore_ascii_case("Message-ID") {
-                        out.id = Some(value.trim_matches(['<', '>']).to_owned()).filter(|v| !v.is_empty());
+                        out.id =
+                            Some(value.trim().trim_matches(['<', '>']).to_owned()).filter(|v| !v.is_empty());
                     } else if local.eq_ignore_ascii_case("Disposition-Notification") {
                         for token in value.split(',') {
                             match token.trim().to_ascii_lowercase().as_str() {
@@ -82,9 +87,9 @@ impl Cpim {
         }
         for (name, value) in self::fields(mime)? {
             if name.eq_ignore_ascii_case("content-type") {
-                out.mime = value;
+                out.mime = value.trim().to_owned();
             } else if name.eq_ignore_ascii_case("content-language") {
-                out.lang = Some(value);
+                out.lang = language(value.trim());
             }
         }
         Some(out)
@@ -126,6 +131,12 @@ impl Cpim {
     }
 }
 
+/// A language tag, if it looks like one (RFC 5646 section 2.1).
+fn language(tag: &str) -> Option<String> {
+    let plausible = !tag.is_empty() && tag.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    plausible.then(|| tag.to_owned())
+}
+
 /// Cuts a header block off at its blank line.
 fn block(bytes: &[u8]) -> Option<(&str, &[u8])> {
     let mut at = 0;
@@ -148,7 +159,7 @@ fn fields(head: &str) -> Option<Vec<(String, String)>> {
         // "Subject:;lang=fr text" and "imdn.Message-ID: x": the name ends at the first colon.
         let (name, value) = line.split_once(':')?;
         // Control characters mean nothing here, and could not be written again.
-        out.push((name.trim().to_owned(), clean(value).trim().to_owned()));
+        out.push((name.trim().to_owned(), clean(value).trim_end().to_owned()));
         if out.len() > 64 {
             return None;
         }
