@@ -12,6 +12,8 @@ Commands arrive on standard input, events leave on standard output, one a line:
     typing TO           features NAME...   acked TEXT    (XEP-0198)
     receipt TO TEXT     carbon WITH TEXT
     carbons             carbons            stream-management
+    cut                 resumed            not-resumed
+    vanish, connect
 """
 
 import argparse
@@ -33,6 +35,8 @@ class Peer(slixmpp.ClientXMPP):
 
     def __init__(self, options):
         super().__init__(options.jid, options.password)
+        self.options = options
+        self.vanished = []
         self.enable_direct_tls = options.direct
         self.enable_starttls = not options.direct
         self.ca_certs = options.ca
@@ -63,6 +67,8 @@ class Peer(slixmpp.ClientXMPP):
             "carbon_received": lambda m: say("carbon", m["carbon_received"]["from"].bare, m["carbon_received"]["body"]),
             "stanza_acked": self.acked,
             "sm_enabled": lambda _: say("stream-management"),
+            "session_resumed": lambda _: say("resumed"),
+            "sm_failed": lambda _: say("not-resumed"),
         }
         for show in ("available", "chat", "away", "xa", "dnd", "unavailable"):
             handlers[f"presence_{show}"] = self.presence
@@ -138,6 +144,15 @@ class Peer(slixmpp.ClientXMPP):
         elif verb == "disco":
             info = await self.plugin["xep_0030"].get_info(jid=self.boundjid.domain, timeout=10)
             say("features", *sorted(info["disco_info"]["features"]))
+        elif verb == "cut":
+            self.abort()
+        elif verb == "vanish":
+            # The connection stays open, and nobody reads it any more.
+            self.vanished.append((self.transport, self.socket))
+            self.transport.pause_reading()
+            self.connection_lost(None)
+        elif verb == "connect":
+            self.connect(host=self.options.host, port=self.options.port)
         elif verb == "quit":
             await self.disconnect()
         else:

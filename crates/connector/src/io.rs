@@ -3,6 +3,7 @@ use model::{
     Address, Answer, Ask, Delivery, DeliveryId, Endpoint, Envelope, LeaseKey, Notice, Outcome, Settlement,
     Ticket,
 };
+use std::any::Any;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -67,6 +68,9 @@ pub enum Input<'a> {
     Settled(Ticket, Settlement),
     /// The answer to an ask.
     Answer(Ticket, Answer),
+    /// The answer to `Ask::Resume`: what another machine of this door left with `Output::Linger`. Its devices are
+    /// bound by this machine now; what it submitted, asked and was delivered ends here, under its tickets and numbers.
+    Resumed(Ticket, Box<dyn Any + Send>),
     /// A lease that outlived the machine which held it, or the whole process, and that `Connector::heir` says is
     /// this machine's to go on with. Shared machines hear of theirs before anything else.
     Inherited {
@@ -134,6 +138,21 @@ pub enum Output {
         owner: Address,
         /// What the next machine needs to go on. Only this door can read it.
         state: Bytes,
+        /// Seconds.
+        secs: u32,
+    },
+    /// What this machine has bound may be taken over by another machine of this door, with `Ask::Resume` under this key.
+    Resumable {
+        /// The session's name; whoever knows it and is the owner may resume it.
+        key: LeaseKey,
+        /// Who owns it.
+        owner: Address,
+    },
+    /// The end of a machine that is resumable: what it bound stays bound, and what comes for it waits, for so many
+    /// seconds; nobody hears it go before that. Nothing the machine says after this is heard.
+    Linger {
+        /// What the next machine needs to go on.
+        state: Box<dyn Any + Send>,
         /// Seconds.
         secs: u32,
     },

@@ -27,7 +27,9 @@ impl Hub {
             Ask::Bind { account, device, attend } => self.bind(link, &account, device, attend).map_err(told),
             Ask::Roster { device } => self.roster(link, &device).map_err(told),
             Ask::EditRoster { device, edit } => self.edit_roster(link, &device, edit).map_err(told),
-            Ask::Claim { key, owner } => Ok(Answer::Claimed(self.claim(link, &key, &owner))),
+            Ask::Claim { key, owner } | Ask::Resume { key, owner } => {
+                Ok(Answer::Claimed(self.claim(link, &key, &owner)))
+            }
         };
         answer.unwrap_or_else(|(trouble, refusal)| {
             tracing::error!(trouble, "an ask failed");
@@ -70,6 +72,10 @@ impl Hub {
         if let Some(old) = replaced {
             old.send(HubEvent::Notice(endpoint.clone(), Notice::Replaced));
             self.release(&old, &endpoint);
+            // One whose machine has ended cannot hear it: what it had in hand goes to the new one.
+            if old.parked.load(Ordering::Acquire) {
+                self.end_link(&old);
+            }
         }
         let mut state = account.state.lock();
         // What a machine asked before it ended must not take a device from the one that came after it.
@@ -124,6 +130,8 @@ impl Hub {
 
     /// A machine ended: all its devices go, and what they had not acknowledged goes back.
     pub(crate) fn leave(self: &Arc<Self>, link: &Arc<LinkCore>) {
+        self.forget_session(link);
+        link.clear();
         let bound = std::mem::take(&mut *link.bound.lock());
         for endpoint in &bound {
             self.release(link, endpoint);

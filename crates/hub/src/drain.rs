@@ -91,7 +91,15 @@ impl Hub {
         } else {
             0
         };
-        if sent == 0 {
+        if sent > 0 {
+            // Whoever has it now may come for it only in minutes: the sender need not wait to hear that.
+            let devices = targets(&state, posted.envelope.to.device.as_ref());
+            let away = devices.iter().all(|at| state.devices[*at].link.parked.load(Ordering::Acquire));
+            drop(state);
+            if away {
+                self.settle_early(posted.seq, Outcome::Accepted.into());
+            }
+        } else {
             state.mailbox.behind = true;
             state.mailbox.missed = true;
             // A new message is a reason to try again.

@@ -13,6 +13,7 @@ pub(crate) enum Expiry {
     Watch { presentity: Address, key: LeaseKey },
     Publication { presentity: Address, key: LeaseKey },
     Lease(LeaseKey),
+    Session(LeaseKey),
 }
 
 /// Everything that lapses, by Unix milliseconds.
@@ -39,6 +40,7 @@ impl Hub {
                 Expiry::Watch { presentity, key } => self.lapse_watch(&presentity, &key, now),
                 Expiry::Publication { presentity, key } => self.lapse_publication(&presentity, &key, now),
                 Expiry::Lease(key) => self.lapse_lease(&key, now),
+                Expiry::Session(key) => self.lapse_session(&key, now),
             }
         }
     }

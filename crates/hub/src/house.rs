@@ -7,6 +7,7 @@ use crate::link::LinkCore;
 use crate::pipeline::Pipeline;
 use crate::router::Lanes;
 use crate::rules::Rules;
+use crate::sessions::Sessions;
 use crate::settle::Awaiting;
 use crate::tally::Counting;
 use bus::Bus;
@@ -65,6 +66,7 @@ pub struct Hub {
     pub(crate) lanes: Lanes,
     pub(crate) awaiting: Awaiting,
     pub(crate) leases: Leases,
+    pub(crate) sessions: Sessions,
     pub(crate) expiries: Expiries,
     pub(crate) counting: Counting,
     pub(crate) hasher: RandomState,
@@ -90,6 +92,7 @@ impl Hub {
             lanes,
             awaiting: Awaiting::default(),
             leases,
+            sessions: Sessions::default(),
             expiries,
             counting: Counting::default(),
             hasher: RandomState::new(),
@@ -151,6 +154,7 @@ impl Hub {
         let account =
             if removed { self.shard(address).write().remove(address) } else { self.account_at_hand(address) };
         self.end_leases(address);
+        self.end_sessions(address);
         if let Some(account) = account {
             self.end_devices(&account, removed);
         }

@@ -148,6 +148,14 @@ impl Hub {
         }
     }
 
+    /// A session lives on in another machine: what was left in case it would not is void.
+    pub(crate) fn void_lease(&self, key: &LeaseKey) {
+        let mut table = self.leases.0.lock();
+        if table.remove(key).is_some() {
+            self.parts.leases.forget(key);
+        }
+    }
+
     /// An account was removed or its password changed: nothing it left may be gone on with.
     pub(crate) fn end_leases(&self, owner: &Address) {
         let mut table = self.leases.0.lock();

@@ -2,11 +2,13 @@
 
 use crate::account::Account;
 use crate::house::Hub;
+use crate::sessions::Handover;
 use model::{
     Address, Answer, Ask, Delivery, DeliveryId, Dialect, Endpoint, Envelope, LeaseKey, Notice, Seq,
     Settlement, Ticket,
 };
 use parking_lot::Mutex;
+use std::any::Any;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,6 +18,8 @@ use store::SettledRow;
 /// Events that may queue for a machine whose peer does not read, before the hub gives it up. Messages are bounded
 /// by the mailbox's window long before; this bounds what is not journalled.
 const OVERRUN: usize = 20_000;
+/// The same for a session whose connection is gone.
+const OVERRUN_PARKED: usize = 2_000;
 
 /// What the hub tells a machine.
 #[derive(Debug)]
@@ -30,6 +34,8 @@ pub enum HubEvent {
     Settled(Ticket, Settlement),
     /// The answer to an ask.
     Answer(Ticket, Answer),
+    /// The answer to a wish to resume: the machine goes on with another tie to the hub.
+    Resumed(Ticket, Handover),
     /// The machine takes its events too slowly: it must end.
     Overrun,
 }
@@ -59,6 +65,7 @@ pub(crate) enum Job {
     Ask(Ticket, Ask),
     Attend(Endpoint, Option<i8>),
     Unbind(Endpoint),
+    Resumable(LeaseKey, Address),
     Lease {
         key: LeaseKey,
         owner: Address,
@@ -79,6 +86,8 @@ pub(crate) struct Lane {
 #[derive(Default)]
 struct Queue {
     events: VecDeque<HubEvent>,
+    /// What must be heard although the peer does not read.
+    first: Option<Box<HubEvent>>,
     waker: Option<Waker>,
     overrun: bool,
 }
@@ -91,6 +100,10 @@ pub(crate) struct LinkCore {
     pub flights: Mutex<(u64, HashMap<u64, Flight>)>,
     pub lane: Mutex<Lane>,
     pub bound: Mutex<Vec<Endpoint>>,
+    /// Under which name the whole may be resumed.
+    pub session: Mutex<Option<Box<LeaseKey>>>,
+    /// No machine has it at the moment.
+    pub parked: AtomicBool,
 }
 
 impl LinkCore {
@@ -103,6 +116,8 @@ impl LinkCore {
             flights: Mutex::default(),
             lane: Mutex::default(),
             bound: Mutex::default(),
+            session: Mutex::default(),
+            parked: AtomicBool::new(false),
         })
     }
 
@@ -116,7 +131,8 @@ impl LinkCore {
         if queue.overrun {
             return;
         }
-        queue.overrun = queue.events.len() >= OVERRUN;
+        let limit = if self.parked.load(Ordering::Acquire) { OVERRUN_PARKED } else { OVERRUN };
+        queue.overrun = queue.events.len() >= limit;
         let event = if queue.overrun { HubEvent::Overrun } else { event };
         queue.events.push_back(event);
         let waker = queue.waker.take();
@@ -124,6 +140,28 @@ impl LinkCore {
         if let Some(waker) = waker {
             waker.wake();
         }
+    }
+
+    /// Says something before everything else, even to a machine whose peer does not read.
+    pub fn send_first(&self, event: HubEvent) {
+        let mut queue = self.queue.lock();
+        queue.first = Some(Box::new(event));
+        let waker = queue.waker.take();
+        drop(queue);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Nobody hears any more: what was queued is dropped, a session on its way here among it.
+    pub fn clear(&self) {
+        let events = std::mem::take(&mut self.queue.lock().events);
+        drop(events);
+    }
+
+    /// Something that was meant for it is lost.
+    pub fn is_overrun(&self) -> bool {
+        self.queue.lock().overrun
     }
 
     /// Notes a delivery that must be acknowledged, and gives its number.
@@ -166,9 +204,29 @@ pub struct Inbox {
 }
 
 impl Inbox {
+    pub(crate) fn of(core: Arc<LinkCore>) -> Self {
+        Self { core }
+    }
+
+    /// Takes what cannot wait until the peer has read; pending when there is nothing of the kind.
+    pub fn poll_first(&mut self, cx: &mut Context<'_>) -> Poll<HubEvent> {
+        let mut queue = self.core.queue.lock();
+        match queue.first.take() {
+            Some(event) => Poll::Ready(*event),
+            None => {
+                queue.waker = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+
     /// Takes up to `limit` events; pending when there are none.
     pub fn poll_take(&mut self, cx: &mut Context<'_>, into: &mut Vec<HubEvent>, limit: usize) -> Poll<usize> {
         let mut queue = self.core.queue.lock();
+        if let Some(first) = queue.first.take() {
+            into.push(*first);
+            return Poll::Ready(1);
+        }
         if queue.events.is_empty() {
             if !queue.waker.as_ref().is_some_and(|w| w.will_wake(cx.waker())) {
                 queue.waker = Some(cx.waker().clone());
@@ -236,6 +294,8 @@ impl Hub {
                 let outcome = self.apply(link, ticket, &envelope, outcome_wanted);
                 self.parts.journal.settle(SettledRow { seq, outcome, losses: Vec::new() });
             }
+            Job::Ask(ticket, Ask::Resume { key, owner }) => self.resume(link, ticket, &key, &owner),
+            Job::Resumable(key, owner) => self.resumable(link, key, owner),
             Job::Ask(ticket, ask) => {
                 let claim = match &ask {
                     Ask::Claim { key, owner } => Some((key.clone(), owner.clone())),
@@ -287,6 +347,18 @@ impl Link {
     /// Leaves state with the hub that outlives the machine.
     pub fn lease(&self, key: LeaseKey, owner: Address, state: bytes::Bytes, secs: u32) {
         self.hub.enqueue(&self.core, Job::Lease { key, owner, state, secs });
+    }
+
+    /// What this link has bound may be taken over by another machine that knows the key.
+    pub fn resumable(&self, key: LeaseKey, owner: Address) {
+        self.hub.enqueue(&self.core, Job::Resumable(key, owner));
+    }
+
+    /// The machine ends, what it bound stays for so many seconds. `unwritten` are deliveries that were to be
+    /// acknowledged once written, and were not.
+    pub fn linger(&mut self, state: Box<dyn Any + Send>, secs: u32, unwritten: &[DeliveryId]) {
+        let core = std::mem::replace(&mut self.core, LinkCore::new(Dialect::Hub));
+        self.hub.linger(core, state, secs, unwritten);
     }
 
     /// What became of a delivery.

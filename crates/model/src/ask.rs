@@ -119,6 +119,15 @@ pub enum Ask {
         /// Who must own it.
         owner: Address,
     },
+    /// Go on with a whole session of this door: the devices it bound, and what waits for them. A machine that still
+    /// has it hears `Notice::Taken` and hands it over. Answered by `Input::Resumed`, or by `Claimed` with what was
+    /// leased under the same key, if anything, where the session itself is gone.
+    Resume {
+        /// The session's name.
+        key: LeaseKey,
+        /// Who must own it.
+        owner: Address,
+    },
 }
 
 /// The answer to an [`Ask`].
@@ -134,7 +143,7 @@ pub enum Answer {
     Roster(Vec<RosterItem>),
     /// To `EditRoster`.
     Done,
-    /// To `Claim`: the state the door left with the lease.
+    /// To `Claim`, and to `Resume` of a session that is gone: the state the door left with the lease.
     Claimed(Option<Bytes>),
     /// The hub will not or cannot. Its fault says which.
     Refused(Refusal),

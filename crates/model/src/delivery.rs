@@ -34,6 +34,8 @@ pub enum Notice {
     RosterRemoved(Address),
     /// Another machine bound the same device: this one must end (XMPP stream error `conflict`).
     Replaced,
+    /// Another machine goes on with this session: this one must hand it over (`Output::Linger`) and end.
+    Taken,
     /// The account was removed or its password changed: this device must end.
     Revoked,
 }

@@ -9,7 +9,7 @@ use crate::tally::Tally;
 use crate::tls::{self, Tls};
 use connector::{Flow, Input, Machine, Output, TlsFacts, TlsMode};
 use hub::{HubEvent, Inbox, Link};
-use model::Tick;
+use model::{Answer, Tick};
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -220,6 +220,11 @@ impl Driver {
             Output::Pause(_) => self.paused = true,
             Output::Resume(_) => self.paused = false,
             Output::AckWhenWritten(ack) => self.outbox.push_ack(ack),
+            Output::Linger { state, secs } => {
+                let unwritten: Vec<_> = std::iter::from_fn(|| self.outbox.drop_ack()).collect();
+                self.link.linger(state, secs, &unwritten);
+                self.closing.get_or_insert_with(Instant::now);
+            }
             other => pass_to_hub(&self.link, other),
         }
     }
@@ -231,8 +236,8 @@ impl Driver {
             let open = self.closing.is_none() && !self.upgrading;
             // A peer that does not read gets no more work done for it; its events wait with the hub.
             let roomy = self.outbox.len() < HIGH_WATER;
-            if roomy && self.closing.is_none() {
-                moved |= self.poll_hub(cx)?;
+            if self.closing.is_none() {
+                moved |= if roomy { self.poll_hub(cx)? } else { self.poll_first(cx)? };
             }
             if open && roomy && !self.paused {
                 moved |= self.poll_bytes(cx)?;
@@ -286,8 +291,22 @@ impl Driver {
         result
     }
 
+    fn poll_first(&mut self, cx: &mut Context<'_>) -> Result<bool, Broken> {
+        match self.inbox.poll_first(cx) {
+            Poll::Ready(event) => self.hear(event).map(|()| true),
+            Poll::Pending => Ok(false),
+        }
+    }
+
     fn hear(&mut self, event: HubEvent) -> Result<(), Broken> {
         match event {
+            HubEvent::Resumed(ticket, handover) if self.closing.is_none() => match handover.take() {
+                Some((link, inbox, state)) => {
+                    (self.link, self.inbox) = (link, inbox);
+                    self.feed_checked(Input::Resumed(ticket, state))
+                }
+                None => Ok(()),
+            },
             HubEvent::Overrun => {
                 tracing::warn!("a peer does not keep up with what it subscribed to; its connection ends");
                 self.closing.get_or_insert_with(Instant::now);
@@ -363,6 +382,8 @@ pub(crate) fn input_of(event: HubEvent) -> Input<'static> {
         HubEvent::Kept(ticket) => Input::Kept(ticket),
         HubEvent::Settled(ticket, settlement) => Input::Settled(ticket, settlement),
         HubEvent::Answer(ticket, answer) => Input::Answer(ticket, answer),
+        // Only a machine of its own connection resumes; this one's session waits on.
+        HubEvent::Resumed(ticket, _) => Input::Answer(ticket, Answer::Claimed(None)),
         HubEvent::Overrun => Input::Drain(None),
     }
 }
@@ -375,6 +396,7 @@ pub(crate) fn pass_to_hub(link: &Link, output: Output) {
         Output::Login { proven } => link.login(proven),
         Output::Attend(endpoint, priority) => link.attend(endpoint, priority),
         Output::Unbind(endpoint) => link.unbind(endpoint),
+        Output::Resumable { key, owner } => link.resumable(key, owner),
         Output::Lease { key, owner, state, secs } => link.lease(key, owner, state, secs),
         Output::Ack(delivery, settlement) => link.ack(delivery, settlement),
         Output::AckWhenWritten(ack) => link.ack(ack.delivery, ack.settlement),
@@ -383,6 +405,7 @@ pub(crate) fn pass_to_hub(link: &Link, output: Output) {
         | Output::Secure(_)
         | Output::Close(_)
         | Output::Pause(_)
+        | Output::Linger { .. }
         | Output::Resume(_) => {}
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::stream::Stream;
 use connector::FlushedAck;
+use model::DeliveryId;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
@@ -55,6 +56,11 @@ impl Outbox {
     pub fn pop_ack(&mut self) -> Option<FlushedAck> {
         let out = if self.unflushed { 0 } else { self.written };
         self.acks.pop_front_if(|(due, _)| *due <= out).map(|(_, ack)| ack)
+    }
+
+    /// Gives up the oldest acknowledgement, whose bytes may never be out.
+    pub fn drop_ack(&mut self) -> Option<DeliveryId> {
+        self.acks.pop_front().map(|(_, ack)| ack.delivery)
     }
 
     /// Writes what it can. Ready when everything is out; `true` if anything moved.

@@ -130,6 +130,7 @@ fn xmpp_door(config: &Config, store: &SqliteStore) -> Result<xmpp::Door, Failure
     let mut door = xmpp::Config::new(&domains, listeners, decoy_secret(store)?, identity::ITERATIONS)
         .map_err(|_| Failure::new("a domain cannot be used with XMPP"))?;
     door.require_tls = config.xmpp_require_tls;
+    door.resume_secs = config.xmpp_resume_secs;
     Ok(xmpp::Door::new(door))
 }
 

@@ -61,6 +61,7 @@ const KEYS: &[(&str, When, Reading)] = &[
     ("data", When::Restart("the store is open"), |c| format!("{:?}", c.data)),
     ("workers", When::Restart("threads are made at the start"), |c| format!("{}", c.workers)),
     ("xmpp.require_tls", When::Now, |c| format!("{}", c.xmpp_require_tls)),
+    ("xmpp.resume_seconds", When::Now, |c| format!("{}", c.xmpp_resume_secs)),
     ("sip.md5", When::NewSocket, |c| format!("{}", c.sip_md5)),
     ("sip.public_host", When::NewSocket, |c| format!("{:?}", c.sip_public_host)),
     ("limits.messages_per_second", When::Now, |c| format!("{}", c.limits.messages_per_second)),

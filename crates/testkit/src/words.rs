@@ -85,6 +85,7 @@ pub fn input(text: &str) -> Option<Input<'static>> {
         "push" => Some(Input::Notice(device(1), Notice::Roster(contact(words[2])))),
         "removed" => Some(Input::Notice(device(1), Notice::RosterRemoved(device(2).address))),
         "replaced" => Some(Input::Notice(device(1), Notice::Replaced)),
+        "taken" => Some(Input::Notice(device(1), Notice::Taken)),
         "revoked" => Some(Input::Notice(device(1), Notice::Revoked)),
         "notice" => input(&words[1..].join(" ")),
         // `answer 3 bound ...` is `bound 3 ...`.
@@ -122,6 +123,8 @@ pub fn output(
             let state = String::from_utf8_lossy(state).replace('\n', "\\n");
             format!("=> lease {} {owner} {secs} {state}", key.0).trim_end().to_owned()
         }
+        Output::Resumable { key, owner } => format!("=> resumable {} {owner}", key.0),
+        Output::Linger { secs, .. } => format!("=> linger {secs}"),
         Output::Ack(id, settlement) => format!("=> ack {} {}", id.0, settled(settlement)),
         Output::AckWhenWritten(ack) => {
             format!("=> ack-when-written {} {}", ack.delivery.0, settled(&ack.settlement))
@@ -149,6 +152,7 @@ fn question(ask: &Ask) -> String {
         Ask::Roster { device } => format!("roster {device}"),
         Ask::EditRoster { device, edit } => format!("edit-roster {device} {edit:?}"),
         Ask::Claim { key, owner } => format!("claim {} {owner}", key.0),
+        Ask::Resume { key, owner } => format!("resume {} {owner}", key.0),
     }
 }
 

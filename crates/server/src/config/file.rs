@@ -49,11 +49,17 @@ pub(super) struct XmppPart {
     pub listen: Vec<XmppListen>,
     #[serde(default = "yes")]
     pub require_tls: bool,
+    #[serde(default = "resume_seconds")]
+    pub resume_seconds: u32,
+}
+
+fn resume_seconds() -> u32 {
+    300
 }
 
 impl Default for XmppPart {
     fn default() -> Self {
-        Self { listen: Vec::new(), require_tls: true }
+        Self { listen: Vec::new(), require_tls: true, resume_seconds: resume_seconds() }
     }
 }
 

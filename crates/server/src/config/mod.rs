@@ -30,6 +30,8 @@ pub struct Config {
     pub xmpp: Vec<XmppListen>,
     /// Refuse XMPP logins before TLS.
     pub xmpp_require_tls: bool,
+    /// Seconds an XMPP session without connection waits to be resumed; 0: not at all.
+    pub xmpp_resume_secs: u32,
     /// SIP listeners.
     pub sip: Vec<SipListen>,
     /// Offer MD5 digest beside SHA-256.
@@ -129,6 +131,7 @@ impl Config {
             tls,
             xmpp: file.xmpp.listen,
             xmpp_require_tls: file.xmpp.require_tls,
+            xmpp_resume_secs: file.xmpp.resume_seconds,
             sip: file.sip.listen,
             sip_md5: file.sip.md5,
             sip_public_host: file.sip.public_host,

@@ -40,6 +40,15 @@ impl Side {
         let mut events = Vec::new();
         let _ = self.inbox.poll_take(&mut Context::from_waker(Waker::noop()), &mut events, 1000);
         for event in events {
+            let event = match event {
+                HubEvent::Resumed(ticket, handover) => {
+                    let (link, inbox, state) = handover.take().expect("it was just handed over");
+                    (self.link, self.inbox) = (link, inbox);
+                    self.give(now, Input::Resumed(ticket, state));
+                    continue;
+                }
+                event => event,
+            };
             self.give(
                 now,
                 match event {
@@ -48,7 +57,7 @@ impl Side {
                     HubEvent::Kept(ticket) => Input::Kept(ticket),
                     HubEvent::Settled(ticket, settlement) => Input::Settled(ticket, settlement),
                     HubEvent::Answer(ticket, answer) => Input::Answer(ticket, answer),
-                    HubEvent::Overrun => Input::Drain(None),
+                    HubEvent::Resumed(..) | HubEvent::Overrun => Input::Drain(None),
                 },
             );
         }
@@ -64,6 +73,8 @@ impl Side {
             Output::Login { proven } => self.link.login(proven),
             Output::Attend(endpoint, priority) => self.link.attend(endpoint, priority),
             Output::Unbind(endpoint) => self.link.unbind(endpoint),
+            Output::Resumable { key, owner } => self.link.resumable(key, owner),
+            Output::Linger { state, secs } => self.link.linger(state, secs, &[]),
             Output::Lease { key, owner, state, secs } => self.link.lease(key, owner, state, secs),
             Output::Ack(delivery, settlement) => self.link.ack(delivery, settlement),
             Output::AckWhenWritten(ack) => self.link.ack(ack.delivery, ack.settlement),

@@ -475,7 +475,8 @@ impl SipMachine {
                 self.vouched.remove(&device.address);
             }
             // A SIP phone keeps its own contact list.
-            Notice::Roster(_) | Notice::RosterRemoved(_) => {}
+            // Nothing of ours can be taken over so.
+            Notice::Roster(_) | Notice::RosterRemoved(_) | Notice::Taken => {}
         }
     }
 
@@ -539,7 +540,7 @@ impl Machine for SipMachine {
             return;
         }
         match input {
-            Input::Opened(_) | Input::Kept(_) => {}
+            Input::Opened(_) | Input::Kept(_) | Input::Resumed(..) => {}
             Input::Secured(..) => self.tls = true,
             Input::Bytes(flow, bytes) => {
                 let hop = Hop::Stream(flow);

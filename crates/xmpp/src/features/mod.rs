@@ -5,6 +5,7 @@ pub(crate) mod carbons;
 pub(crate) mod delayed;
 mod disco;
 mod ping;
+pub(crate) mod resumption;
 pub(crate) mod roster;
 mod session;
 pub(crate) mod stream_management;

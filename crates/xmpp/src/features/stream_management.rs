@@ -1,4 +1,4 @@
-//! Stream management, XEP-0198: acknowledgements both ways. Resumption is not offered.
+//! Stream management, XEP-0198: acknowledgements both ways. Resumption is in `resumption`.
 //!
 //! What the client sent counts as handled once it is on record or answered, and everything before it as well.
 //! What we sent and the client has not acknowledged is still the mailbox's: nothing is lost when the stream ends.
@@ -9,6 +9,7 @@ use connector::Output;
 use model::{DeliveryId, Settlement};
 
 use super::Feature;
+use super::resumption::{self, Resumption};
 use crate::machine::C2s;
 use crate::wire::{Condition, SM, STANZA_ERRORS, STREAM_ERRORS, Stanza, Writer};
 
@@ -24,17 +25,30 @@ pub(super) const FEATURE: Feature = Feature {
 #[derive(Debug, Default)]
 pub(crate) struct Acks {
     /// The number of the first stanza that counts; `None`: not enabled.
-    since: Option<u64>,
+    pub(super) since: Option<u64>,
     /// Requests of the client we owe an answer, by the number of the stanza that followed them.
-    owed: VecDeque<u64>,
+    pub(super) owed: VecDeque<u64>,
     /// What we sent and the client has not acknowledged.
-    sent: VecDeque<Option<Box<(DeliveryId, Settlement)>>>,
+    pub(super) sent: VecDeque<Sent>,
     /// The client's last `h`.
-    acked: u32,
+    pub(super) acked: u32,
+    /// How many more than usual it may leave open: what waited for it comes all at once.
+    pub(super) allowance: usize,
+    /// How the session may be resumed; `None`: it may not.
+    pub(crate) resumption: Option<Resumption>,
     /// We asked and have no answer yet.
-    asked: bool,
+    pub(super) asked: bool,
     /// How many stanzas left since we last asked.
-    unasked: usize,
+    pub(super) unasked: usize,
+}
+
+/// A stanza that the client may have got.
+#[derive(Debug)]
+pub(super) struct Sent {
+    /// Its bytes, where the session may be resumed; else none.
+    pub stanza: Box<[u8]>,
+    /// What it acknowledges.
+    pub delivery: Option<Box<(DeliveryId, Settlement)>>,
 }
 
 impl Acks {
@@ -49,9 +63,8 @@ const OWED: usize = 64;
 
 fn take(c2s: &mut C2s, stanza: &Stanza<'_>) -> bool {
     match stanza.name() {
-        b"enable" => enable(c2s),
-        // Section 5: what we cannot resume, the client binds anew.
-        b"resume" => failed(c2s, "item-not-found"),
+        b"enable" => enable(c2s, stanza),
+        b"resume" => resumption::resume(c2s, stanza),
         b"r" if c2s.acks.enabled() => {
             if c2s.acks.owed.len() < OWED {
                 let next = c2s.next_number();
@@ -69,15 +82,15 @@ fn take(c2s: &mut C2s, stanza: &Stanza<'_>) -> bool {
     true
 }
 
-fn enable(c2s: &mut C2s) {
+fn enable(c2s: &mut C2s, stanza: &Stanza<'_>) {
     if c2s.bound.is_none() || c2s.acks.enabled() {
         return failed(c2s, "unexpected-request");
     }
-    c2s.out.write(b"<enabled xmlns='urn:xmpp:sm:3'/>");
+    resumption::enabled(c2s, stanza);
     c2s.acks.since = Some(c2s.next_number());
 }
 
-fn failed(c2s: &mut C2s, condition: &'static str) {
+pub(super) fn failed(c2s: &mut C2s, condition: &'static str) {
     let mut w = Writer::new();
     w.open_ns("failed", SM).empty_ns(condition, STANZA_ERRORS);
     c2s.out.write_vec(w.finish());
@@ -85,24 +98,9 @@ fn failed(c2s: &mut C2s, condition: &'static str) {
 
 /// The client has handled `h` stanzas.
 fn acknowledged(c2s: &mut C2s, h: u32) {
-    let new = h.wrapping_sub(c2s.acks.acked) as usize;
-    if new > c2s.acks.sent.len() {
-        // Section 4: more than was ever sent.
-        let mut w = Writer::new();
-        w.open("stream:error").empty_ns("undefined-condition", STREAM_ERRORS);
-        w.open_ns("handled-count-too-high", SM).attr("h", &h.to_string());
-        let sent = c2s.acks.acked.wrapping_add(c2s.acks.sent.len() as u32);
-        w.attr("send-count", &sent.to_string());
-        let error = w.finish();
-        c2s.out.write(&error);
-        c2s.out.write(b"</stream:stream>");
-        return c2s.hang_up();
+    if !c2s.handled(h) {
+        return;
     }
-    for delivery in c2s.acks.sent.drain(..new).flatten() {
-        let (id, settlement) = *delivery;
-        c2s.out.push(Output::Ack(id, settlement));
-    }
-    c2s.acks.acked = h;
     c2s.acks.asked = false;
     if c2s.acks.unasked > 0 {
         c2s.request_ack();
@@ -110,14 +108,47 @@ fn acknowledged(c2s: &mut C2s, h: u32) {
 }
 
 impl C2s {
-    /// Remembers a stanza just sent until the client acknowledges it.
-    pub(crate) fn acknowledged_later(&mut self, delivery: Option<(DeliveryId, Settlement)>) {
-        self.acks.sent.push_back(delivery.map(Box::new));
+    /// The client has handled `h` stanzas of ours. False: more than was ever sent, and that was its end.
+    pub(super) fn handled(&mut self, h: u32) -> bool {
+        let new = h.wrapping_sub(self.acks.acked) as usize;
+        if new > self.acks.sent.len() {
+            // Section 4: more than was ever sent.
+            let mut w = Writer::new();
+            w.open("stream:error").empty_ns("undefined-condition", STREAM_ERRORS);
+            w.open_ns("handled-count-too-high", SM).attr("h", &h.to_string());
+            let sent = self.acks.acked.wrapping_add(self.acks.sent.len() as u32);
+            w.attr("send-count", &sent.to_string());
+            let error = w.finish();
+            self.out.write(&error);
+            self.out.write(b"</stream:stream>");
+            self.hang_up();
+            return false;
+        }
+        for sent in self.acks.sent.drain(..new) {
+            if let Some(delivery) = sent.delivery {
+                let (id, settlement) = *delivery;
+                self.out.push(Output::Ack(id, settlement));
+            }
+        }
+        if self.acks.sent.is_empty() {
+            self.acks.allowance = 0;
+        }
+        self.acks.acked = h;
+        true
+    }
+
+    /// Remembers a stanza until the client acknowledges it.
+    pub(crate) fn acknowledged_later(
+        &mut self,
+        stanza: Box<[u8]>,
+        delivery: Option<(DeliveryId, Settlement)>,
+    ) {
+        self.acks.sent.push_back(Sent { stanza, delivery: delivery.map(Box::new) });
         self.acks.unasked += 1;
-        if !self.acks.asked {
+        if !self.acks.asked && !self.is_resuming() {
             self.request_ack();
         }
-        if self.acks.sent.len() > self.config.unacked {
+        if self.acks.sent.len() > self.config.unacked + self.acks.allowance {
             // It takes and takes and says nothing. The mailbox keeps what it did not confirm.
             self.fail_with(Condition::ResourceConstraint, Some("Too many stanzas are not acknowledged."));
         }
@@ -132,7 +163,7 @@ impl C2s {
 
     /// Answers the client's requests as far as what it sent before them is done.
     pub(crate) fn acknowledge(&mut self) {
-        let Some(since) = self.acks.since else { return };
+        let Some(since) = self.acks.since.filter(|_| !self.is_resuming()) else { return };
         let done = self.done_before();
         let mut due = false;
         while self.acks.owed.front().is_some_and(|at| *at <= done) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use connector::{Dice, Flow, Input, Machine, Output, Seed, TlsFacts, TlsMode};
 use model::{Address, Endpoint, Now, Tick};
 
-use crate::features::{carbons::Carbons, stream_management::Acks};
+use crate::features::{carbons::Carbons, resumption::Resuming, stream_management::Acks};
 use crate::jid;
 use crate::wire::{Limits, Scanner};
 
@@ -69,9 +69,10 @@ pub struct C2s {
     /// The bare JID.
     pub(crate) bare: String,
     /// The device is ready for messages.
-    pub(super) attending: bool,
-    pub(super) submissions: Submissions,
+    pub(crate) attending: bool,
+    pub(crate) submissions: Submissions,
     pub(crate) acks: Acks,
+    pub(crate) resuming: Option<Resuming>,
     pub(crate) carbons: Carbons,
     pub(super) timers: Timers,
     /// The server stops; with the host to go to.
@@ -116,6 +117,7 @@ impl C2s {
             attending: false,
             submissions: Submissions::default(),
             acks: Acks::default(),
+            resuming: None,
             carbons: Carbons::default(),
             timers: Timers::default(),
             draining: None,
@@ -128,17 +130,26 @@ impl C2s {
             return;
         }
         self.out.push(Output::Close(Flow::ACCEPTED));
-        self.let_go();
+        self.let_go(false);
     }
 
-    /// Nothing more will be said or heard.
-    pub(super) fn let_go(&mut self) {
+    /// The same, but the client may come back and go on.
+    pub(super) fn hang_up_for_now(&mut self) {
+        if self.phase != Phase::Over {
+            self.out.push(Output::Close(Flow::ACCEPTED));
+            self.let_go(true);
+        }
+    }
+
+    /// Nothing more will be said or heard. `stays`: the session may be resumed, if the client asked for that.
+    pub(super) fn let_go(&mut self, stays: bool) {
         self.phase = Phase::Over;
         self.stash = Vec::new();
         self.login = Login::default();
         // Deliveries that were never acknowledged go back to the mailbox by themselves.
         if let Some(device) = self.bound.take() {
-            self.out.push(Output::Unbind(device));
+            let last = if stays { self.leave(&device) } else { None };
+            self.out.push(last.unwrap_or(Output::Unbind(device)));
         }
     }
 
@@ -197,7 +208,7 @@ impl Machine for C2s {
                 self.read(bytes);
             }
             Input::Secured(_, facts) => self.secured(facts),
-            Input::Closed(_) => self.let_go(),
+            Input::Closed(_) => self.let_go(true),
             Input::Drain(go_to) => self.drain(go_to),
             Input::Deliver(delivery) => self.deliver(delivery),
             Input::Notice(device, notice) => self.notice(&device, notice),
@@ -205,8 +216,10 @@ impl Machine for C2s {
             Input::Settled(ticket, settlement) => self.settled(ticket, settlement),
             Input::Answer(ticket, answer) => self.answered(ticket, answer),
             Input::Tick => self.tick(),
+            Input::Resumed(ticket, left) => self.resumed(ticket, left),
             Input::Datagram(..) | Input::Inherited { .. } => {}
         }
+        self.settle_resumption();
         self.resume_reading();
         self.drained();
         self.regulate();

@@ -29,6 +29,8 @@ pub struct Config {
     pub window: usize,
     /// Stanzas sent and not acknowledged (XEP-0198) at which we give the client up.
     pub unacked: usize,
+    /// Seconds a session without connection waits to be resumed (XEP-0198 section 5); 0: not at all.
+    pub resume_secs: u32,
     /// Answers for names nobody has.
     pub decoy: Decoy,
     /// Before authentication.
@@ -63,6 +65,7 @@ impl Config {
             reply_timeout: Duration::from_secs(60),
             window: 64,
             unacked: 1000,
+            resume_secs: 300,
             decoy: Decoy { secret, iterations },
             before_auth: Limits::BEFORE_AUTH,
             limits: Limits::C2S,

@@ -10,7 +10,7 @@ use model::{
 use crate::features::{carbons, delayed, roster};
 use crate::jid;
 use crate::translate::{composing, message, ours, presence, receipt};
-use crate::wire::{Condition, with_children};
+use crate::wire::{Condition, STREAM_ERRORS, Writer, with_children};
 
 use super::C2s;
 use super::c2s::Phase;
@@ -160,15 +160,24 @@ impl C2s {
 
     /// Writes a stanza. A delivery is acknowledged when the client does (XEP-0198), else when it is written.
     pub(crate) fn send(&mut self, stanza: Vec<u8>, delivery: Option<(DeliveryId, Settlement)>) {
-        self.out.write_vec(stanza);
         if self.acks.enabled() {
-            self.acknowledged_later(delivery);
-        } else if let Some((delivery, settlement)) = delivery {
+            let kept = if self.acks.resumption.is_some() { stanza.as_slice().into() } else { Box::default() };
+            if !self.is_resuming() {
+                self.out.write_vec(stanza);
+            }
+            return self.acknowledged_later(kept, delivery);
+        }
+        self.out.write_vec(stanza);
+        if let Some((delivery, settlement)) = delivery {
             self.out.push(Output::AckWhenWritten(FlushedAck { flow: Flow::ACCEPTED, delivery, settlement }));
         }
     }
 
     pub(super) fn notice(&mut self, device: &Endpoint, notice: Notice) {
+        if notice == Notice::Taken {
+            // Section 5: the same client is back, over a connection that works.
+            return self.taken();
+        }
         if self.bound.as_ref() != Some(device) {
             return;
         }
@@ -180,9 +189,21 @@ impl C2s {
                 self.bound = None;
                 self.fail_with(Condition::Conflict, Some("Replaced by a new connection."));
             }
+            Notice::Taken => {}
             Notice::Revoked => {
                 self.fail_with(Condition::NotAuthorized, Some("The account was changed or removed."))
             }
         }
+    }
+
+    /// The session goes on elsewhere; this stream ends.
+    fn taken(&mut self) {
+        let mut w = Writer::new();
+        w.open("stream:error").empty_ns(Condition::Conflict.name(), STREAM_ERRORS);
+        w.open_ns("text", STREAM_ERRORS).attr("xml:lang", "en").text("Resumed by a new connection.").end();
+        let error = w.finish();
+        self.out.write(&error);
+        self.out.write(b"</stream:stream>");
+        self.hang_up_for_now();
     }
 }

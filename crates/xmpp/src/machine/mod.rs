@@ -21,3 +21,4 @@ pub use config::Config;
 pub use door::Door;
 
 pub(crate) use inbound::{Reply, Request};
+pub(crate) use submit::Submissions;

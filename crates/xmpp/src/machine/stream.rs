@@ -208,7 +208,11 @@ impl C2s {
             self.out.write(&error);
             self.out.write(b"</stream:stream>");
         }
-        self.hang_up();
+        match condition {
+            // Not the client's doing: it may come back and go on.
+            Condition::ConnectionTimeout | Condition::SystemShutdown => self.hang_up_for_now(),
+            _ => self.hang_up(),
+        }
     }
 
     /// The client closed its stream: so do we (RFC 6120 section 4.4).

@@ -39,6 +39,8 @@ pub(crate) struct Stub {
 pub(crate) enum Asked {
     /// The log-in.
     Login,
+    /// A session to resume.
+    Resume,
     /// A feature: the iq to answer, and what to do with the answer.
     Iq(Stub, fn(&mut C2s, Answer) -> Reply),
 }
@@ -145,11 +147,16 @@ impl C2s {
 
     pub(super) fn ask(&mut self, ask: Ask, asked: Asked) {
         let seq = match &asked {
-            Asked::Login => u64::MAX,
+            Asked::Login | Asked::Resume => u64::MAX,
             Asked::Iq(..) => self.submissions.next().saturating_sub(1),
         };
         let ticket = self.submissions.ticket(Open::Asked { asked, seq }, self.now.tick);
         self.out.push(Output::Ask { ticket, ask });
+    }
+
+    /// Asks for a session.
+    pub(crate) fn ask_to_resume(&mut self, ask: Ask) {
+        self.ask(ask, Asked::Resume);
     }
 
     pub(super) fn kept(&mut self, ticket: Ticket) {
@@ -205,6 +212,7 @@ impl C2s {
         };
         match asked {
             Asked::Login => self.login_answered(answer),
+            Asked::Resume => self.not_resumed(answer),
             Asked::Iq(stub, then) => {
                 let reply = then(self, answer);
                 self.reply(&stub, reply);

@@ -34,6 +34,8 @@ pub struct Rig {
     pub now: Now,
     /// Envelopes submitted, in order.
     pub submitted: Vec<Envelope>,
+    /// What the last machine left.
+    pub left: Option<Box<dyn std::any::Any + Send>>,
     /// Reads everything the machine writes, as a client would.
     client: Scanner,
 }
@@ -48,7 +50,13 @@ impl Rig {
     pub fn new(config: Config) -> Rig {
         let addr = "127.0.0.1:1".parse().unwrap();
         let machine = Door::new(config).accept(0, Peer { remote: addr, local: addr }, [7; 32]);
-        Rig { machine, now: Clock::start().now(), submitted: Vec::new(), client: Scanner::new(Limits::C2S) }
+        Rig {
+            machine,
+            now: Clock::start().now(),
+            submitted: Vec::new(),
+            left: None,
+            client: Scanner::new(Limits::C2S),
+        }
     }
 
     pub fn give(&mut self, input: Input<'_>) -> Vec<String> {
@@ -102,9 +110,13 @@ impl Rig {
             |bytes| format!(" {}", String::from_utf8_lossy(bytes).replace('\n', "\\n")),
             |envelope| format!("{} {}", envelope.event.kind(), detail(&envelope.event)),
         );
-        if let Output::Submit { envelope, outcome_wanted, .. } = output {
-            assert!(!outcome_wanted, "XMPP senders hear of refusals only");
-            self.submitted.push(*envelope);
+        match output {
+            Output::Submit { envelope, outcome_wanted, .. } => {
+                assert!(!outcome_wanted, "XMPP senders hear of refusals only");
+                self.submitted.push(*envelope);
+            }
+            Output::Linger { state, .. } => self.left = Some(state),
+            _ => {}
         }
         text.trim_end_matches(" (no outcome)").trim_end().to_owned()
     }
@@ -126,6 +138,10 @@ impl Rig {
             return self.wait(Duration::from_secs(secs.parse().unwrap()));
         }
         let text = line.strip_prefix("<= ").expect(line);
+        if let Some(ticket) = text.strip_prefix("resumed ") {
+            let left = self.left.take().expect("an older machine lingers");
+            return self.give(Input::Resumed(words::ticket(ticket), left));
+        }
         let input = own(text).or_else(|| words::input(text)).expect(line);
         self.give(input)
     }
@@ -256,6 +272,14 @@ impl Connection {
     fn choose(&mut self, setting: &str) {
         match setting {
             "session" => return self.rig.log_in(),
+            // Another connection of the same client, authenticated; ticket 1 is used up.
+            "again" => {
+                let left = self.rig.left.take();
+                self.rig = Rig { left, now: self.rig.now, ..Rig::new(self.config.clone()) };
+                LOG_IN[..6].iter().for_each(|line| _ = self.rig.step(line));
+                return;
+            }
+            "no resumption" => self.config.resume_secs = 0,
             "direct" => self.config.listeners[0].tls = TlsMode::Direct,
             "plain" => {
                 self.config.listeners[0].tls = TlsMode::None;

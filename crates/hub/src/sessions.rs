@@ -1,0 +1,193 @@
+//! Sessions that outlive their connection: a link that stays, with all it has bound and all that comes for it, until
+//! another machine goes on with it or the time is over.
+
+use crate::clock;
+use crate::expiry::Expiry;
+use crate::house::Hub;
+use crate::link::{HubEvent, Inbox, Job, Link, LinkCore};
+use model::{Address, Answer, DeliveryId, Endpoint, LeaseKey, Notice, Ticket};
+use parking_lot::Mutex;
+use std::any::Any;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// What the machine that ended left for the one that goes on. Only their door can read it.
+type Left = Box<dyn Any + Send>;
+
+struct Session {
+    owner: Address,
+    core: Arc<LinkCore>,
+    /// Set while no machine has it; with the time at which it ends.
+    parked: Option<(Left, u64)>,
+    /// The machine that wants it, while another one still has it.
+    heir: Option<(Arc<LinkCore>, Ticket)>,
+}
+
+/// All sessions that may be resumed.
+#[derive(Default)]
+pub(crate) struct Sessions(Mutex<HashMap<LeaseKey, Session>>);
+
+/// A session on its way from one machine to another. One that never arrives waits on.
+pub struct Handover {
+    hub: Arc<Hub>,
+    core: Arc<LinkCore>,
+    left: Option<(Left, u64)>,
+}
+
+impl std::fmt::Debug for Handover {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Handover(..)")
+    }
+}
+
+impl Handover {
+    /// The tie to the hub that the machine goes on with, and what was left for it.
+    pub fn take(mut self) -> Option<(Link, Inbox, Box<dyn Any + Send>)> {
+        let (left, _) = self.left.take()?;
+        let link = Link { core: self.core.clone(), hub: self.hub.clone() };
+        Some((link, Inbox::of(self.core.clone()), left))
+    }
+}
+
+impl Drop for Handover {
+    fn drop(&mut self) {
+        if let Some((left, until)) = self.left.take() {
+            self.hub.park(self.core.clone(), left, until);
+        }
+    }
+}
+
+impl Hub {
+    /// A machine's session may be resumed from now on.
+    pub(crate) fn resumable(&self, link: &Arc<LinkCore>, key: LeaseKey, owner: Address) {
+        *link.session.lock() = Some(Box::new(key.clone()));
+        let session = Session { owner, core: link.clone(), parked: None, heir: None };
+        self.sessions.0.lock().insert(key, session);
+    }
+
+    /// A machine ended and leaves its session. `unwritten` are deliveries whose bytes nobody has seen.
+    pub(crate) fn linger(
+        self: &Arc<Self>,
+        core: Arc<LinkCore>,
+        left: Left,
+        secs: u32,
+        unwritten: &[DeliveryId],
+    ) {
+        for flight in unwritten.iter().filter_map(|id| core.land(*id)) {
+            self.returned(&flight);
+        }
+        self.park(core, left, clock::wall().unix_ms() + u64::from(secs) * 1000);
+    }
+
+    fn park(self: &Arc<Self>, core: Arc<LinkCore>, left: Left, until: u64) {
+        let key = core.session.lock().clone();
+        let mut sessions = self.sessions.0.lock();
+        let found = key.as_ref().and_then(|key| sessions.get_mut(&**key));
+        let (Some(key), Some(session), false) = (key, found, core.is_overrun()) else {
+            drop(sessions);
+            return self.end_link(&core);
+        };
+        core.parked.store(true, Ordering::Release);
+        session.parked = Some((left, until));
+        match session.heir.take().filter(|(heir, _)| !heir.closed.load(Ordering::Acquire)) {
+            Some((heir, ticket)) => self.hand_over(sessions, &key, &heir, ticket),
+            None => self.expiries.add(until, Expiry::Session(*key)),
+        }
+    }
+
+    /// Gives a waiting session to a machine.
+    fn hand_over(
+        self: &Arc<Self>,
+        mut sessions: parking_lot::MutexGuard<'_, HashMap<LeaseKey, Session>>,
+        key: &LeaseKey,
+        heir: &Arc<LinkCore>,
+        ticket: Ticket,
+    ) {
+        let Some(session) = sessions.get_mut(key) else { return };
+        let left = session.parked.take();
+        session.core.parked.store(false, Ordering::Release);
+        let handover = Handover { hub: self.clone(), core: session.core.clone(), left };
+        // What does not arrive is parked again, which needs the table.
+        drop(sessions);
+        self.void_lease(key);
+        heir.send(HubEvent::Resumed(ticket, handover));
+    }
+
+    /// A machine wants to go on with a session.
+    pub(crate) fn resume(
+        self: &Arc<Self>,
+        link: &Arc<LinkCore>,
+        ticket: Ticket,
+        key: &LeaseKey,
+        owner: &Address,
+    ) {
+        let mut sessions = self.sessions.0.lock();
+        let Some(session) = sessions.get_mut(key).filter(|s| &s.owner == owner) else {
+            drop(sessions);
+            let left = self.claim(link, key, owner);
+            return link.send(HubEvent::Answer(ticket, Answer::Claimed(left)));
+        };
+        if session.core.is_overrun() {
+            let core = session.core.clone();
+            drop(sessions);
+            if core.parked.load(Ordering::Acquire) {
+                self.end_link(&core);
+            }
+            return link.send(HubEvent::Answer(ticket, Answer::Claimed(None)));
+        }
+        if session.parked.is_some() {
+            return self.hand_over(sessions, key, link, ticket);
+        }
+        let older = session.heir.replace((link.clone(), ticket));
+        let device = Endpoint::bare(session.owner.clone());
+        session.core.send_first(HubEvent::Notice(device, Notice::Taken));
+        drop(sessions);
+        if let Some((older, ticket)) = older {
+            older.send(HubEvent::Answer(ticket, Answer::Claimed(None)));
+        }
+    }
+
+    /// A link is gone, and its session with it.
+    pub(crate) fn forget_session(&self, link: &Arc<LinkCore>) {
+        let Some(key) = link.session.lock().take() else { return };
+        let mut sessions = self.sessions.0.lock();
+        if !sessions.get(&*key).is_some_and(|s| Arc::ptr_eq(&s.core, link)) {
+            return;
+        }
+        let heir = sessions.remove(&*key).and_then(|s| s.heir);
+        drop(sessions);
+        if let Some((heir, ticket)) = heir {
+            heir.send(HubEvent::Answer(ticket, Answer::Claimed(None)));
+        }
+    }
+
+    /// Nobody came for it in time.
+    pub(crate) fn lapse_session(self: &Arc<Self>, key: &LeaseKey, now: u64) {
+        let core = {
+            let sessions = self.sessions.0.lock();
+            let over = |s: &&Session| s.parked.as_ref().is_some_and(|(_, until)| *until <= now);
+            sessions.get(key).filter(over).map(|s| s.core.clone())
+        };
+        if let Some(core) = core {
+            self.end_link(&core);
+        }
+    }
+
+    /// The waiting sessions of an account end: its password changed, or it is gone.
+    pub(crate) fn end_sessions(self: &Arc<Self>, owner: &Address) {
+        let cores: Vec<_> = {
+            let sessions = self.sessions.0.lock();
+            let waiting = sessions.values().filter(|s| &s.owner == owner && s.parked.is_some());
+            waiting.map(|s| s.core.clone()).collect()
+        };
+        cores.iter().for_each(|core| self.end_link(core));
+    }
+
+    /// A link ends whose machine has ended before: its devices go, and what they had not acknowledged goes back.
+    pub(crate) fn end_link(self: &Arc<Self>, core: &Arc<LinkCore>) {
+        core.parked.store(false, Ordering::Release);
+        core.closed.store(true, Ordering::Release);
+        self.enqueue(core, Job::Leave);
+    }
+}
