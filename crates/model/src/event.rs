@@ -1,5 +1,7 @@
+use crate::Private;
 use crate::{Lang, LeaseKey, Message, Notify, Original, Publish, Refusal};
 use compact_str::CompactString;
+use std::fmt;
 
 /// What an envelope carries.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,7 +81,7 @@ pub struct Composing {
 }
 
 /// A watcher's wish: XMPP `subscribe`/`unsubscribe`/`probe`, SIP SUBSCRIBE (RFC 8048 section 5.1).
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Subscribe {
     /// For how long, and in which sense.
     pub term: Term,
@@ -87,6 +89,17 @@ pub struct Subscribe {
     pub note: Option<String>,
     /// The sender's rendering.
     pub original: Option<Original>,
+}
+
+impl fmt::Debug for Subscribe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let note = self.note.as_ref().map(Private);
+        f.debug_struct("Subscribe")
+            .field("term", &self.term)
+            .field("note", &note)
+            .field("original", &self.original)
+            .finish()
+    }
 }
 
 /// The two meanings of "subscription" (RFC 8048 section 5.1), kept apart.

@@ -14,6 +14,7 @@ mod ident;
 mod message;
 mod outcome;
 mod presence;
+mod private;
 mod roster;
 mod time;
 
@@ -26,5 +27,6 @@ pub use ident::{DeliveryId, EnvelopeId, LeaseKey, Seq, Ticket};
 pub use message::{Lang, Message, Part, Wants};
 pub use outcome::{Fault, Loss, LossKind, Outcome, Reason, Refusal, Settlement};
 pub use presence::{Activity, Basic, Notify, PresenceDoc, Publish, Tuple, WatchState};
+pub use private::Private;
 pub use roster::{RosterEdit, RosterItem, Subscription};
 pub use time::{Now, Tick, Timestamp};

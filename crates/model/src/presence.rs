@@ -1,5 +1,7 @@
+use crate::Private;
 use crate::{Address, Device, Lang, LeaseKey, Original, Timestamp};
 use compact_str::CompactString;
+use std::fmt;
 use std::sync::Arc;
 
 /// Whether a device can be reached for instant messages (PIDF `<basic/>`, RFC 3863; XMPP available/unavailable).
@@ -32,7 +34,7 @@ pub enum Activity {
 }
 
 /// The presence of one device: a PIDF tuple (RFC 3863 section 4.1.2), an XMPP presence stanza of one resource.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Tuple {
     /// Which device; the PIDF tuple id without its `ID-` prefix (RFC 8048 section 6.2).
     pub device: Option<Device>,
@@ -50,6 +52,21 @@ pub struct Tuple {
     pub at: Timestamp,
     /// The publisher's rendering.
     pub original: Option<Original>,
+}
+
+impl fmt::Debug for Tuple {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tuple")
+            .field("device", &self.device)
+            .field("basic", &self.basic)
+            .field("activity", &self.activity)
+            .field("priority", &self.priority)
+            .field("notes", &Private(&self.notes))
+            .field("contact", &self.contact)
+            .field("at", &self.at)
+            .field("original", &self.original)
+            .finish()
+    }
 }
 
 impl Tuple {

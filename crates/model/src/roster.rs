@@ -1,5 +1,7 @@
 use crate::Address;
+use crate::Private;
 use compact_str::CompactString;
+use std::fmt;
 
 /// A roster entry's subscription state (RFC 6121 section 2.1.2), always derived from the two authorizations
 /// between owner and contact, never stored beside them.
@@ -26,7 +28,7 @@ impl Subscription {
 }
 
 /// One contact of an account's list.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct RosterItem {
     /// Who.
     pub contact: Address,
@@ -39,7 +41,7 @@ pub struct RosterItem {
 }
 
 /// A change to a contact list.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum RosterEdit {
     /// Add or rename.
     Set {
@@ -55,4 +57,25 @@ pub enum RosterEdit {
         /// Who.
         contact: Address,
     },
+}
+
+// What somebody calls a contact is theirs.
+impl fmt::Debug for RosterItem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RosterItem")
+            .field("contact", &self.contact)
+            .field("name", &self.name.as_ref().map(Private))
+            .field("groups", &Private(&self.groups))
+            .field("subscription", &self.subscription)
+            .finish()
+    }
+}
+
+impl fmt::Debug for RosterEdit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Set { contact, .. } => write!(f, "Set({contact:?}, (private))"),
+            Self::Remove { contact } => write!(f, "Remove({contact:?})"),
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use crate::config::{Config, SipTransport};
 use crate::failure::Failure;
 use crate::house::{self, House};
+use crate::log::Log;
 use crate::metrics::Sources;
 use crate::supervisor::Supervisor;
 use connector::TlsMode;
@@ -35,6 +36,7 @@ struct Inner {
     hub: Arc<Hub>,
     started: Timestamp,
     supervisor: Supervisor,
+    log: Option<Log>,
 }
 
 /// What is in force.
@@ -71,6 +73,9 @@ const KEYS: &[(&str, When, Reading)] = &[
     ("limits.connections_per_source", When::Now, |c| format!("{}", c.limits.connections_per_source)),
     ("drain.seconds", When::Now, |c| format!("{}", c.drain.as_secs())),
     ("drain.go_to", When::Now, |c| format!("{:?}", c.go_to)),
+    ("log.format", When::Now, |c| format!("{:?}", c.log.format)),
+    ("log.level", When::Now, |c| format!("{:?}", c.log.level)),
+    ("log.targets", When::Now, |c| format!("{:?}", c.log.targets)),
     ("metrics.listen", When::Restart("it is opened at the start"), |c| format!("{:?}", c.metrics)),
     ("consent.messages", When::Now, |c| format!("{:?}", c.consent.messages)),
     ("consent.presence", When::Now, |c| format!("{:?}", c.consent.presence)),
@@ -86,6 +91,7 @@ impl Live {
         house: &House,
         workers: usize,
         supervisor: Supervisor,
+        log: Option<Log>,
     ) -> Result<Self, Failure> {
         let net = Net::new(house.hub.clone(), admission(&config), workers);
         let tls = certificate(&config)?;
@@ -106,6 +112,7 @@ impl Live {
                 hub: house.hub.clone(),
                 started: wall(),
                 supervisor,
+                log,
             }),
         })
     }
@@ -170,6 +177,9 @@ impl Inner {
         done.changed
             .extend(before.iter().filter(|l| !after.contains(l)).map(|l| format!("closed: {}", shown(l))));
         self.net.admit(admission(&config));
+        if let Some(log) = &self.log {
+            log.set(&config.log);
+        }
         self.rules.set(house::rules_of(&config));
         *now = Now { config, tls };
         Ok(done)

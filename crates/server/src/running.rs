@@ -4,6 +4,7 @@ use crate::config::Config;
 use crate::failure::Failure;
 use crate::house;
 use crate::live::Live;
+use crate::log::Log;
 use crate::supervisor::Supervisor;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -37,12 +38,12 @@ impl Running {
     ///
     /// # Errors
     /// [`Failure`] naming what could not be opened.
-    pub async fn start(config: Config, supervisor: Supervisor) -> Result<Self, Failure> {
+    pub async fn start(config: Config, supervisor: Supervisor, log: Option<Log>) -> Result<Self, Failure> {
         let workers = workers(&config);
         let house = house::build(&config, workers)?;
         let control = config.control();
         let metrics = open_metrics(&config).await?;
-        let live = Arc::new(Live::open(config, &house, workers, supervisor)?);
+        let live = Arc::new(Live::open(config, &house, workers, supervisor, log)?);
         let socket = open_control(&control)?;
         let desk = web::Desk {
             hub: house.hub.clone(),

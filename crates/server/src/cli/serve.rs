@@ -1,6 +1,7 @@
 use super::{ConfigFile, runtime};
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::log::Log;
 use crate::running::{Running, workers};
 use crate::supervisor::Supervisor;
 use std::io::Write;
@@ -12,18 +13,18 @@ use tokio::signal::unix::{SignalKind, signal};
 pub struct Serve {
     #[command(flatten)]
     file: ConfigFile,
-    /// Log in JSON.
+    /// Log in JSON, whatever the configuration says.
     #[arg(long)]
     log_json: bool,
 }
 
 impl Serve {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        crate::log::start("info", self.log_json);
-        let config = Config::load(&self.file.config).map_err(|m| Failure::new(m.to_string()))?;
+        let config = Config::load(&self.file.config)?;
+        let log = Log::start(&config.log, self.log_json);
         raise_descriptors();
         let runtime = runtime(workers(&config))?;
-        let code = runtime.block_on(serve(config))?;
+        let code = runtime.block_on(serve(config, log))?;
         // Nothing that still runs may hold up the end: everything acknowledged is on disk.
         runtime.shutdown_background();
         Ok(code)
@@ -39,11 +40,11 @@ fn raise_descriptors() {
     }
 }
 
-async fn serve(config: Config) -> Result<ExitCode, Failure> {
+async fn serve(config: Config, log: Log) -> Result<ExitCode, Failure> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut hangup = signal(SignalKind::hangup())?;
     let supervisor = Supervisor::from_environment()?;
-    let running = Running::start(config, supervisor.clone()).await?;
+    let running = Running::start(config, supervisor.clone(), Some(log)).await?;
     let mut out = std::io::stdout().lock();
     for listener in running.listeners() {
         writeln!(out, "listening: {} on {}", listener.name, listener.address)?;

@@ -1,6 +1,8 @@
 //! The file as it is written. Every section and key has a default except `domains`.
 
+use crate::log::{Format, Level};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use toml::Spanned;
 
@@ -25,6 +27,8 @@ pub(super) struct File {
     pub drain: DrainPart,
     #[serde(default)]
     pub metrics: MetricsPart,
+    #[serde(default)]
+    pub log: LogPart,
 }
 
 fn data() -> String {
@@ -151,6 +155,15 @@ impl Default for Limits {
             connections_per_source: 10_000,
         }
     }
+}
+
+/// What is logged.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct LogPart {
+    pub format: Format,
+    pub level: Level,
+    pub targets: BTreeMap<Spanned<String>, Level>,
 }
 
 /// Metrics for whoever watches.

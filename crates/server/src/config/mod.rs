@@ -8,6 +8,7 @@ pub use file::{ConsentPart, Limits, SipListen, SipTransport, Strangers, Watchers
 pub use mistake::Mistake;
 pub use place::Source;
 
+use crate::log::{Settings, is_target};
 use file::File;
 use model::Address;
 use std::net::SocketAddr;
@@ -48,6 +49,8 @@ pub struct Config {
     pub go_to: Option<String>,
     /// Where metrics are told, besides the control socket.
     pub metrics: Option<SocketAddr>,
+    /// What is logged.
+    pub log: Settings,
     /// Worker threads; 0 means one per core.
     pub workers: usize,
 }
@@ -124,6 +127,11 @@ impl Config {
                 "write a host with or without a port: \"xmpp2.example.com:5222\", \"[2001:db8::1]:5222\"";
             return Err(Mistake::at(path, text, go_to.span(), why));
         }
+        if let Some(target) = file.log.targets.keys().find(|t| !is_target(t.get_ref())) {
+            let why = "this names no part of the code; write `hub`, `net`, `store`...";
+            return Err(Mistake::at(path, text, target.span(), why));
+        }
+        let targets = file.log.targets.into_iter().map(|(name, level)| (name.into_inner(), level)).collect();
         Ok(Self {
             source: Source { path: path.to_owned(), text: text.to_owned() },
             domains,
@@ -138,6 +146,7 @@ impl Config {
             limits: file.limits,
             consent: file.consent,
             drain: Duration::from_secs(file.drain.seconds.into()),
+            log: Settings { format: file.log.format, level: file.log.level, targets },
             metrics: file.metrics.listen.map(Spanned::into_inner),
             go_to: file.drain.go_to.map(Spanned::into_inner),
             workers: file.workers,

@@ -17,6 +17,7 @@ mod xmpp;
 use crate::client::Control;
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::log::{Level, Log, Settings};
 use crate::running::Running;
 use crate::setup::{Ports, Setup, prepare};
 use book::Book;
@@ -34,7 +35,7 @@ const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// Runs the demonstration. With `exit` it ends after the conversation, else it stays up until it is interrupted. `data`
 /// is where the data stays; without it, they go with the demonstration.
 pub async fn run(exit: bool, data: Option<PathBuf>) -> ExitCode {
-    crate::log::start("error", false);
+    Log::start(&Settings { level: Level::Error, ..Settings::default() }, false);
     match perform(exit, data).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -61,7 +62,7 @@ async fn perform(exit: bool, data: Option<PathBuf>) -> Result<bool, Failure> {
     let config = Config::load(&file).map_err(|m| Failure::new(m.to_string()))?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     drop(held);
-    let running = Running::start(config, crate::supervisor::Supervisor::none()).await?;
+    let running = Running::start(config, crate::supervisor::Supervisor::none(), None).await?;
 
     say(&format!("A Rialto server with two users, just for this. Its data are in {}.", dir.display()));
     moved.iter().for_each(|m| say(m));

@@ -3,5 +3,6 @@
 mod client;
 mod drain;
 mod harness;
+mod log;
 mod metrics;
 mod reload;
