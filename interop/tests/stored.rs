@@ -2,6 +2,9 @@
 
 use interop::Rialto;
 use interop::known::judge;
+use interop::load::{Line, Place, Receiver, Until};
+use interop::raw::xmpp::Xmpp;
+use interop::talk::until;
 use std::path::Path;
 
 #[test]
@@ -69,6 +72,47 @@ fn acts_of_administration_are_on_the_chain() {
         assert!(!acts.contains("a-secret-of-romeos"));
         let verified = rialto.command(&["journal", "verify"]);
         assert!(verified.contains(&format!("{} acts of administration", wanted.len())), "{verified}");
+        rialto.finish();
+    });
+}
+
+#[test]
+fn content_is_destroyed_by_rule_once_it_was_delivered() {
+    judge("stored::content_is_destroyed_by_rule_once_it_was_delivered", || {
+        // Not a day: gone as soon as everybody has it.
+        let rialto = Rialto::start_with(&["juliet", "nurse"], "[record]\nretention = \"0 days\"\n", "info");
+        let said = |n| Line { from: "juliet".into(), to: "nurse".into(), number: n };
+        let lines = [said(1), said(2)];
+        let mut juliet = Xmpp::online(rialto.xmpps(), &rialto.ca(), "juliet", "balcony");
+        for line in &lines {
+            let text = line.text();
+            juliet
+                .wire
+                .send(format!("<message to='nurse@example.com' type='chat'><body>{text}</body></message>"));
+        }
+        until("both are on record", || rialto.journal().matches(" -> nurse@example.com").count() == 2);
+        let told = rialto.command(&["journal", "expire"]);
+        assert!(told.contains("\"0 days\"") && told.contains("2 older row(s) still wait"), "{told}");
+        let place = Place { sip: rialto.sip(), xmpps: rialto.xmpps(), ca: rialto.ca() };
+        let mut nurse = Receiver::new("nurse");
+        nurse.xmpp(&place, Until::Has(&lines));
+        until("what was delivered is destroyed", || {
+            rialto.command(&["journal", "expire"]).contains("content of 2 row(s) destroyed")
+        });
+        let told = rialto.command(&["journal", "verify"]);
+        assert!(
+            told.contains("content destroyed: 2 rows, of rows up to ") && told.contains("\"0 days\""),
+            "{told}"
+        );
+        // Once is enough: nothing is announced where there is nothing to destroy.
+        let acts = rialto.command(&["journal", "tail", "--admin"]);
+        assert_eq!(acts.matches(" retention by uid ").count(), 1, "{acts}");
+        rialto.command(&["reload"]);
+        let acts = rialto.command(&["journal", "tail", "--admin"]);
+        assert!(
+            acts.lines().last().is_some_and(|l| l.contains(" reload ") && l.ends_with(": done")),
+            "{acts}"
+        );
         rialto.finish();
     });
 }

@@ -7,10 +7,12 @@
 mod act;
 mod chain;
 mod describe;
+mod retention;
 mod salt;
 mod verify;
 
 pub use act::{Act, Restore, Retention};
 pub use chain::{Chain, ChainId, body_digest, link};
 pub use describe::describe;
+pub use retention::{Rule, expire};
 pub use verify::{Fault, Finding, NewEpoch, Report, verify};

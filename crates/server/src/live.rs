@@ -21,6 +21,9 @@ use web::{Answered, ListenerView, Operator, Reloaded};
 /// How often we look whether everybody has gone.
 const LOOK: Duration = Duration::from_millis(10);
 
+/// Between two steps of destruction by rule, so that messages need not wait for it.
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// The changeable part of a server that runs.
 pub struct Live {
     inner: Arc<Inner>,
@@ -71,6 +74,7 @@ const KEYS: &[(&str, When, Reading)] = &[
     ("limits.message_bytes", When::Now, |c| format!("{}", c.limits.message_bytes)),
     ("limits.connections", When::Now, |c| format!("{}", c.limits.connections)),
     ("limits.connections_per_source", When::Now, |c| format!("{}", c.limits.connections_per_source)),
+    ("record.retention", When::Now, |c| format!("{}", c.retention)),
     ("drain.seconds", When::Now, |c| format!("{}", c.drain.as_secs())),
     ("drain.go_to", When::Now, |c| format!("{:?}", c.go_to)),
     ("log.format", When::Now, |c| format!("{:?}", c.log.format)),
@@ -209,6 +213,17 @@ impl Operator for Live {
             }
             done.map_err(|failure| format!("{failure}\nnothing has changed"))
         })
+    }
+
+    fn expire(&self, who: &str) -> Result<web::Expired, String> {
+        let rule = self.inner.now.lock().config.retention;
+        let done = record::expire(self.inner.store.as_ref(), rule, who, wall(), || std::thread::sleep(PAUSE));
+        let done = done.map_err(|trouble| trouble.to_string())?;
+        if let Some(done) = done.filter(|d| d.rows > 0) {
+            tracing::info!(%rule, rows = done.rows, held = done.held, "content destroyed by rule");
+        }
+        let done = done.unwrap_or_default();
+        Ok(web::Expired { rule: rule.to_string(), destroyed: done.rows, waiting: done.held })
     }
 
     fn listeners(&self) -> Vec<ListenerView> {

@@ -11,9 +11,13 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinHandle;
 use web::Operator;
+
+/// How long after the start retention looks for the first time: not while everybody logs in again.
+const FIRST_LOOK: Duration = Duration::from_secs(60);
 
 /// A server that runs.
 pub struct Running {
@@ -23,6 +27,7 @@ pub struct Running {
     metrics_at: Option<SocketAddr>,
     store: Arc<store::SqliteStore>,
     api: JoinHandle<()>,
+    retention: JoinHandle<()>,
 }
 
 /// Worker threads for this configuration.
@@ -71,7 +76,8 @@ impl Running {
                 tracing::error!(%error, "the control socket failed");
             }
         });
-        Ok(Self { live, metrics_at, control, store: house.store, api })
+        let retention = tokio::spawn(forget(live.clone()));
+        Ok(Self { live, metrics_at, control, store: house.store, api, retention })
     }
 
     /// What is listened on.
@@ -88,16 +94,39 @@ impl Running {
 
     /// Reads configuration and certificate again, and logs what came of it.
     pub async fn reload(&self) {
-        let _ = self.live.reload().await;
+        let end = self.live.reload().await;
+        let mut act = record::Act::done("reload", "the system, by signal");
+        match end {
+            Ok(done) => act = act.on(done.changed.join(", ")),
+            Err(why) => act.result = format!("refused: {why}"),
+        }
+        let store = self.store.clone();
+        // A failure is logged by the store itself.
+        let _ = tokio::task::spawn_blocking(move || act.note(store.as_ref(), house::now())).await;
     }
 
     /// Says goodbye to everybody, writes what is queued and stops; in a hurry when `hurry` is ready.
     pub async fn stop(self, hurry: impl Future<Output = ()>) {
         self.live.drain(hurry).await;
+        self.retention.abort();
         self.api.abort();
         let _ = std::fs::remove_file(&self.control);
         let store = self.store;
         let _ = tokio::task::spawn_blocking(move || store.close()).await;
+    }
+}
+
+/// Looks every hour whether content has become older than the rule of retention says.
+async fn forget(live: Arc<Live>) {
+    let mut hours =
+        tokio::time::interval_at(tokio::time::Instant::now() + FIRST_LOOK, Duration::from_secs(3600));
+    loop {
+        hours.tick().await;
+        let live = live.clone();
+        let end = tokio::task::spawn_blocking(move || live.expire("server")).await;
+        if let Ok(Err(trouble)) = end {
+            tracing::error!(trouble, "content could not be destroyed by rule; the next run goes on");
+        }
     }
 }
 

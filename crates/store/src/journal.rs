@@ -187,3 +187,48 @@ pub trait Erase: Send + Sync {
     /// [`Trouble`] when the store cannot be written.
     fn erase(&self, seq: Seq) -> Result<bool, Trouble>;
 }
+
+/// What a step of destruction came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Destroyed {
+    /// Rows whose content is gone now.
+    pub rows: u64,
+    /// Rows that keep theirs because they still wait in a mailbox.
+    pub held: u64,
+    /// Is there more to do?
+    pub more: bool,
+}
+
+/// Destruction of content by rule, in small steps. Heads and links stay. Who destroys journals that first.
+pub trait Retain: Send + Sync {
+    /// The last row that was written before this time; 0 for none.
+    ///
+    /// # Errors
+    /// [`Trouble`] when the store cannot be read; likewise below, or cannot be written.
+    fn last_before(&self, at: Timestamp) -> Result<Seq, Trouble>;
+
+    /// Up to which row destruction has come, rows that were held not counted.
+    ///
+    /// # Errors
+    /// [`Trouble`]
+    fn destroyed_to(&self) -> Result<Seq, Trouble>;
+
+    /// Is there content between there and this row?
+    ///
+    /// # Errors
+    /// [`Trouble`]
+    fn is_anything_left(&self, to: Seq) -> Result<bool, Trouble>;
+
+    /// The next step up to this row.
+    ///
+    /// # Errors
+    /// [`Trouble`]
+    fn destroy(&self, to: Seq) -> Result<Destroyed, Trouble>;
+
+    /// Looks again at some of the rows after this one that were held, and destroys what waits no longer. Gives the last one
+    /// it looked at; `None` after the last of all.
+    ///
+    /// # Errors
+    /// [`Trouble`]
+    fn destroy_held(&self, after: Seq) -> Result<(Destroyed, Option<Seq>), Trouble>;
+}

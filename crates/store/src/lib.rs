@@ -14,7 +14,8 @@ mod trouble;
 mod varint;
 
 pub use journal::{
-    Done, Draft, Erase, Health, Journal, MailboxCursor, Row, RowKind, Rows, SettledRow, Waiting,
+    Destroyed, Done, Draft, Erase, Health, Journal, MailboxCursor, Retain, Row, RowKind, Rows, SettledRow,
+    Waiting,
 };
 pub use memory::MemoryStore;
 pub use nouns::{

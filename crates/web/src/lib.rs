@@ -16,7 +16,7 @@ mod who;
 pub use backups::BackupMade;
 pub use desk::Desk;
 pub use journal::{JournalRow, JournalRows, LossView, RefusalView, SettledView, Verification, view};
-pub use operate::{Answered, Operator, Reloaded};
+pub use operate::{Answered, Expired, Operator, Reloaded};
 pub use problem::{Problem, ProblemBody};
 pub use status::{ListenerView, Status};
 pub use users::{NewUser, PasswordChange, UserList};
@@ -37,6 +37,7 @@ pub fn router(desk: Arc<Desk>) -> Router {
     let (router, document) = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(status::status))
         .routes(routes!(operate::reload))
+        .routes(routes!(operate::expire))
         .routes(routes!(operate::metrics))
         .routes(routes!(users::list, users::create))
         .routes(routes!(users::set_password))

@@ -1,5 +1,5 @@
 use crate::problem::blocking;
-use crate::{Desk, ListenerView, Problem};
+use crate::{Desk, ListenerView, Problem, Who};
 use axum::Json;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
@@ -19,6 +19,17 @@ pub struct Reloaded {
     pub restart: Vec<String>,
 }
 
+/// What was destroyed by rule.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Expired {
+    /// The rule in force.
+    pub rule: String,
+    /// Rows whose content is gone now.
+    pub destroyed: u64,
+    /// Rows that are older, and keep their content while they wait for somebody.
+    pub waiting: u64,
+}
+
 /// What an answer takes its time for.
 pub type Answered<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -26,6 +37,9 @@ pub type Answered<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub trait Operator: Send + Sync {
     /// Reads configuration and certificate again. On error, in words with file and line, nothing has changed.
     fn reload(&self) -> Answered<Result<Reloaded, String>>;
+
+    /// Destroys the content that is older than the rule of retention says. Blocks.
+    fn expire(&self, who: &str) -> Result<Expired, String>;
 
     /// What is listened on.
     fn listeners(&self) -> Vec<ListenerView>;
@@ -44,9 +58,18 @@ pub trait Operator: Send + Sync {
 /// and line, and then nothing has changed.
 #[utoipa::path(post, path = "/v1/reload", responses(
     (status = 200, body = Reloaded), (status = 422, body = crate::ProblemBody)))]
-pub async fn reload(State(desk): State<Arc<Desk>>) -> Result<Json<Reloaded>, Problem> {
+pub async fn reload(State(desk): State<Arc<Desk>>, who: Who) -> Result<Json<Reloaded>, Problem> {
     let wrong = |text| Problem(StatusCode::UNPROCESSABLE_ENTITY, text);
-    desk.operator.reload().await.map(Json).map_err(wrong)
+    let end = desk.operator.reload().await.map(Json).map_err(wrong);
+    let changed = end.as_ref().map_or_else(|_| "nothing".into(), |Json(done)| done.changed.join(", "));
+    blocking(move || desk.act(&who, "reload", &changed, || end)).await
+}
+
+/// Destroys the content that is older than the rule of retention says now, instead of within the hour.
+#[utoipa::path(post, path = "/v1/retention", responses((status = 200, body = Expired)))]
+pub async fn expire(State(desk): State<Arc<Desk>>, who: Who) -> Result<Json<Expired>, Problem> {
+    let wrong = |text| Problem(StatusCode::INTERNAL_SERVER_ERROR, text);
+    blocking(move || desk.operator.expire(who.as_str()).map(Json).map_err(wrong)).await
 }
 
 /// Metrics as OpenMetrics text, for Prometheus and its kin.

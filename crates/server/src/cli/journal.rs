@@ -3,7 +3,7 @@ use super::offline::with_server;
 use crate::failure::Failure;
 use clap::Subcommand;
 use std::process::ExitCode;
-use web::{JournalRow, JournalRows, RefusalView, Verification};
+use web::{Expired, JournalRow, JournalRows, RefusalView, Verification};
 
 /// `rialto journal`
 #[derive(Debug, clap::Args)]
@@ -25,6 +25,11 @@ enum Act {
         #[command(flatten)]
         file: ConfigFile,
     },
+    /// Destroys now the content that is older than `[record] retention` says; the server does it by itself every hour.
+    Expire {
+        #[command(flatten)]
+        file: ConfigFile,
+    },
     /// Proves that every row is as it was written. Status 0 only if so.
     Verify {
         #[command(flatten)]
@@ -39,6 +44,14 @@ impl Journal {
                 let page: JournalRows = c.get(&format!("/v1/journal?last={n}&admin={admin}")).await?;
                 for row in &page.rows {
                     print(row);
+                }
+                Ok(ExitCode::SUCCESS)
+            }),
+            Act::Expire { file } => with_server(&file, |c| async move {
+                let done: Expired = c.post("/v1/retention", &()).await?;
+                println!("retention is {:?}: content of {} row(s) destroyed", done.rule, done.destroyed);
+                if done.waiting > 0 {
+                    println!("{} older row(s) still wait for somebody and keep theirs", done.waiting);
                 }
                 Ok(ExitCode::SUCCESS)
             }),

@@ -23,7 +23,10 @@ impl Show {
         let devices: usize = s.online.values().map(Vec::len).sum();
         println!("connections  {}", s.connections);
         println!("online       {} account(s), {devices} device(s)", s.online.len());
-        println!("journal      {} row(s)", s.journal_head);
+        println!("journal      {} row(s), a commit takes {:.1} ms", s.journal_head, s.commit_ms);
+        if let Some(trouble) = &s.disk_trouble {
+            println!("DISK         {trouble}: what needs it is refused until it is well");
+        }
         println!("messages     {} submitted, {} delivered", s.messages, s.delivered);
         for (reason, count) in &s.refused {
             println!("refused      {count} {reason}");

@@ -26,6 +26,8 @@ pub(super) struct File {
     #[serde(default)]
     pub drain: DrainPart,
     #[serde(default)]
+    pub record: RecordPart,
+    #[serde(default)]
     pub metrics: MetricsPart,
     #[serde(default)]
     pub log: LogPart,
@@ -171,6 +173,13 @@ pub(super) struct LogPart {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct MetricsPart {
     pub listen: Option<Spanned<SocketAddr>>,
+}
+
+/// What the record keeps.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RecordPart {
+    pub retention: Option<Spanned<String>>,
 }
 
 /// How the server ends.

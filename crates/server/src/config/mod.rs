@@ -45,6 +45,8 @@ pub struct Config {
     pub consent: ConsentPart,
     /// How long the end may take at most.
     pub drain: Duration,
+    /// How long content is kept.
+    pub retention: record::Rule,
     /// Where XMPP clients are sent at the end, `host:port`.
     pub go_to: Option<String>,
     /// Where metrics are told, besides the control socket.
@@ -120,6 +122,10 @@ impl Config {
             let why = "nobody can log in here: `tls = \"none\"` needs `require_tls = false` in [xmpp]";
             return Err(Mistake::at(path, text, plain.address.span(), why));
         }
+        let retention = match &file.record.retention {
+            Some(rule) => rule.get_ref().parse().map_err(|why| Mistake::at(path, text, rule.span(), why))?,
+            None => record::Rule::default(),
+        };
         if let Some(go_to) = &file.drain.go_to
             && !is_host(go_to.get_ref())
         {
@@ -145,6 +151,7 @@ impl Config {
             sip_public_host: file.sip.public_host,
             limits: file.limits,
             consent: file.consent,
+            retention,
             drain: Duration::from_secs(file.drain.seconds.into()),
             log: Settings { format: file.log.format, level: file.log.level, targets },
             metrics: file.metrics.listen.map(Spanned::into_inner),
@@ -221,6 +228,8 @@ mod tests {
         ] {
             assert_eq!(is_host(text), good, "{text}");
         }
+        let m = mistake("domains = [\"a\"]\n[record]\nretention = \"a year\"\n");
+        assert!(m.starts_with("rialto.toml:3:13: write \"forever\" or \"N days\""), "{m}");
         let m = mistake("domains = [\"a\"]\n[drain]\ngo_to = \"<x>\"\n");
         assert!(m.starts_with("rialto.toml:3:9: write a host"), "{m}");
     }

@@ -14,6 +14,7 @@ mod meter;
 mod nouns;
 mod queue;
 mod read;
+mod retain;
 mod schema;
 mod tail;
 mod writer;

@@ -25,6 +25,7 @@ const BEHIND: usize = 32_768;
 /// and body, and when the streams are written. Close enough to know when to move it.
 const LOG_OF_COMMIT: usize = 32 << 10;
 const LOG_OF_ROW: usize = 240;
+const LOG_OF_JOB: usize = 128 << 10;
 const LOG_OF_STREAMS: usize = 2 << 20;
 
 pub(super) struct Writer {
@@ -122,7 +123,8 @@ impl Writer {
     pub(super) fn run(mut self) {
         while let Some(work) = self.shared.queue.take() {
             let last = work.last;
-            let mut log = LOG_OF_COMMIT + work.bytes + work.rows.len() * LOG_OF_ROW;
+            let mut log =
+                LOG_OF_COMMIT + work.bytes + work.rows.len() * LOG_OF_ROW + work.jobs.len() * LOG_OF_JOB;
             let ok = self.commit(work);
             let behind = self.shared.tail.read().rows;
             if behind >= BEHIND {
