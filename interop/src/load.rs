@@ -187,6 +187,8 @@ pub struct Receiver {
     /// Every arrival, repeated ones too, with its stanza id where the protocol has one.
     pub got: Vec<(Line, Option<String>)>,
     have: BTreeSet<Line>,
+    /// What arrived since the client logged in.
+    session: BTreeSet<Line>,
     owed: BTreeSet<Line>,
 }
 
@@ -194,7 +196,13 @@ impl Receiver {
     /// A recipient with nothing.
     #[must_use]
     pub fn new(user: &str) -> Self {
-        Self { user: user.into(), got: Vec::new(), have: BTreeSet::new(), owed: BTreeSet::new() }
+        Self {
+            user: user.into(),
+            got: Vec::new(),
+            have: BTreeSet::new(),
+            session: BTreeSet::new(),
+            owed: BTreeSet::new(),
+        }
     }
 
     /// The client is there. Is it known what is still owed to it?
@@ -215,6 +223,7 @@ impl Receiver {
     fn take(&mut self, text: &str, id: Option<String>) {
         let line = Line::read(text).expect("nobody else writes here");
         self.owed.remove(&line);
+        assert!(self.session.insert(line.clone()), "{line:?} came twice within one session");
         self.have.insert(line.clone());
         self.got.push((line, id));
     }
@@ -222,8 +231,9 @@ impl Receiver {
     /// Receive over XMPP with acknowledgements.
     ///
     /// # Panics
-    /// If something owed does not come.
+    /// If something owed does not come, or something comes twice.
     pub fn xmpp(&mut self, place: &Place, until: Until<'_>) {
+        self.session.clear();
         let mut client = Xmpp::logged_in(place.xmpps, &place.ca, &self.user);
         client.bind(&self.user, "load");
         client.wire.send("<enable xmlns='urn:xmpp:sm:3'/>");
@@ -269,6 +279,7 @@ impl Receiver {
     /// # Panics
     /// If something owed does not come.
     pub fn sip(&mut self, place: &Place, until: Until<'_>) {
+        self.session.clear();
         let mut agent = Sip::registered(place.sip, &self.user);
         let known = self.begin(until);
         let mut quiet = Instant::now();

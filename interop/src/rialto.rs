@@ -289,6 +289,18 @@ impl Rialto {
         if done.status.success() { Ok(said(&done)) } else { Err(said(&done)) }
     }
 
+    /// Run one of the server's commands with its store on this disk; does it get through?
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    #[must_use]
+    pub fn on_disk(&self, disk: &IllDisk, words: &[&str]) -> bool {
+        let mut command = Command::new(&self.binary);
+        command.args(words).arg("--config").arg(self.config()).stdin(Stdio::null());
+        disk.under(&mut command);
+        command.output().expect("the server's command starts").status.success()
+    }
+
     /// What `rialto doctor` says, whatever it thinks of this machine.
     ///
     /// # Panics

@@ -1,10 +1,10 @@
 //! What an operator does with stored data, by the commands of the handbook.
 
-use interop::Rialto;
 use interop::known::judge;
 use interop::load::{Line, Place, Receiver, Until};
 use interop::raw::xmpp::Xmpp;
 use interop::talk::until;
+use interop::{IllDisk, Rialto};
 use std::path::Path;
 
 #[test]
@@ -114,5 +114,42 @@ fn content_is_destroyed_by_rule_once_it_was_delivered() {
             "{acts}"
         );
         rialto.finish();
+    });
+}
+
+#[test]
+fn the_power_goes_in_the_middle_of_an_upgrade() {
+    judge("stored::the_power_goes_in_the_middle_of_an_upgrade", || {
+        let mut rialto = Rialto::start_with(&[], "", "info");
+        rialto.stop();
+        let first = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/record/tests/stored/v1.db");
+        let data = rialto.data().join("data");
+        let (mut old, mut new) = (0, 0);
+        let mut disk = IllDisk::new(&data, rialto.log("disk").with_extension("pipe"));
+        // At each change that the upgrade makes to the disk, until it gets through.
+        for change in 1.. {
+            for entry in std::fs::read_dir(&data).expect("the directory is there") {
+                let path = entry.expect("an entry").path();
+                std::fs::remove_file(&path).expect("it can be removed");
+            }
+            std::fs::copy(&first, data.join("rialto.db")).expect("the stored file is there");
+            disk.cut_at(change, 4_711 + change);
+            let survived = rialto.on_disk(&disk, &["upgrade"]);
+            let told = rialto.command(&["upgrade", "--dry-run"]);
+            match told.contains("up to date") {
+                true => new += 1,
+                false => old += 1,
+            }
+            assert!(told.contains("schema 1,") || told.contains("up to date"), "{told}");
+            // Whatever is there is whole, and becomes the new one.
+            rialto.command(&["upgrade"]);
+            rialto.verify();
+            assert!(rialto.command(&["user", "list"]).contains("nurse@example.com"));
+            if survived {
+                break;
+            }
+        }
+        assert!(old > 0 && new > 1, "{old} times the old schema, {new} times the new one");
+        println!("{old} times the old schema, {new} times the new one");
     });
 }

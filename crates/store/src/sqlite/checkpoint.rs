@@ -55,6 +55,9 @@ impl Mover {
             let moved = conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |r| {
                 Ok(r.get::<_, i64>(1)? == r.get::<_, i64>(2)?)
             });
+            if let Err(error) = &moved {
+                tracing::warn!(%error, "the write-ahead log cannot be moved into the store, and grows");
+            }
             // A reader in the middle of a page keeps the log: try again a little later.
             self.log = if moved.unwrap_or(false) { 0 } else { LOG_LIMIT - STEP };
             self.written = 0;

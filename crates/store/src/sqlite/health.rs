@@ -30,7 +30,7 @@ impl Pulse {
     pub(super) fn committed(&self, took: Duration) {
         let mut state = self.0.lock();
         // A moving average over about eight commits.
-        state.commit = (state.commit * 7 + took) / 8;
+        state.commit = if state.commit.is_zero() { took } else { (state.commit * 7 + took) / 8 };
         if state.trouble.take().is_some() {
             tracing::info!("the store can be written again");
         }
