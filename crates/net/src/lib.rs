@@ -10,6 +10,7 @@ mod draining;
 mod drive;
 mod listen;
 mod outbox;
+mod proxy;
 mod stream;
 mod tally;
 mod tcp;
@@ -18,5 +19,6 @@ mod udp;
 
 pub use admit::Admission;
 pub use listen::{Bound, Change, ListenError, Net, Opening};
+pub use proxy::Network;
 pub use tally::ListenerCounts;
 pub use tls::{Tls, TlsError};

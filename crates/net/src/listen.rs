@@ -1,10 +1,12 @@
 //! The listeners: opened, changed and closed while the server runs.
 
+use crate::admit::Pass;
 use crate::admit::{Admission, Gate};
 use crate::clock::Clock;
 use crate::datagram;
 use crate::draining::Draining;
 use crate::drive::{Gear, drive};
+use crate::proxy::{self, Header, Network};
 use crate::tally::{ListenerCounts, Tally};
 use crate::tls::Tls;
 use crate::{tcp, udp};
@@ -15,8 +17,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, UdpSocket};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio_util::sync::CancellationToken;
+
+/// A proxy that takes this long to say whom it speaks for is not one.
+const HEADER: Duration = Duration::from_secs(5);
 
 /// A listener cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -66,13 +71,17 @@ pub struct Opening {
     pub index: usize,
     /// What and where.
     pub listener: Listener,
+    /// Connections begin with a PROXY protocol header, and come from here only.
+    pub proxies: Option<Arc<[Network]>>,
 }
 
 impl Opening {
     /// All listeners of a door.
     pub fn of(door: &Arc<dyn Connector>) -> Vec<Self> {
         let listeners = door.listeners().into_iter().enumerate();
-        listeners.map(|(index, listener)| Self { door: door.clone(), index, listener }).collect()
+        listeners
+            .map(|(index, listener)| Self { door: door.clone(), index, listener, proxies: None })
+            .collect()
     }
 }
 
@@ -92,6 +101,76 @@ struct Open {
 enum Socket {
     Tcp(TcpListener),
     Udp(Arc<UdpSocket>),
+}
+
+/// What the connections of one listener go through.
+struct Entrance {
+    hub: Arc<Hub>,
+    tls: Arc<RwLock<Option<Arc<Tls>>>>,
+    gate: Gate,
+    clock: Clock,
+    drain: Arc<Draining>,
+    seat: Seat,
+    tally: Arc<Tally>,
+}
+
+impl Entrance {
+    /// Lets a connection in, or not.
+    fn enter(self: Arc<Self>, mut stream: TcpStream, remote: SocketAddr) {
+        let opening = self.seat.read().clone();
+        let Ok(local) = stream.local_addr() else { return };
+        let _ = stream.set_nodelay(true);
+        let Some(proxies) = &opening.proxies else {
+            if let Some(pass) = self.admit(remote) {
+                self.start(stream, opening, Peer { remote, local }, pass);
+            }
+            return;
+        };
+        if !proxies.iter().any(|network| network.contains(remote.ip())) {
+            self.tally.refused.one();
+            tracing::warn!(source = %remote.ip(), "not a trusted proxy; refused");
+            return;
+        }
+        tokio::spawn(async move {
+            let header = tokio::time::timeout(HEADER, proxy::read(&mut stream)).await;
+            let peer = match header {
+                Ok(Ok(Header::Proxied { remote, local })) => Peer { remote, local },
+                Ok(Ok(Header::Local)) => Peer { remote, local },
+                Ok(Err(error)) => {
+                    self.tally.refused.one();
+                    return tracing::warn!(proxy = %remote, %error, "refused");
+                }
+                Err(_) => {
+                    self.tally.refused.one();
+                    return tracing::warn!(proxy = %remote, "the PROXY protocol header took too long; refused");
+                }
+            };
+            tracing::debug!(proxy = %remote, source = %peer.remote, "proxied");
+            if let Some(pass) = self.admit(peer.remote) {
+                self.start(stream, opening, peer, pass);
+            }
+        });
+    }
+
+    fn admit(&self, remote: SocketAddr) -> Option<Pass> {
+        let pass = self.gate.admit(remote.ip());
+        if pass.is_none() {
+            self.tally.refused.one();
+            tracing::warn!(source = %remote.ip(), "too many connections; refused one");
+        }
+        pass
+    }
+
+    fn start(&self, stream: TcpStream, opening: Opening, peer: Peer, pass: Pass) {
+        let Ok(seed) = seed() else { return };
+        let Opening { door, index, listener, .. } = opening;
+        let machine = door.accept(index, peer, seed);
+        let (link, inbox) = self.hub.join(door.dialect());
+        self.tally.accepted.one();
+        let (tls, drain, tally) = (self.tls.read().clone(), self.drain.clone(), self.tally.clone());
+        let (clock, mode) = (self.clock, listener.tls);
+        tokio::spawn(drive(stream, Gear { machine, link, inbox, clock, tls, mode, drain, pass, tally }));
+    }
 }
 
 /// Where a wanted listener comes from.
@@ -226,41 +305,30 @@ impl Net {
     }
 
     fn serve(&self, socket: TcpListener, seat: Seat, stop: CancellationToken, tally: Arc<Tally>) {
-        let (hub, tls, gate, clock, drain) =
-            (self.hub.clone(), self.tls.clone(), self.gate.clone(), self.clock, self.drain.clone());
+        let entrance = Arc::new(Entrance {
+            hub: self.hub.clone(),
+            tls: self.tls.clone(),
+            gate: self.gate.clone(),
+            clock: self.clock,
+            drain: self.drain.clone(),
+            seat,
+            tally,
+        });
         tokio::spawn(async move {
             loop {
                 let accepted = tokio::select! {
                     accepted = socket.accept() => accepted,
-                    () = drain.begun() => return,
+                    () = entrance.drain.begun() => return,
                     () = stop.cancelled() => return,
                 };
-                let (stream, remote) = match accepted {
-                    Ok(accepted) => accepted,
+                match accepted {
+                    Ok((stream, remote)) => entrance.clone().enter(stream, remote),
                     Err(error) => {
                         // Out of descriptors, most likely: those that end will free some.
                         tracing::warn!(%error, "connection not accepted");
                         tokio::time::sleep(Duration::from_millis(50)).await;
-                        continue;
                     }
-                };
-                let Some(pass) = gate.admit(remote.ip()) else {
-                    tally.refused.one();
-                    tracing::warn!(source = %remote.ip(), "too many connections; refused one");
-                    continue;
-                };
-                let (Ok(local), Ok(seed)) = (stream.local_addr(), seed()) else { continue };
-                let _ = stream.set_nodelay(true);
-                let Opening { door, index, listener } = seat.read().clone();
-                let machine = door.accept(index, Peer { remote, local }, seed);
-                let (link, inbox) = hub.join(door.dialect());
-                tally.accepted.one();
-                let tally = tally.clone();
-                let (tls, drain, mode) = (tls.read().clone(), drain.clone(), listener.tls);
-                tokio::spawn(drive(
-                    stream,
-                    Gear { machine, link, inbox, clock, tls, mode, drain, pass, tally },
-                ));
+                }
             }
         });
     }

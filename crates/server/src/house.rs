@@ -145,7 +145,11 @@ fn sip_door(config: &Config) -> sip::Sip {
         door = door.listen(*listen.address.get_ref(), transport, tls);
     }
     door.md5 = config.sip_md5;
-    door.public_host = config.sip_public_host.clone();
+    // An IPv6 address stands in brackets wherever a port may follow (RFC 3261 section 25.1).
+    door.public_host = config.sip_public_host.as_ref().map(|host| match host.parse::<std::net::Ipv6Addr>() {
+        Ok(ip) => format!("[{ip}]"),
+        Err(_) => host.clone(),
+    });
     sip::Sip::new(door)
 }
 

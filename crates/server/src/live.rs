@@ -1,6 +1,6 @@
 //! What may change while the server runs: listeners, certificate, limits and rules.
 
-use crate::config::{Config, SipTransport};
+use crate::config::{Config, SipListen, SipTransport, XmppListen};
 use crate::failure::Failure;
 use crate::house::{self, House};
 use crate::log::Log;
@@ -75,6 +75,12 @@ const KEYS: &[(&str, When, Reading)] = &[
     ("limits.connections", When::Now, |c| format!("{}", c.limits.connections)),
     ("limits.connections_per_source", When::Now, |c| format!("{}", c.limits.connections_per_source)),
     ("record.retention", When::Now, |c| format!("{}", c.retention)),
+    ("xmpp.listen.trusted", When::Now, |c| {
+        format!("{:?}", c.xmpp.iter().map(XmppListen::proxies).collect::<Vec<_>>())
+    }),
+    ("sip.listen.trusted", When::Now, |c| {
+        format!("{:?}", c.sip.iter().map(SipListen::proxies).collect::<Vec<_>>())
+    }),
     ("drain.seconds", When::Now, |c| format!("{}", c.drain.as_secs())),
     ("drain.go_to", When::Now, |c| format!("{:?}", c.go_to)),
     ("log.format", When::Now, |c| format!("{:?}", c.log.format)),
@@ -276,7 +282,14 @@ fn admission(config: &Config) -> Admission {
 }
 
 fn wanted(config: &Config, store: &SqliteStore) -> Result<Vec<Opening>, Failure> {
-    Ok(house::doors(config, store)?.iter().flat_map(Opening::of).collect())
+    let mut wanted: Vec<Opening> = house::doors(config, store)?.iter().flat_map(Opening::of).collect();
+    // The doors have their listeners in the order of the configuration.
+    let proxies =
+        config.xmpp.iter().map(XmppListen::proxies).chain(config.sip.iter().map(SipListen::proxies));
+    for (opening, proxies) in wanted.iter_mut().zip(proxies) {
+        opening.proxies = proxies;
+    }
+    Ok(wanted)
 }
 
 /// Reads the certificate; what is wrong with it is said where the configuration names it.

@@ -15,6 +15,7 @@ mod user;
 
 use crate::failure::Failure;
 use clap::{Parser, Subcommand};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -44,6 +45,9 @@ enum Command {
         /// Keep the data here.
         #[arg(long)]
         data: Option<PathBuf>,
+        /// The address to listen on; ::1 for IPv6.
+        #[arg(long, default_value = "127.0.0.1")]
+        listen: IpAddr,
     },
     /// Makes a new server's directory: configuration and a local certificate.
     Init(init::Init),
@@ -73,8 +77,8 @@ impl Cli {
     /// Runs the command.
     pub fn run(self) -> ExitCode {
         let result = match self.command {
-            Command::Demo { exit, data } => match runtime(0) {
-                Ok(runtime) => return runtime.block_on(crate::demo::run(exit, data)),
+            Command::Demo { exit, data, listen } => match runtime(0) {
+                Ok(runtime) => return runtime.block_on(crate::demo::run(exit, data, listen)),
                 Err(failure) => Err(failure),
             },
             Command::Init(command) => command.run(),

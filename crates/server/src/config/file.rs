@@ -1,9 +1,11 @@
 //! The file as it is written. Every section and key has a default except `domains`.
 
 use crate::log::{Format, Level};
+use net::Network;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use toml::Spanned;
 
 #[derive(Debug, Deserialize)]
@@ -78,6 +80,30 @@ pub struct XmppListen {
     /// How it is secured.
     #[serde(default)]
     pub tls: XmppTls,
+    /// Connections begin with a PROXY protocol header.
+    #[serde(default)]
+    pub proxy_protocol: bool,
+    /// Who may say so: addresses and networks.
+    #[serde(default)]
+    pub trusted: Vec<Spanned<String>>,
+}
+
+impl XmppListen {
+    /// Whose PROXY protocol headers are believed, where they are wanted.
+    pub fn proxies(&self) -> Option<Arc<[Network]>> {
+        proxies(self.proxy_protocol, &self.trusted)
+    }
+}
+
+impl SipListen {
+    /// The same.
+    pub fn proxies(&self) -> Option<Arc<[Network]>> {
+        proxies(self.proxy_protocol, &self.trusted)
+    }
+}
+
+fn proxies(wanted: bool, trusted: &[Spanned<String>]) -> Option<Arc<[Network]>> {
+    wanted.then(|| trusted.iter().filter_map(|t| Network::parse(t.get_ref())).collect())
 }
 
 /// How an XMPP listener is secured.
@@ -117,6 +143,12 @@ pub struct SipListen {
     pub address: Spanned<SocketAddr>,
     /// Over what.
     pub transport: SipTransport,
+    /// Connections begin with a PROXY protocol header.
+    #[serde(default)]
+    pub proxy_protocol: bool,
+    /// Who may say so: addresses and networks.
+    #[serde(default)]
+    pub trusted: Vec<Spanned<String>>,
 }
 
 /// What carries SIP.

@@ -126,6 +126,40 @@ impl Config {
             Some(rule) => rule.get_ref().parse().map_err(|why| Mistake::at(path, text, rule.span(), why))?,
             None => record::Rule::default(),
         };
+        let listens = file.xmpp.listen.iter().map(|l| (&l.address, l.proxy_protocol, &l.trusted, false));
+        let sip_listens = file
+            .sip
+            .listen
+            .iter()
+            .map(|l| (&l.address, l.proxy_protocol, &l.trusted, l.transport == SipTransport::Udp));
+        for (address, proxied, trusted, datagrams) in listens.chain(sip_listens) {
+            let wrong = |span, why: &str| Err(Mistake::at(path, text, span, why));
+            if let Some(network) = trusted.iter().find(|t| net::Network::parse(t.get_ref()).is_none()) {
+                return wrong(
+                    network.span(),
+                    "this is no address or network; write \"192.0.2.0/24\" or \"2001:db8::/32\"",
+                );
+            }
+            match (proxied, trusted.is_empty()) {
+                (true, _) if datagrams => {
+                    return wrong(
+                        address.span(),
+                        "`proxy_protocol` is for TCP and TLS; datagrams have no header",
+                    );
+                }
+                (true, true) => {
+                    let why = "`proxy_protocol` needs `trusted`: the addresses of the proxies, which say who connects";
+                    return wrong(address.span(), why);
+                }
+                (false, false) => {
+                    return wrong(
+                        trusted[0].span(),
+                        "`trusted` says nothing without `proxy_protocol = true`",
+                    );
+                }
+                _ => {}
+            }
+        }
         if let Some(go_to) = &file.drain.go_to
             && !is_host(go_to.get_ref())
         {
@@ -212,6 +246,26 @@ mod tests {
         let c = Config::parse(Path::new("/x/rialto.toml"), "domains = [\"Example.COM\"]").unwrap();
         assert_eq!(c.domains[0].as_str(), "example.com");
         assert_eq!(c.data, Path::new("/x/data"));
+    }
+
+    #[test]
+    fn proxies_are_named() {
+        let listen = "domains = [\"a\"]\n[[sip.listen]]\naddress = \"[::1]:5060\"\n";
+        for (more, complaint) in [
+            ("transport = \"tcp\"\nproxy_protocol = true\n", "r.toml:3:11: `proxy_protocol` needs `trusted`"),
+            ("transport = \"tcp\"\ntrusted = [\"::1\"]\n", "r.toml:5:12: `trusted` says nothing"),
+            (
+                "transport = \"tcp\"\nproxy_protocol = true\ntrusted = [\"::1/200\"]\n",
+                "r.toml:6:12: this is no",
+            ),
+            (
+                "transport = \"udp\"\nproxy_protocol = true\ntrusted = [\"::1\"]\n",
+                "r.toml:3:11: `proxy_protocol` is for TCP",
+            ),
+        ] {
+            let m = Config::parse(Path::new("r.toml"), &format!("{listen}{more}")).unwrap_err().to_string();
+            assert!(m.starts_with(complaint), "{m}");
+        }
     }
 
     #[test]

@@ -23,20 +23,18 @@ use crate::setup::{Ports, Setup, prepare};
 use book::Book;
 use print::{Line, Table, Tone, say, toned};
 use script::{Script, Stage};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 use tokio::signal::unix::{SignalKind, signal};
 use xmpp::Account;
 
-const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-
 /// Runs the demonstration. With `exit` it ends after the conversation, else it stays up until it is interrupted. `data`
-/// is where the data stays; without it, they go with the demonstration.
-pub async fn run(exit: bool, data: Option<PathBuf>) -> ExitCode {
+/// is where the data stays; without it, they go with the demonstration. `here` is an address of this machine.
+pub async fn run(exit: bool, data: Option<PathBuf>, here: IpAddr) -> ExitCode {
     Log::start(&Settings { level: Level::Error, ..Settings::default() }, false);
-    match perform(exit, data).await {
+    match perform(exit, data, here).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(failure) => {
@@ -46,8 +44,16 @@ pub async fn run(exit: bool, data: Option<PathBuf>) -> ExitCode {
     }
 }
 
+/// The address as it stands before a port.
+fn host(here: IpAddr) -> String {
+    match here {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+    }
+}
+
 /// Everything; true if every expectation held.
-async fn perform(exit: bool, data: Option<PathBuf>) -> Result<bool, Failure> {
+async fn perform(exit: bool, data: Option<PathBuf>, here: IpAddr) -> Result<bool, Failure> {
     // Whichever way this ends, the temporary directory goes when this does.
     let (dir, _temporary) = match data {
         Some(dir) => (dir, None),
@@ -56,9 +62,9 @@ async fn perform(exit: bool, data: Option<PathBuf>) -> Result<bool, Failure> {
             (made.path().to_owned(), Some(made))
         }
     };
-    let ports::Chosen { ports, moved, held } = ports::choose(HERE, Ports::STANDARD)?;
+    let ports::Chosen { ports, moved, held } = ports::choose(here, Ports::STANDARD)?;
     let domains = vec!["example.com".to_owned(), "example.net".to_owned()];
-    let file = prepare(&Setup { dir: dir.clone(), domains, listen: HERE, ports })?;
+    let file = prepare(&Setup { dir: dir.clone(), domains, listen: here, ports })?;
     let config = Config::load(&file).map_err(|m| Failure::new(m.to_string()))?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     drop(held);
@@ -68,7 +74,11 @@ async fn perform(exit: bool, data: Option<PathBuf>) -> Result<bool, Failure> {
     moved.iter().for_each(|m| say(m));
     say(&format!(
         "XMPP on {0}:{1} (STARTTLS) and {0}:{2} (TLS); SIP on {0}:{3} (UDP, TCP) and {0}:{4} (TLS).",
-        HERE, ports.xmpp, ports.xmpps, ports.sip, ports.sips
+        host(here),
+        ports.xmpp,
+        ports.xmpps,
+        ports.sip,
+        ports.sips
     ));
     say(
         "juliet@example.com uses an XMPP client, romeo@example.com a SIP client. What they say is checked at the",
@@ -77,9 +87,9 @@ async fn perform(exit: bool, data: Option<PathBuf>) -> Result<bool, Failure> {
 
     let stage = Stage {
         tls: wire::trust(&dir.join("ca.pem"))?,
-        xmpp: SocketAddr::new(HERE, ports.xmpp),
-        xmpps: SocketAddr::new(HERE, ports.xmpps),
-        sips: SocketAddr::new(HERE, ports.sips),
+        xmpp: SocketAddr::new(here, ports.xmpp),
+        xmpps: SocketAddr::new(here, ports.xmpps),
+        sips: SocketAddr::new(here, ports.sips),
         juliet: account("juliet")?,
         romeo: account("romeo")?,
     };
@@ -159,6 +169,7 @@ async fn converse(stage: &Stage, control: &Path) -> Result<bool, Failure> {
 
 /// How to go on with clients of one's own.
 fn explain(stage: &Stage, ports: Ports, dir: &Path, held: bool) {
+    let here = host(stage.xmpp.ip());
     let shown = if held { "Now with clients of your own" } else { "You can look for yourself" };
     let (config, ca) = (dir.join("rialto.toml"), dir.join("ca.pem"));
     say(&format!("\n{shown}. The server stays up until Ctrl-C.\n"));
@@ -167,15 +178,15 @@ fn explain(stage: &Stage, ports: Ports, dir: &Path, held: bool) {
     }
     say(&format!("  authority    {}   (trust it, or accept the certificate when asked)", ca.display()));
     say(&format!(
-        "\n  XMPP client  server {HERE}, port {} (STARTTLS) or {} (direct TLS)",
+        "\n  XMPP client  server {here}, port {} (STARTTLS) or {} (direct TLS)",
         ports.xmpp, ports.xmpps
     ));
     say("  SIP phone    user name romeo or juliet, domain example.com; outbound proxy one of");
     say(&format!(
-        "               sip:{HERE}:{};transport=tls   sip:{HERE}:{};transport=tcp",
+        "               sip:{here}:{};transport=tls   sip:{here}:{};transport=tcp",
         ports.sips, ports.sip
     ));
-    say(&format!("               sip:{HERE}:{}", ports.sip));
+    say(&format!("               sip:{here}:{}", ports.sip));
     say("\nEither user may use either protocol, or both at once. In another terminal:\n");
     say(&format!("  rialto user add benvolio@example.net --config {}", config.display()));
     say(&format!("  rialto journal tail --config {}", config.display()));
@@ -190,10 +201,11 @@ mod tests {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let dir = tempfile::tempdir().unwrap();
         let data = dir.path().join("kept");
-        assert!(perform(true, Some(data.clone())).await.unwrap());
+        let here = IpAddr::from([127, 0, 0, 1]);
+        assert!(perform(true, Some(data.clone()), here).await.unwrap());
         assert!(data.join("rialto.toml").exists());
         // What is there is not overwritten.
-        let again = perform(true, Some(data)).await.unwrap_err().to_string();
+        let again = perform(true, Some(data), here).await.unwrap_err().to_string();
         assert!(again.contains("exists already"), "{again}");
     }
 }

@@ -5,4 +5,5 @@ mod drain;
 mod harness;
 mod log;
 mod metrics;
+mod proxy;
 mod reload;
