@@ -85,6 +85,12 @@ const METRICS: &[(&str, Kind, &[&str], &str)] = {
             "Outcomes that could not be kept while nothing could be written",
         ),
         ("rialto_journal_commits_failed", Counter, &[], "Commits that failed"),
+        (
+            "rialto_journal_ill",
+            Gauge,
+            &[],
+            "1 while nothing can be put on record and everything that must be is refused",
+        ),
         ("rialto_journal_commit_seconds", Histogram, &[], "How long commits took, until they were on disk"),
     ]
 };
@@ -190,6 +196,7 @@ impl Sources<'_> {
             ("rialto_journal_queue_cursors", writer.cursors),
             ("rialto_journal_outcomes_lost", writer.lost_outcomes),
             ("rialto_journal_commits_failed", writer.failed),
+            ("rialto_journal_ill", u64::from(store::Journal::health(self.store).trouble.is_some())),
         ] {
             put(name, &[], n);
         }

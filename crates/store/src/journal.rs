@@ -116,7 +116,7 @@ pub struct Row {
 pub struct Health {
     /// Why nothing can be written now; `None` while it can. The store finds out by itself when it can again.
     pub trouble: Option<Trouble>,
-    /// How long a commit takes, on average over the last few.
+    /// How long the disk takes for a commit, on average over the last few.
     pub commit: Duration,
 }
 

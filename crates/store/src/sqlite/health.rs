@@ -14,6 +14,7 @@ const SLOW: Duration = Duration::from_millis(20);
 struct State {
     trouble: Option<Trouble>,
     commit: Duration,
+    commits: u64,
     slow: bool,
 }
 
@@ -34,7 +35,9 @@ impl Pulse {
         if state.trouble.take().is_some() {
             tracing::info!("the store can be written again");
         }
-        let slow = state.commit > if state.slow { SLOW / 2 } else { SLOW };
+        state.commits += 1;
+        // One slow commit is no slow disk.
+        let slow = state.commits > 8 && state.commit > if state.slow { SLOW / 2 } else { SLOW };
         if slow != state.slow {
             state.slow = slow;
             let average = state.commit;

@@ -16,7 +16,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// How many rows the stream table may lag behind the journal: what a start after a crash has to read again.
 const BEHIND: usize = 32_768;
@@ -51,6 +51,8 @@ struct Batch {
     new_months: Vec<Month>,
     /// The mailbox of each row, in order.
     mailboxes: Vec<Option<u64>>,
+    /// How long the disk took for it.
+    synced: Duration,
 }
 
 impl Writer {
@@ -160,8 +162,8 @@ impl Writer {
         match self.transaction(&drafts, &work) {
             Ok(batch) => {
                 self.shared.meter.committed(begun.elapsed());
+                self.shared.pulse.committed(batch.synced);
                 self.adopt(batch, first);
-                self.shared.pulse.committed(begun.elapsed());
                 self.shared.queue.committed(&work.cursors, &work.leases, work.probe);
                 for (at, done) in dones.into_iter().enumerate() {
                     call(done, Ok(Seq(first + at as u64)));
@@ -225,6 +227,7 @@ impl Writer {
             month: self.month.clone(),
             new_months: Vec::new(),
             mailboxes: Vec::with_capacity(drafts.len() + 1),
+            synced: Duration::ZERO,
         };
         self.write_rows(drafts, &mut batch).map_err(trouble)?;
         if !outcomes.is_empty() {
@@ -249,10 +252,12 @@ impl Writer {
             let sql = "INSERT OR REPLACE INTO meta (key, value) VALUES ('probe', ?1)";
             self.conn.execute(sql, [wall_clock().0 as i64]).map_err(trouble)?;
         }
+        let begun = Instant::now();
         self.conn.execute_batch("COMMIT").map_err(trouble)?;
         if !self.options.slow_disk.is_zero() {
             std::thread::sleep(self.options.slow_disk);
         }
+        batch.synced = begun.elapsed();
         Ok(batch)
     }
 
