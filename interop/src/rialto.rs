@@ -296,7 +296,7 @@ impl Rialto {
     #[must_use]
     pub fn on_disk(&self, disk: &IllDisk, words: &[&str]) -> bool {
         let mut command = Command::new(&self.binary);
-        command.args(words).arg("--config").arg(self.config()).stdin(Stdio::null());
+        command.args(words).env("RIALTO_CONFIG", self.config()).stdin(Stdio::null());
         disk.under(&mut command);
         command.output().expect("the server's command starts").status.success()
     }

@@ -4,7 +4,7 @@
 use interop::known::judge;
 use interop::load::{Line, Place, Receiver, Sender, Until};
 use interop::talk::until;
-use interop::{Rialto, SOON};
+use interop::{IllDisk, Rialto, SOON};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::mpsc;
@@ -134,5 +134,40 @@ fn a_backup_that_was_changed_is_not_put_back() {
         let told = rialto.run_command(&["restore", from, "--data", to]).unwrap();
         assert!(told.contains("the configuration needs a look") && told.contains("cert.pem"), "{told}");
         rialto.finish();
+    });
+}
+
+#[test]
+fn the_power_goes_in_the_middle_of_a_restore() {
+    judge("backup::the_power_goes_in_the_middle_of_a_restore", || {
+        let mut rialto = Rialto::start_with(&["juliet"], "", "info");
+        let home = rialto.home("backups");
+        let backup = home.join("one");
+        let from = backup.to_str().expect("a path");
+        rialto.command(&["backup", from, "--with-keys"]);
+        rialto.stop();
+        let (mut nothing, mut whole) = (0, 0);
+        for change in (1..).step_by(7) {
+            let to = home.join(format!("new-{change}"));
+            std::fs::create_dir(&to).expect("a directory");
+            let mut disk = IllDisk::new(&to, home.join(format!("pipe-{change}")));
+            disk.cut_at(change, 12 + change);
+            let data = to.to_str().expect("a path");
+            let survived = rialto.on_disk(&disk, &["restore", from, "--data", data]);
+            // There is no store, or a whole one.
+            if to.join("data/rialto.db").exists() {
+                whole += 1;
+                rialto.move_to(to);
+                let told = rialto.command(&["journal", "verify"]);
+                assert!(told.contains("restored: row "), "{told}");
+            } else {
+                nothing += 1;
+            }
+            if survived {
+                break;
+            }
+        }
+        assert!(nothing > 0 && whole > 0, "{nothing} times nothing, {whole} times all");
+        println!("{nothing} times nothing, {whole} times all");
     });
 }
