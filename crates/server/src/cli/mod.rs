@@ -2,6 +2,7 @@
 
 mod backup;
 mod check;
+mod config;
 mod doctor;
 mod init;
 mod journal;
@@ -59,6 +60,8 @@ enum Command {
     Reload(reload::Reload),
     /// Checks the configuration and says what is wrong with it.
     Check(check::Check),
+    /// Explains the configuration: every key, a sample, or the one in force.
+    Config(config::Explain),
     /// Looks at this machine and the running server, and says what would hurt.
     Doctor(doctor::Doctor),
     /// Manages accounts.
@@ -86,6 +89,7 @@ impl Cli {
             Command::Status(command) => command.run(),
             Command::Reload(command) => command.run(),
             Command::Check(command) => command.run(),
+            Command::Config(command) => command.run(),
             Command::Doctor(command) => command.run(),
             Command::User(command) => command.run(),
             Command::Journal(command) => command.run(),

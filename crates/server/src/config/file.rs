@@ -2,35 +2,49 @@
 
 use crate::log::{Format, Level};
 use net::Network;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use toml::Spanned;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
+    /// The domains of your addresses, `user@domain`.
+    #[schemars(with = "Vec<String>")]
     pub domains: Vec<Spanned<String>>,
+    /// Where the store and the control socket live.
     #[serde(default = "data")]
     pub data: String,
+    /// Threads that serve connections; 0 means one for each core.
     #[serde(default)]
     pub workers: usize,
+    /// The certificate.
     pub tls: Option<TlsPart>,
+    /// XMPP clients.
     #[serde(default)]
     pub xmpp: XmppPart,
+    /// SIP clients.
     #[serde(default)]
     pub sip: SipPart,
+    /// What one account or address may use.
     #[serde(default)]
     pub limits: Limits,
+    /// Who may write to and watch whom without having been accepted.
     #[serde(default)]
     pub consent: ConsentPart,
+    /// How the server ends; see [Operations](operations.md).
     #[serde(default)]
     pub drain: DrainPart,
+    /// What the record keeps.
     #[serde(default)]
     pub record: RecordPart,
+    /// Metrics for whoever watches.
     #[serde(default)]
     pub metrics: MetricsPart,
+    /// What is logged.
     #[serde(default)]
     pub log: LogPart,
 }
@@ -43,20 +57,27 @@ fn yes() -> bool {
     true
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TlsPart {
+    /// PEM file with the chain, leaf first.
+    #[schemars(with = "String")]
     pub certificate: Spanned<String>,
+    /// PEM file with its key.
+    #[schemars(with = "String")]
     pub key: Spanned<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct XmppPart {
+    /// Where XMPP clients connect; as many as you like.
     #[serde(default)]
     pub listen: Vec<XmppListen>,
+    /// No login before TLS.
     #[serde(default = "yes")]
     pub require_tls: bool,
+    /// How long a session without connection waits for its client to [resume it](restarts.md); 0 switches that off.
     #[serde(default = "resume_seconds")]
     pub resume_seconds: u32,
 }
@@ -72,18 +93,20 @@ impl Default for XmppPart {
 }
 
 /// An XMPP listener.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct XmppListen {
     /// Address and port.
+    #[schemars(with = "String")]
     pub address: Spanned<SocketAddr>,
     /// How it is secured.
     #[serde(default)]
     pub tls: XmppTls,
-    /// Connections begin with a PROXY protocol header.
+    /// Connections begin with a PROXY protocol header; see [Operations](operations.md).
     #[serde(default)]
     pub proxy_protocol: bool,
     /// Who may say so: addresses and networks.
+    #[schemars(with = "Vec<String>")]
     #[serde(default)]
     pub trusted: Vec<Spanned<String>>,
 }
@@ -107,7 +130,7 @@ fn proxies(wanted: bool, trusted: &[Spanned<String>]) -> Option<Arc<[Network]>> 
 }
 
 /// How an XMPP listener is secured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum XmppTls {
     /// STARTTLS (RFC 6120 section 5).
@@ -119,13 +142,16 @@ pub enum XmppTls {
     None,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SipPart {
+    /// Where SIP clients connect; as many as you like.
     #[serde(default)]
     pub listen: Vec<SipListen>,
+    /// Offer MD5 digest: beside SHA-256 over TLS, alone without. Many phones know nothing else.
     #[serde(default = "yes")]
     pub md5: bool,
+    /// The name or address SIP clients are told, where it is not the listener's own.
     pub public_host: Option<String>,
 }
 
@@ -136,23 +162,25 @@ impl Default for SipPart {
 }
 
 /// A SIP listener.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SipListen {
     /// Address and port.
+    #[schemars(with = "String")]
     pub address: Spanned<SocketAddr>,
     /// Over what.
     pub transport: SipTransport,
-    /// Connections begin with a PROXY protocol header.
+    /// Connections begin with a PROXY protocol header; see [Operations](operations.md).
     #[serde(default)]
     pub proxy_protocol: bool,
     /// Who may say so: addresses and networks.
+    #[schemars(with = "Vec<String>")]
     #[serde(default)]
     pub trusted: Vec<Spanned<String>>,
 }
 
 /// What carries SIP.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SipTransport {
     /// Datagrams.
@@ -164,10 +192,10 @@ pub enum SipTransport {
 }
 
 /// Limits. Every one can be reached by somebody: what happens then is said in the handbook.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Messages a second one account may send on average; 0 for no limit.
+    /// Messages a second one account may send on average; 0 switches the limit off.
     pub messages_per_second: u32,
     /// Messages one account may send at once.
     pub burst: u32,
@@ -175,7 +203,7 @@ pub struct Limits {
     pub message_bytes: usize,
     /// Connections in all.
     pub connections: usize,
-    /// Connections from one address.
+    /// Connections from one address; an IPv6 /64 counts as one.
     pub connections_per_source: usize,
 }
 
@@ -192,33 +220,44 @@ impl Default for Limits {
 }
 
 /// What is logged.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct LogPart {
+    /// How lines look.
     pub format: Format,
+    /// How much is said.
     pub level: Level,
+    /// The same for single parts: `{ net = "debug", hub = "warn" }`.
+    #[schemars(with = "BTreeMap<String, Level>")]
     pub targets: BTreeMap<Spanned<String>, Level>,
 }
 
 /// Metrics for whoever watches.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct MetricsPart {
+    /// Address and port where [metrics](metrics.md) are told, without a password, besides the control socket.
+    #[schemars(with = "Option<String>")]
     pub listen: Option<Spanned<SocketAddr>>,
 }
 
 /// What the record keeps.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RecordPart {
+    /// How long content is kept: `forever`, as without this key, or `N days`; see [The record](record.md).
+    #[schemars(with = "Option<String>")]
     pub retention: Option<Spanned<String>>,
 }
 
 /// How the server ends.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct DrainPart {
+    /// How long the end may take at most.
     pub seconds: u16,
+    /// Where XMPP clients are sent at the end, `host:port`.
+    #[schemars(with = "Option<String>")]
     pub go_to: Option<Spanned<String>>,
 }
 
@@ -229,17 +268,17 @@ impl Default for DrainPart {
 }
 
 /// Who may write to and watch whom without having been accepted.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ConsentPart {
-    /// Messages.
+    /// Who may write to somebody who has not accepted them.
     pub messages: Strangers,
-    /// Presence.
+    /// Who sees somebody's presence.
     pub presence: Watchers,
 }
 
 /// Who may write to somebody who has not accepted them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Strangers {
     /// Everybody this server serves.
@@ -252,7 +291,7 @@ pub enum Strangers {
 }
 
 /// Who sees somebody's presence without asking.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Watchers {
     /// Nobody: everybody asks.

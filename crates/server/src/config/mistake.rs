@@ -1,5 +1,6 @@
 //! What is wrong with a configuration, where, and what to do.
 
+use super::overrides::Overrides;
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -26,6 +27,17 @@ impl Mistake {
         let column = before.rsplit('\n').next().unwrap_or("").chars().count();
         let shown = text.lines().nth(line).unwrap_or("").to_owned();
         Self { file: file.to_owned(), place: Some((line + 1, column + 1)), what: what.into(), line: shown }
+    }
+
+    /// The same mistake, wherever it was found.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.what == other.what
+    }
+
+    /// It is not in the file, but in what the environment sets.
+    pub(super) fn because_of(self, overrides: &Overrides) -> Self {
+        let file = PathBuf::from(format!("environment ({overrides})"));
+        Self { file, place: None, ..self }
     }
 
     pub(super) fn syntax(file: &Path, text: &str, error: &toml::de::Error) -> Self {

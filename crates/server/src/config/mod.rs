@@ -2,7 +2,9 @@
 
 mod file;
 mod mistake;
+mod overrides;
 mod place;
+pub mod reference;
 
 pub use file::{ConsentPart, Limits, SipListen, SipTransport, Strangers, Watchers, XmppListen, XmppTls};
 pub use mistake::Mistake;
@@ -11,6 +13,7 @@ pub use place::Source;
 use crate::log::{Settings, is_target};
 use file::File;
 use model::Address;
+use overrides::Overrides;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -58,13 +61,24 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads and checks a configuration file.
+    /// Reads and checks a configuration file, with what the environment sets (`RIALTO__SECTION__KEY`).
     ///
     /// # Errors
     /// [`Mistake`] with file, line, column and remedy.
     pub fn load(path: &Path) -> Result<Self, Mistake> {
         let text = std::fs::read_to_string(path).map_err(|e| Mistake::unreadable(path, &e))?;
-        Self::parse(path, &text)
+        Self::with(path, &text, &Overrides::among(std::env::vars_os()))
+    }
+
+    fn with(path: &Path, text: &str, overrides: &Overrides) -> Result<Self, Mistake> {
+        let Some(effective) = overrides.applied_to(text).filter(|_| !overrides.is_empty()) else {
+            return Self::parse(path, text);
+        };
+        Self::parse(path, &effective).map_err(|mistake| match Self::parse(path, text) {
+            // It is the file's own; its lines are those of the file.
+            Err(own) if own.is_same(&mistake) => own,
+            _ => mistake.because_of(overrides),
+        })
     }
 
     fn parse(path: &Path, text: &str) -> Result<Self, Mistake> {
@@ -239,6 +253,31 @@ mod tests {
         let m =
             mistake("domains = [\"a\"]\n[[sip.listen]]\naddress = \"127.0.0.1:5061\"\ntransport = \"tls\"\n");
         assert!(m.contains("no [tls] section"), "{m}");
+    }
+
+    #[test]
+    fn the_environment_has_the_last_word_and_its_own_mistakes() {
+        let text = "domains = [\"a\"]\n[limits]\nburst = 7\n";
+        let with = |name: &str, value: &str| {
+            let overrides =
+                Overrides::among([(name.into(), value.into()), ("HOME".into(), "/".into())].into_iter());
+            Config::with(Path::new("r.toml"), text, &overrides)
+        };
+        assert_eq!(with("RIALTO__LIMITS__BURST", "9").unwrap().limits.burst, 9);
+        assert_eq!(with("RIALTO__DATA", "elsewhere").unwrap().data, Path::new("elsewhere"));
+        assert_eq!(
+            with("RIALTO__CONSENT__MESSAGES", "contacts").unwrap().consent.messages,
+            Strangers::Contacts
+        );
+        assert_eq!(with("RIALTO__DOMAINS", "[\"b\", \"c\"]").unwrap().domains.len(), 2);
+        let wrong = |name: &str, value: &str| with(name, value).unwrap_err().to_string();
+        let m = wrong("RIALTO__LIMITS__BRUST", "9");
+        assert!(
+            m.starts_with("environment (RIALTO__LIMITS__BRUST): ") && m.contains("did you mean `burst`?"),
+            "{m}"
+        );
+        assert!(wrong("RIALTO__LIMITS__BURST", "many").contains("expected u32"), "a word is no number");
+        assert!(wrong("RIALTO__DATA__X", "1").starts_with("environment (RIALTO__DATA__X): "));
     }
 
     #[test]

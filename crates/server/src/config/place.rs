@@ -15,6 +15,11 @@ pub struct Source {
 }
 
 impl Source {
+    /// The whole of it, with what the environment set.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// `file:line` of a dotted key; the file alone where the key is not written.
     pub fn place(&self, key: &str) -> String {
         let file = self.path.display();
