@@ -1,6 +1,7 @@
 //! The project's own commands, as a program of the workspace: nothing to install first but Rust itself.
 
 mod crash;
+mod deb;
 mod fuzz;
 mod place;
 mod run;
@@ -19,6 +20,8 @@ cargo xtask crash [--rounds N] [--power] [--seed N]
                                  kill the server in the middle of its work, or cut its power, N times (200)
 cargo xtask fuzz [TARGET]... [--seconds N]
                                  libFuzzer over every parser and machine, N seconds each (60)
+cargo xtask deb [--profile P] [--output FILE]
+                                 the Debian package, of the `dist` profile if not told otherwise
 cargo xtask tidy                 only the laws of the house (import table, file lengths, lints)
 ";
 
@@ -31,6 +34,7 @@ fn main() -> ExitCode {
         "test" => test::Plan::parse(&rest).and_then(|plan| test::run(&plan)),
         "crash" => crash::run(&rest),
         "fuzz" => fuzz::Plan::parse(&rest).and_then(|plan| fuzz::run(&plan)),
+        "deb" => deb::Plan::parse(&rest).and_then(|plan| deb::run(&plan)),
         "tidy" => run::cargo(&["test", "--quiet", "--package", "xtask"]),
         "" | "help" | "--help" | "-h" => {
             print!("{HELP}");

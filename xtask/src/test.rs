@@ -63,6 +63,10 @@ pub fn run(plan: &Plan) -> Result<(), String> {
     stages.stage("build", || {
         // The server itself too: the interop tests start it as a process.
         run::cargo(&["build", "--package", "rialto", "--locked"])?;
+        if plan.rest {
+            // Its test installs it.
+            tools::cargo_deb()?;
+        }
         run::cargo(&["test", "--no-run", "--workspace", "--locked", "--quiet"])
     })?;
     stages.report();

@@ -94,6 +94,11 @@ pub fn cargo_fuzz() -> Result<Command, String> {
     tool("cargo-fuzz")
 }
 
+/// cargo-deb: likewise.
+pub fn cargo_deb() -> Result<Command, String> {
+    tool("cargo-deb")
+}
+
 /// cargo-nextest, if there is one; without it the plain runner does.
 pub fn has_nextest() -> bool {
     run::is_there("cargo-nextest")
