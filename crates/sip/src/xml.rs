@@ -144,8 +144,8 @@ pub fn escape(text: &str) -> String {
             '&' => out.push_str("&amp;"),
             '"' => out.push_str("&quot;"),
             '\'' => out.push_str("&apos;"),
-            // A bare CR would be read as a line feed.
-            '\r' => {}
+            // As it is, it would be read as a line feed.
+            '\r' => out.push_str("&#13;"),
             c if is_char(c) => out.push(c),
             _ => {}
         }

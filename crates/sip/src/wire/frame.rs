@@ -178,18 +178,18 @@ pub fn datagram(bytes: &[u8]) -> Option<Framed> {
 }
 
 pub(crate) fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack.windows(needle.len()).position(|w| w == needle)
+    memchr::memmem::find(haystack, needle)
 }
 
 /// The declared length. Stricter than it needs to be: exactly one field, digits only, CRLF line ends only. A stream
 /// without it has no message boundary (RFC 3261 20.14).
 fn content_length(head: &[u8]) -> Result<usize, &'static str> {
-    let mut previous = 0;
-    for (i, &b) in head.iter().enumerate() {
-        if (b == b'\n' && previous != b'\r') || (b == b'\r' && head.get(i + 1) != Some(&b'\n')) {
-            return Err("bare line end");
-        }
-        previous = b;
+    let bare = |at: usize| match head[at] {
+        b'\n' => at == 0 || head[at - 1] != b'\r',
+        _ => head.get(at + 1) != Some(&b'\n'),
+    };
+    if memchr::memchr2_iter(b'\r', b'\n', head).any(bare) {
+        return Err("bare line end");
     }
     let mut found = None;
     let mut at = 0;

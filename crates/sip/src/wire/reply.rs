@@ -35,16 +35,22 @@ impl ReplyHead {
     pub fn from_headers<'a>(fields: impl Iterator<Item = (&'a [u8], Cow<'a, [u8]>)>) -> Option<Self> {
         let (mut vias, mut from, mut to, mut call_id, mut cseq) = (Vec::new(), None, None, None, None);
         for (name, value) in fields {
-            let slot = match name.to_ascii_lowercase().as_slice() {
-                b"via" | b"v" => {
-                    vias.push(String::from_utf8_lossy(&value).into_owned());
-                    continue;
-                }
-                b"from" | b"f" => &mut from,
-                b"to" | b"t" => &mut to,
-                b"call-id" | b"i" => &mut call_id,
-                b"cseq" => &mut cseq,
-                _ => continue,
+            let is = |long: &str, short: &str| {
+                name.eq_ignore_ascii_case(long.as_bytes()) || name.eq_ignore_ascii_case(short.as_bytes())
+            };
+            let slot = if is("via", "v") {
+                vias.push(String::from_utf8_lossy(&value).into_owned());
+                continue;
+            } else if is("from", "f") {
+                &mut from
+            } else if is("to", "t") {
+                &mut to
+            } else if is("call-id", "i") {
+                &mut call_id
+            } else if is("cseq", "cseq") {
+                &mut cseq
+            } else {
+                continue;
             };
             if slot.is_none() {
                 *slot = Some(clean(&String::from_utf8_lossy(&value)).into_owned());

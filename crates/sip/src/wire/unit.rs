@@ -215,8 +215,12 @@ impl Unit {
         let found = sx::validate(&message).into_iter().find(|f| !f.is_repairable());
         match message {
             sx::Message::Request(r) => {
-                let reply =
-                    ReplyHead::from_headers(r.headers.iter().map(|h| (h.name().canonical(), h.value())));
+                let reply = ReplyHead::from_headers(
+                    r.headers
+                        .iter()
+                        .filter(|h| is_copied(h.name()))
+                        .map(|h| (h.name().canonical(), h.value())),
+                );
                 // An ACK is never answered (RFC 3261 17.2.1).
                 let answer = |what, status, reply: Option<ReplyHead>| {
                     Fault::soft(what, status, reply.filter(|_| r.method != sx::Method::Ack))
@@ -268,8 +272,33 @@ impl Unit {
     }
 }
 
+/// What a response copies from its request.
+fn is_copied(name: &sx::HeaderName) -> bool {
+    use sx::HeaderName::{CSeq, CallId, From, To, Via};
+    matches!(name, Via | From | To | CallId | CSeq)
+}
+
+/// The parser's name for a header. Those that every message is asked for are spared its search.
 fn name_of(name: &'static str) -> sx::HeaderName {
-    sx::HeaderName::parse(&Bytes::from_static(name.as_bytes()))
+    use sx::HeaderName as N;
+    match name {
+        "Via" => N::Via,
+        "From" => N::From,
+        "To" => N::To,
+        "Call-ID" => N::CallId,
+        "CSeq" => N::CSeq,
+        "Contact" => N::Contact,
+        "Content-Type" => N::ContentType,
+        "Content-Language" => N::ContentLanguage,
+        "Content-Encoding" => N::ContentEncoding,
+        "Max-Forwards" => N::MaxForwards,
+        "Expires" => N::Expires,
+        "Event" => N::Event,
+        "Subject" => N::Subject,
+        "Require" => N::Require,
+        "Date" => N::Date,
+        _ => N::parse(&Bytes::from_static(name.as_bytes())),
+    }
 }
 
 fn text(headers: &sx::Headers, name: &'static str) -> Option<String> {
