@@ -149,7 +149,8 @@ pub enum Output {
         owner: Address,
     },
     /// The end of a machine that is resumable: what it bound stays bound, and what comes for it waits, for so many
-    /// seconds; nobody hears it go before that. Nothing the machine says after this is heard.
+    /// seconds; nobody hears it go before that. Nothing the machine says after this is heard, and
+    /// it is told nothing more.
     Linger {
         /// What the next machine needs to go on.
         state: Box<dyn Any + Send>,

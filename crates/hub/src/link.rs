@@ -65,7 +65,6 @@ pub(crate) enum Job {
     Ask(Ticket, Ask),
     Attend(Endpoint, Option<i8>),
     Unbind(Endpoint),
-    Resumable(LeaseKey, Address),
     Lease {
         key: LeaseKey,
         owner: Address,
@@ -295,7 +294,6 @@ impl Hub {
                 self.parts.journal.settle(SettledRow { seq, outcome, losses: Vec::new() });
             }
             Job::Ask(ticket, Ask::Resume { key, owner }) => self.resume(link, ticket, &key, &owner),
-            Job::Resumable(key, owner) => self.resumable(link, key, owner),
             Job::Ask(ticket, ask) => {
                 let claim = match &ask {
                     Ask::Claim { key, owner } => Some((key.clone(), owner.clone())),
@@ -351,7 +349,8 @@ impl Link {
 
     /// What this link has bound may be taken over by another machine that knows the key.
     pub fn resumable(&self, key: LeaseKey, owner: Address) {
-        self.hub.enqueue(&self.core, Job::Resumable(key, owner));
+        // At once: the connection may be cut before anything that waits in line is done.
+        self.hub.resumable(&self.core, key, owner);
     }
 
     /// The machine ends, what it bound stays for so many seconds. `unwritten` are deliveries that were to be

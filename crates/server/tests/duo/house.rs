@@ -103,7 +103,7 @@ impl House {
     }
 
     /// Waits until a side has said this, and forgets what it said up to there.
-    fn until(&mut self, now: Now, name: &str, mark: &str) -> String {
+    pub fn until(&mut self, now: Now, name: &str, mark: &str) -> String {
         let mut heard = Vec::new();
         while let Some(output) = self.output(now, name) {
             if output.contains(mark) {
@@ -114,8 +114,37 @@ impl House {
         panic!("{name} never said {mark}, but {heard:?}")
     }
 
+    /// Text from the client on a connection.
+    pub fn bytes(&mut self, now: Now, name: &str, text: &str) {
+        self.side(name).bytes(now, text.as_bytes());
+    }
+
+    /// The connection is gone, and what was under way on it.
+    pub fn cut(&mut self, now: Now, name: &str) {
+        self.side(name).give(now, Input::Closed(Flow::ACCEPTED));
+        self.sides.retain(|side| side.name != *name);
+    }
+
     fn session(&mut self, now: Now, name: &str, jid: &str, password: &str) {
         let (address, resource) = jid.split_once('/').expect("a full address");
+        self.authenticated(now, name, address, password);
+        for (said, answer) in [
+            (
+                format!(
+                    "<iq id='b' type='set'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>\
+                     <resource>{resource}</resource></bind></iq>"
+                ),
+                "type='result'",
+            ),
+            ("<iq id='r' type='get'><query xmlns='jabber:iq:roster'/></iq>".to_owned(), "id='r'"),
+        ] {
+            self.side(name).bytes(now, said.as_bytes());
+            self.until(now, name, answer);
+        }
+    }
+
+    /// A connection whose client has logged in and not bound anything.
+    pub fn authenticated(&mut self, now: Now, name: &str, address: &str, password: &str) {
         let (user, domain) = address.split_once('@').expect("an address");
         let plain = base64::engine::general_purpose::STANDARD.encode(format!("\0{user}\0{password}"));
         let open = OPEN.replace("{domain}", domain);
@@ -127,14 +156,6 @@ impl House {
                 "<success",
             ),
             (open, "</stream:features>"),
-            (
-                format!(
-                    "<iq id='b' type='set'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>\
-                     <resource>{resource}</resource></bind></iq>"
-                ),
-                "type='result'",
-            ),
-            ("<iq id='r' type='get'><query xmlns='jabber:iq:roster'/></iq>".to_owned(), "id='r'"),
         ] {
             self.side(name).bytes(now, said.as_bytes());
             self.until(now, name, answer);

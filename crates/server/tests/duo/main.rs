@@ -1,6 +1,7 @@
 //! Two doors, the hub and a store in memory, byte for byte and without sockets.
 
 mod house;
+mod resumption;
 mod side;
 
 #[test]

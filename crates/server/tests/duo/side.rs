@@ -10,6 +10,7 @@ pub struct Side {
     pub name: String,
     pub sip: bool,
     pub out: VecDeque<String>,
+    ended: bool,
     machine: Box<dyn Machine>,
     link: Link,
     inbox: Inbox,
@@ -17,7 +18,7 @@ pub struct Side {
 
 impl Side {
     pub fn new(name: &str, sip: bool, machine: Box<dyn Machine>, (link, inbox): (Link, Inbox)) -> Self {
-        Self { name: name.to_owned(), sip, out: VecDeque::new(), machine, link, inbox }
+        Self { name: name.to_owned(), sip, out: VecDeque::new(), ended: false, machine, link, inbox }
     }
 
     pub fn deadline(&self) -> Option<model::Tick> {
@@ -37,6 +38,9 @@ impl Side {
 
     /// Hears what the hub has told so far.
     pub fn hear(&mut self, now: Now) {
+        if self.ended {
+            return;
+        }
         let mut events = Vec::new();
         let _ = self.inbox.poll_take(&mut Context::from_waker(Waker::noop()), &mut events, 1000);
         for event in events {
@@ -74,7 +78,11 @@ impl Side {
             Output::Attend(endpoint, priority) => self.link.attend(endpoint, priority),
             Output::Unbind(endpoint) => self.link.unbind(endpoint),
             Output::Resumable { key, owner } => self.link.resumable(key, owner),
-            Output::Linger { state, secs } => self.link.linger(state, secs, &[]),
+            Output::Linger { state, secs } => {
+                self.link.linger(state, secs, &[]);
+                // What comes now is the next machine's to hear.
+                self.ended = true;
+            }
             Output::Lease { key, owner, state, secs } => self.link.lease(key, owner, state, secs),
             Output::Ack(delivery, settlement) => self.link.ack(delivery, settlement),
             Output::AckWhenWritten(ack) => self.link.ack(ack.delivery, ack.settlement),
