@@ -23,6 +23,8 @@ fn deeds() -> impl Strategy<Value = Vec<(usize, Deed)>> {
         1 => other.clone().prop_map(Deed::Claim),
         1 => other.prop_map(Deed::Remove),
         1 => Just(Deed::Reconnect),
+        1 => Just(Deed::Resume),
+        1 => Just(Deed::Take),
     ];
     prop::collection::vec((0..PEOPLE, deed), 1..40)
 }

@@ -22,6 +22,10 @@ pub enum Deed {
     Remove(usize),
     /// The connection ends and another begins.
     Reconnect,
+    /// The connection is cut and another goes on with what it had.
+    Resume,
+    /// Another connection goes on with what the first still has.
+    Take,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -5,13 +5,13 @@ use hub::pipeline::Pipeline;
 use hub::{Hub, HubEvent, Inbox, Link, Parts};
 use model::{
     Address, Answer, Ask, Authorize, Basic, Credential, Decision, Device, Dialect, Endpoint, Envelope,
-    EnvelopeId, Event, LeaseKey, MAX_HOPS, Notify, Origin, Publish, RosterEdit, Scheme, Secret, Security,
-    Subscribe, Term, Ticket, Timestamp, Tuple, Vouch, WatchState,
+    EnvelopeId, Event, LeaseKey, MAX_HOPS, Notice, Notify, Origin, Publish, RosterEdit, Scheme, Secret,
+    Security, Subscribe, Term, Ticket, Timestamp, Tuple, Vouch, WatchState,
 };
 use ports::{Credentials, PortError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 use store::{Accounts as _, Authorizations as _, Consent, MemoryStore};
 
@@ -57,6 +57,16 @@ fn device(who: usize) -> Endpoint {
 
 fn lease(shown: usize, watcher: usize) -> LeaseKey {
     LeaseKey::new(format!("test-watch:{shown}:{watcher}"))
+}
+
+fn session(who: usize) -> LeaseKey {
+    LeaseKey::new(format!("test-session:{who}"))
+}
+
+fn take(inbox: &mut Inbox) -> Vec<HubEvent> {
+    let mut events = Vec::new();
+    let _ = inbox.poll_take(&mut Context::from_waker(Waker::noop()), &mut events, usize::MAX);
+    events
 }
 
 fn number(address: &Address) -> usize {
@@ -153,6 +163,7 @@ impl World {
     }
 
     fn log_in(&mut self, who: usize) {
+        self.people[who].link.resumable(session(who), address(who));
         self.ask(who, Ask::Bind { account: address(who), device: device(who).device, attend: Some(0) });
         self.ask(who, Ask::Roster { device: device(who) });
         // A second device is always there and so hears all news: what it believes is what the hub told last.
@@ -162,6 +173,33 @@ impl World {
         let tuples = vec![Tuple::plain(Some(desk.clone()), Basic::Open, Timestamp(0))];
         let publish = Publish { key: LeaseKey::new(format!("test-desk:{who}")), tuples, secs: None };
         self.say(who, Endpoint::full(address(who), desk), address(who), Event::Publish(publish));
+    }
+
+    /// Another connection asks for what this person's last one has, or had.
+    fn resume(&mut self, who: usize) {
+        let (link, inbox) = self.hub.join(Dialect::Xmpp);
+        self.tickets += 1;
+        let (key, ticket) = (session(who), Ticket(self.tickets));
+        link.ask(ticket, Ask::Resume { key, owner: address(who) });
+        let mut next = Person { link, inbox, ..join(&self.hub) };
+        let end = Instant::now() + Duration::from_secs(20);
+        loop {
+            assert!(Instant::now() < end, "nobody hands over");
+            match take(&mut next.inbox).pop() {
+                Some(HubEvent::Resumed(_, handover)) => {
+                    let (link, inbox, _) = handover.take().unwrap();
+                    (self.people[who].link, self.people[who].inbox) = (link, inbox);
+                    return;
+                }
+                Some(other) => panic!("{other:?}"),
+                None => {}
+            }
+            let notice = self.people[who].inbox.poll_first(&mut Context::from_waker(Waker::noop()));
+            if matches!(notice, Poll::Ready(HubEvent::Notice(_, Notice::Taken))) {
+                self.people[who].link.linger(Box::new(()), 600, &[]);
+            }
+            std::thread::sleep(Duration::from_micros(50));
+        }
     }
 
     fn ticket(&mut self, who: usize) -> Ticket {
@@ -191,10 +229,7 @@ impl World {
     }
 
     fn hear(&mut self, who: usize) {
-        let mut events = Vec::new();
-        let mut cx = Context::from_waker(Waker::noop());
-        let _ = self.people[who].inbox.poll_take(&mut cx, &mut events, usize::MAX);
-        for event in events {
+        for event in take(&mut self.people[who].inbox) {
             match event {
                 HubEvent::Settled(ticket, _) => {
                     self.people[who].open.remove(&ticket.0);
@@ -268,6 +303,12 @@ impl World {
                 self.people[who] = join(&self.hub);
                 self.log_in(who);
             }
+            Deed::Resume => {
+                // Whatever was on its way is heard later, and by the next connection.
+                self.people[who].link.linger(Box::new(()), 600, &[]);
+                self.resume(who);
+            }
+            Deed::Take => self.resume(who),
         }
     }
 }
