@@ -105,3 +105,56 @@ fn the_window_ends() {
         rialto.finish();
     });
 }
+
+/// Whatever end the server had, in order or not: the session ends with it, and no message does.
+fn after_a_restart(restart: impl Fn(&mut Rialto)) {
+    let mut rialto = Rialto::start_with(&["romeo", "juliet"], CONSENT, "debug");
+    let (mut romeo, mut juliet) = pair(&rialto);
+    romeo.tell(format!("send {} line 0", at("juliet")));
+    juliet.expect("message romeo@example.com line 0");
+    juliet.tell(format!("send {} answer 0", at("romeo")));
+    romeo.expect("message juliet@example.com answer 0");
+    juliet.tell("cut");
+    juliet.expect("offline");
+    // On record, and in the hands of nobody.
+    romeo.tell(format!("send {} line 1", at("juliet")));
+    slixmpp::fence(&mut romeo);
+    restart(&mut rialto);
+    romeo.expect("offline");
+    romeo.tell("connect");
+    slixmpp::arrived(&romeo);
+    romeo.tell(format!("send {} line 2", at("juliet")));
+    slixmpp::fence(&mut romeo);
+    juliet.tell("connect");
+    juliet.expect("not-resumed");
+    for n in 1..3 {
+        juliet.expect(format!("message romeo@example.com line {n}"));
+    }
+    // The new session may be resumed in its turn.
+    juliet.expect("stream-management");
+    juliet.tell("cut");
+    juliet.expect("offline");
+    romeo.tell(format!("send {} line 3", at("juliet")));
+    slixmpp::fence(&mut romeo);
+    come_back(&mut juliet);
+    juliet.expect("message romeo@example.com line 3");
+    slixmpp::fence(&mut juliet);
+    assert_eq!(juliet.count("message romeo@example.com line "), 4, "{}", juliet.transcript());
+    assert_eq!(romeo.count("message juliet@example.com answer 0"), 1);
+    rialto.finish();
+}
+
+#[test]
+fn a_restart() {
+    judge("resumption::a_restart", || {
+        after_a_restart(|rialto| {
+            rialto.stop();
+            rialto.restart();
+        });
+    });
+}
+
+#[test]
+fn a_crash() {
+    judge("resumption::a_crash", || after_a_restart(Rialto::crash_and_restart));
+}

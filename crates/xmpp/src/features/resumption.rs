@@ -6,12 +6,12 @@
 use std::any::Any;
 
 use connector::Output;
-use model::{Answer, Ask, Endpoint, LeaseKey, Ticket};
+use model::{Answer, Ask, Endpoint, EnvelopeId, LeaseKey, Ticket};
 
 use super::carbons::Carbons;
 use super::stream_management::{Acks, failed};
 use crate::machine::{C2s, Submissions};
-use crate::wire::{SM, Stanza, Writer};
+use crate::wire::{SM, STANZA_ERRORS, Stanza, Writer};
 
 /// More events than the hub keeps for a session without connection.
 const WAITING: usize = 2_500;
@@ -47,6 +47,16 @@ pub(crate) enum Resuming {
 
 fn key(id: &str) -> LeaseKey {
     LeaseKey::new(format!("xmpp-session:{id}"))
+}
+
+/// What `leave_counts` left: our count of theirs, their last count of ours, and what was sent after that.
+fn left_counts(state: &[u8]) -> Option<(u32, u32, Vec<Option<EnvelopeId>>)> {
+    let mut lines = std::str::from_utf8(state).ok()?.lines();
+    if lines.next()? != "1" {
+        return None;
+    }
+    let (ours, acked) = (lines.next()?.parse().ok()?, lines.next()?.parse().ok()?);
+    Some((ours, acked, lines.map(EnvelopeId::parse).collect()))
 }
 
 /// Answers `<enable/>`.
@@ -105,11 +115,49 @@ impl C2s {
         Some(Output::Linger { state: Box::new(session), secs })
     }
 
-    /// There is no such session, or not any more: the client binds anew (section 5).
-    pub(crate) fn not_resumed(&mut self, _: Answer) {
+    /// The process ends, and the session with it: what each side had of the other's is left for the next process, where
+    /// the client may ask for it.
+    pub(crate) fn leave_counts(&mut self) {
+        let (Some(resumption), Some(owner)) = (&self.acks.resumption, self.account.clone()) else { return };
+        let (key, secs) = (key(&resumption.id), resumption.secs);
+        let mut state = format!("1\n{}\n{}\n", self.handled_of_theirs(), self.acks.acked);
+        for sent in &self.acks.sent {
+            if let Some(delivery) = &sent.delivery {
+                state.push_str(&delivery.envelope.to_string());
+            }
+            state.push('\n');
+        }
+        self.out.push(Output::Lease { key, owner, state: state.into(), secs });
+    }
+
+    /// There is no such session, or not any more: the client binds anew (section 5). Where we know what each side had of
+    /// the other's, it hears our count, and what its own count covers is not sent again.
+    pub(crate) fn not_resumed(&mut self, answer: Answer) {
         self.unpark();
-        self.resuming = None;
-        failed(self, "item-not-found");
+        let Some(Resuming::Asked { h }) = self.resuming.take() else { return };
+        let left = match answer {
+            Answer::Claimed(Some(state)) => left_counts(&state),
+            _ => None,
+        };
+        let Some((ours, acked, sent)) = left else { return failed(self, "item-not-found") };
+        let covered = h.wrapping_sub(acked) as usize;
+        if covered <= sent.len() {
+            self.has = sent.into_iter().take(covered).flatten().collect();
+        }
+        let mut w = Writer::new();
+        w.open_ns("failed", SM).attr("h", &ours.to_string()).empty_ns("item-not-found", STANZA_ERRORS);
+        self.out.write_vec(w.finish());
+    }
+
+    /// Did the client get this before the server was restarted?
+    pub(crate) fn has_already(&mut self, envelope: EnvelopeId) -> bool {
+        let at = self.has.iter().position(|has| *has == envelope);
+        at.map(|at| self.has.swap_remove(at)).is_some()
+    }
+
+    /// How many of the client's stanzas are done (section 4).
+    fn handled_of_theirs(&self) -> u32 {
+        self.done_before().saturating_sub(self.acks.since.unwrap_or(0)) as u32
     }
 
     /// The session is ours now.
@@ -139,7 +187,7 @@ impl C2s {
         self.resuming = None;
         self.unpark();
         let id = self.acks.resumption.as_ref().map(|r| r.id.clone()).unwrap_or_default();
-        let h = self.done_before().saturating_sub(self.acks.since.unwrap_or(0)) as u32;
+        let h = self.handled_of_theirs();
         let mut w = Writer::new();
         w.open_ns("resumed", SM).attr("previd", &id).attr("h", &h.to_string());
         self.out.write_vec(w.finish());

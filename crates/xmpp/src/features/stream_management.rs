@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use connector::Output;
-use model::{DeliveryId, Settlement};
+use model::{DeliveryId, EnvelopeId, Settlement};
 
 use super::Feature;
 use super::resumption::{self, Resumption};
@@ -42,13 +42,21 @@ pub(crate) struct Acks {
     pub(super) unasked: usize,
 }
 
+/// A delivery that a stanza carries.
+#[derive(Debug)]
+pub(crate) struct Handed {
+    pub id: DeliveryId,
+    pub envelope: EnvelopeId,
+    pub settlement: Settlement,
+}
+
 /// A stanza that the client may have got.
 #[derive(Debug)]
 pub(super) struct Sent {
     /// Its bytes, where the session may be resumed; else none.
     pub stanza: Box<[u8]>,
     /// What it acknowledges.
-    pub delivery: Option<Box<(DeliveryId, Settlement)>>,
+    pub delivery: Option<Box<Handed>>,
 }
 
 impl Acks {
@@ -126,8 +134,7 @@ impl C2s {
         }
         for sent in self.acks.sent.drain(..new) {
             if let Some(delivery) = sent.delivery {
-                let (id, settlement) = *delivery;
-                self.out.push(Output::Ack(id, settlement));
+                self.out.push(Output::Ack(delivery.id, delivery.settlement));
             }
         }
         if self.acks.sent.is_empty() {
@@ -138,11 +145,7 @@ impl C2s {
     }
 
     /// Remembers a stanza until the client acknowledges it.
-    pub(crate) fn acknowledged_later(
-        &mut self,
-        stanza: Box<[u8]>,
-        delivery: Option<(DeliveryId, Settlement)>,
-    ) {
+    pub(crate) fn acknowledged_later(&mut self, stanza: Box<[u8]>, delivery: Option<Handed>) {
         self.acks.sent.push_back(Sent { stanza, delivery: delivery.map(Box::new) });
         self.acks.unasked += 1;
         if !self.acks.asked && !self.is_resuming() {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use connector::{Dice, Flow, Input, Machine, Output, Seed, TlsFacts, TlsMode};
-use model::{Address, Endpoint, Now, Tick};
+use model::{Address, Endpoint, EnvelopeId, Now, Tick};
 
 use crate::features::{carbons::Carbons, resumption::Resuming, stream_management::Acks};
 use crate::jid;
@@ -73,6 +73,8 @@ pub struct C2s {
     pub(crate) submissions: Submissions,
     pub(crate) acks: Acks,
     pub(crate) resuming: Option<Resuming>,
+    /// What the client got before the server was restarted, as it says, and need not get again.
+    pub(crate) has: Vec<EnvelopeId>,
     pub(crate) carbons: Carbons,
     pub(super) timers: Timers,
     /// The server stops; with the host to go to.
@@ -118,6 +120,7 @@ impl C2s {
             submissions: Submissions::default(),
             acks: Acks::default(),
             resuming: None,
+            has: Vec::new(),
             carbons: Carbons::default(),
             timers: Timers::default(),
             draining: None,

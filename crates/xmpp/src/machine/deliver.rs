@@ -3,10 +3,11 @@
 use bytes::Bytes;
 use connector::{Flow, FlushedAck, Output};
 use model::{
-    Decision, Delivery, DeliveryId, Endpoint, Envelope, Event, Loss, Notice, Notify, Outcome, Refusal, Role,
-    Settlement, Term, Tuple, WatchState,
+    Decision, Delivery, Endpoint, Envelope, Event, Loss, Notice, Notify, Outcome, Refusal, Role, Settlement,
+    Term, Tuple, WatchState,
 };
 
+use crate::features::stream_management::Handed;
 use crate::features::{carbons, delayed, roster};
 use crate::jid;
 use crate::translate::{composing, message, ours, presence, receipt};
@@ -26,6 +27,9 @@ impl C2s {
         let Delivery { id, envelope, role, delayed_since, .. } = delivery;
         if self.phase != Phase::Bound {
             return;
+        }
+        if self.has_already(envelope.id) {
+            return self.out.push(Output::ack(id, Outcome::Delivered));
         }
         let (wire, losses) = match self.render(&envelope) {
             Ok(rendered) => rendered,
@@ -52,7 +56,7 @@ impl C2s {
         for stanza in stanzas {
             self.send(stanza, None);
         }
-        self.send(last, Some((id, settlement)));
+        self.send(last, Some(Handed { id, envelope: envelope.id, settlement }));
     }
 
     fn render(&self, envelope: &Envelope) -> Result<(Wire, Vec<Loss>), Refusal> {
@@ -159,7 +163,7 @@ impl C2s {
     }
 
     /// Writes a stanza. A delivery is acknowledged when the client does (XEP-0198), else when it is written.
-    pub(crate) fn send(&mut self, stanza: Vec<u8>, delivery: Option<(DeliveryId, Settlement)>) {
+    pub(crate) fn send(&mut self, stanza: Vec<u8>, delivery: Option<Handed>) {
         if self.acks.enabled() {
             let kept = if self.acks.resumption.is_some() { stanza.as_slice().into() } else { Box::default() };
             if !self.is_resuming() {
@@ -168,7 +172,7 @@ impl C2s {
             return self.acknowledged_later(kept, delivery);
         }
         self.out.write_vec(stanza);
-        if let Some((delivery, settlement)) = delivery {
+        if let Some(Handed { id: delivery, settlement, .. }) = delivery {
             self.out.push(Output::AckWhenWritten(FlushedAck { flow: Flow::ACCEPTED, delivery, settlement }));
         }
     }

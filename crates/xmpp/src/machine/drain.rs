@@ -20,6 +20,7 @@ impl C2s {
             return;
         }
         let Some(go_to) = self.draining.take() else { return };
+        self.leave_counts();
         match go_to {
             // Before a log-in nobody has proved to be us: a client must not follow (section 4.9.3.19).
             Some(host) if self.phase == Phase::Bound => {
