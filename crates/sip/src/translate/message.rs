@@ -246,12 +246,15 @@ fn message_to_sip(m: &Message, cx: &Context<'_>) -> Result<Outgoing, Refusal> {
             id.map(str::to_owned)
         }
     };
-    let lang = m.parts.iter().find_map(|p| p.lang.clone()).or_else(|| m.lang.clone()).map(|l| l.to_string());
+    let lang = |part: Option<&Part>| {
+        part.and_then(|p| p.lang.as_ref()).or(m.lang.as_ref()).map(|lang| lang.to_string())
+    };
     // SIP to SIP: the sender's own body, as long as this device can open its envelope.
     if let Some((mime, body)) = open_original(m.original.as_ref())
         && (cx.cpim || base(&mime) != CPIM)
     {
-        return Ok(Outgoing { mime, lang, subject: m.subject.clone(), call_id, body: body.to_vec(), losses });
+        let (lang, subject) = (lang(m.parts.first()), m.subject.clone());
+        return Ok(Outgoing { mime, lang, subject, call_id, body: body.to_vec(), losses });
     }
     let part = m
         .parts
@@ -283,7 +286,7 @@ fn message_to_sip(m: &Message, cx: &Context<'_>) -> Result<Outgoing, Refusal> {
         }
         Outgoing { mime, body: part.body.to_vec(), ..Outgoing::default() }
     };
-    (out.lang, out.subject, out.call_id, out.losses) = (lang, m.subject.clone(), call_id, losses);
+    (out.lang, out.subject, out.call_id, out.losses) = (lang(Some(part)), m.subject.clone(), call_id, losses);
     Ok(out)
 }
 

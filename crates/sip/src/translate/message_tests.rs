@@ -121,3 +121,15 @@ fn threads_and_call_ids() {
         assert_eq!(call_id_of(thread).is_some(), ok, "{thread}");
     }
 }
+
+#[test]
+fn the_language_is_that_of_the_body_which_is_sent() {
+    let said = |lang: Option<&str>, first: Option<&str>| {
+        let parts = vec![Part::text("Hi", first.map(Into::into)), Part::text("Hallo", Some("de".into()))];
+        let message = Message { parts, lang: lang.map(Into::into), ..Message::default() };
+        to_sip(&Event::Message(message), &cx(false)).unwrap().lang
+    };
+    assert_eq!(said(None, None), None);
+    assert_eq!(said(Some("en"), None).as_deref(), Some("en"));
+    assert_eq!(said(Some("en"), Some("fr")).as_deref(), Some("fr"));
+}

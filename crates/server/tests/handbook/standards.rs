@@ -1,0 +1,119 @@
+//! The standards that the server follows. Each is cited where the code follows it, and the tables say where.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use crate::page::holds;
+use crate::source;
+
+/// Title, then number, title of the standard, and what of it is there; empty where nothing needs to be said.
+type Chapter = (&'static str, &'static [(&'static str, &'static str, &'static str)]);
+
+const CHAPTERS: &[Chapter] = &[
+    (
+        "XMPP",
+        &[
+            ("RFC 6120", "XMPP: Core", "client streams; streams between servers are not there yet"),
+            ("RFC 6121", "XMPP: Instant Messaging and Presence", "without roster versions and pre-approval"),
+            ("RFC 7622", "XMPP: Address Format", ""),
+            ("RFC 3921", "XMPP: Instant Messaging (2004)", "only the session request, for old clients"),
+            ("XEP-0030", "Service Discovery", "of the server and of one's own account"),
+            ("XEP-0071", "XHTML-IM", "read for translation, never written"),
+            ("XEP-0085", "Chat State Notifications", ""),
+            ("XEP-0106", "JID Escaping", ""),
+            ("XEP-0184", "Message Delivery Receipts", ""),
+            ("XEP-0198", "Stream Management", "acknowledgements and resumption"),
+            ("XEP-0199", "XMPP Ping", "answered"),
+            ("XEP-0203", "Delayed Delivery", ""),
+            ("XEP-0280", "Message Carbons", ""),
+            ("XEP-0297", "Stanza Forwarding", "for carbons"),
+            ("XEP-0333", "Displayed Markers", ""),
+            (
+                "XEP-0334",
+                "Message Processing Hints",
+                "`no-store` and `no-permanent-store` keep a message from waiting",
+            ),
+            ("XEP-0359", "Unique and Stable Stanza IDs", ""),
+            ("XEP-0368", "SRV records for XMPP over TLS", "a listener with TLS from the first byte"),
+            ("XEP-0440", "SASL Channel-Binding Type Capability", ""),
+        ],
+    ),
+    (
+        "SIP/SIMPLE",
+        &[
+            ("RFC 3261", "SIP", "a registrar and message server; no calls"),
+            ("RFC 3428", "MESSAGE", ""),
+            ("RFC 3581", "`rport`", ""),
+            ("RFC 3856", "Presence event package", ""),
+            ("RFC 3859", "Common Profile for Presence", "`pres:` addresses"),
+            ("RFC 3862", "CPIM", ""),
+            ("RFC 3863", "PIDF", ""),
+            ("RFC 3903", "PUBLISH", ""),
+            ("RFC 3994", "isComposing", ""),
+            ("RFC 4320", "Fixes for non-INVITE transactions", ""),
+            ("RFC 4475", "Torture test messages", "every one is a test"),
+            ("RFC 4479", "Presence data model", "the person element"),
+            ("RFC 4480", "RPID", "activities"),
+            ("RFC 5438", "IMDN", "delivery and display"),
+            ("RFC 5626", "Outbound", "instance ids and CRLF keep-alive; no flow tokens"),
+            ("RFC 5630", "`sips:`", "refused where TLS on every hop cannot be promised"),
+            ("RFC 6026", "Transactions, corrected", ""),
+            ("RFC 6665", "Event notification", ""),
+        ],
+    ),
+    (
+        "Between them",
+        &[
+            ("RFC 7247", "SIP and XMPP: architecture, addresses, errors", ""),
+            ("RFC 7572", "SIP and XMPP: instant messages", ""),
+            ("RFC 7573", "SIP and XMPP: chat sessions", "the table of chat states only; no MSRP"),
+            ("RFC 8048", "SIP and XMPP: presence", ""),
+        ],
+    ),
+    (
+        "Logins",
+        &[
+            ("RFC 4616", "PLAIN", "over TLS only"),
+            ("RFC 5802", "SCRAM-SHA-1", "with and without channel binding"),
+            ("RFC 5929", "Channel bindings for TLS", "`tls-server-end-point`"),
+            ("RFC 7616", "HTTP digest", "SHA-256 and MD5, for SIP"),
+            ("RFC 7677", "SCRAM-SHA-256", "with and without channel binding"),
+            ("RFC 8265", "Names and passwords (PRECIS)", ""),
+            ("RFC 8760", "SIP digest with SHA-256", ""),
+            ("RFC 9266", "Channel bindings for TLS 1.3", "`tls-exporter`"),
+        ],
+    ),
+];
+
+/// Cited for a detail of something else: no protocol that anybody could ask us for.
+const DETAILS: &[&str] = &["RFC 1123", "RFC 2069", "RFC 2104", "RFC 3339", "RFC 3986", "RFC 5646"];
+
+#[test]
+fn every_standard_is_named_with_its_place() {
+    let cited = source::citations(&["xmpp", "sip", "net", "identity", "server"]);
+    let listed = CHAPTERS.iter().flat_map(|(_, rows)| *rows).map(|(number, ..)| *number);
+    let listed: BTreeSet<&str> = listed.chain(DETAILS.iter().copied()).collect();
+    let found: BTreeSet<&str> = cited.keys().map(String::as_str).collect();
+    let unlisted: Vec<_> = found.difference(&listed).collect();
+    let uncited: Vec<_> = listed.difference(&found).collect();
+    assert!(
+        unlisted.is_empty() && uncited.is_empty(),
+        "cited, not listed: {unlisted:?}; listed only: {uncited:?}"
+    );
+    let mut text = String::new();
+    for (title, rows) in CHAPTERS {
+        let _ = writeln!(
+            text,
+            "### {title}\n\n| standard | title | what of it | in `crates/` |\n|---|---|---|---|"
+        );
+        for (number, what, extent) in *rows {
+            let places: Vec<&str> = cited[*number].iter().map(String::as_str).collect();
+            let more =
+                if places.len() > 4 { format!(" and {} more", places.len() - 4) } else { String::new() };
+            let shown = places[..places.len().min(4)].join(", ");
+            let _ = writeln!(text, "| {number} | {what} | {extent} | {shown}{more} |");
+        }
+        text.push('\n');
+    }
+    holds("protocols.md", "standards", &text);
+}
