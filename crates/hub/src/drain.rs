@@ -4,6 +4,7 @@ use crate::account::{Account, Posted, Slot, State};
 use crate::house::Hub;
 use crate::link::{Flight, HubEvent, LinkCore};
 use crate::mailbox::{Verdict, WINDOW};
+use crate::trace::{Tracer, Trail, now};
 use model::{
     Delivery, DeliveryId, Device, Dialect, Endpoint, Envelope, Event, Outcome, Reason, Refusal, Role, Seq,
     Settlement, Timestamp,
@@ -37,6 +38,7 @@ fn hand_out(
     seq: Seq,
     envelope: &Arc<Envelope>,
     since: Option<Timestamp>,
+    tracer: Option<&Arc<dyn Tracer>>,
 ) -> u32 {
     let mut forks = 0;
     for at in targets(state, envelope.to.device.as_ref()) {
@@ -46,8 +48,13 @@ fn hand_out(
         }
         slot.in_flight += 1;
         forks += 1;
-        let id =
-            slot.link.fly(Flight { account: account.clone(), seq: seq.0, from: envelope.origin.dialect });
+        let trail = Trail::of(tracer, envelope.id).map(Box::new);
+        let id = slot.link.fly(Flight {
+            account: account.clone(),
+            seq: seq.0,
+            from: envelope.origin.dialect,
+            trail,
+        });
         slot.link.send(HubEvent::Deliver(Delivery {
             id,
             device: Endpoint::full(account.address.clone(), slot.device.clone()),
@@ -87,7 +94,7 @@ impl Hub {
             return;
         }
         let sent = if state.mailbox.keeps_up() {
-            hand_out(&account, &mut state, posted.seq, &posted.envelope, None)
+            hand_out(&account, &mut state, posted.seq, &posted.envelope, None, self.parts.tracer.as_ref())
         } else {
             0
         };
@@ -240,7 +247,14 @@ impl Hub {
                 match model::codec::decode(&row.head, row.body.as_deref()) {
                     Ok(kept) if !kept.erased => {
                         let since = kept.envelope.at;
-                        if hand_out(account, &mut state, row.seq, &Arc::new(kept.envelope), Some(since)) == 0
+                        if hand_out(
+                            account,
+                            &mut state,
+                            row.seq,
+                            &Arc::new(kept.envelope),
+                            Some(since),
+                            self.parts.tracer.as_ref(),
+                        ) == 0
                         {
                             state.mailbox.draining = false;
                             return Ok(());
@@ -267,6 +281,10 @@ impl Hub {
         settlement: Settlement,
     ) {
         self.counting.answered(flight.from, link.dialect, &settlement.outcome);
+        let begun = flight.trail.as_ref().map(|trail| {
+            trail.span("deliver", trail.begun, Some(("to", link.dialect.name())));
+            now()
+        });
         let account = &flight.account;
         let mut state = account.state.lock();
         // Which of the link's devices it was does not matter: windows are per link and account.
@@ -279,6 +297,9 @@ impl Hub {
         self.consider_drain(account, &mut state);
         drop(state);
         self.report(flight.seq, verdict, losses_only, cursor);
+        if let (Some(trail), Some(begun)) = (&flight.trail, begun) {
+            trail.span("ack", begun, None);
+        }
     }
 
     /// A device ended without answering.

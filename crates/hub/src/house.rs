@@ -10,6 +10,7 @@ use crate::rules::Rules;
 use crate::sessions::Sessions;
 use crate::settle::Awaiting;
 use crate::tally::Counting;
+use crate::trace::Tracer;
 use bus::Bus;
 use model::Address;
 use parking_lot::{Mutex, MutexGuard, RwLock};
@@ -51,6 +52,8 @@ pub struct Parts {
     pub bus: Arc<dyn Bus>,
     /// The rules in force.
     pub rules: Arc<Rules>,
+    /// Who follows envelopes on their way, if anybody does.
+    pub tracer: Option<Arc<dyn Tracer>>,
     /// Threads that route: as many as there are workers.
     pub lanes: usize,
 }

@@ -27,6 +27,7 @@ mod settle;
 pub mod stages;
 mod submit;
 mod tally;
+mod trace;
 
 pub use house::{Consents, Hub, Parts};
 pub use lease::Orphan;
@@ -35,3 +36,4 @@ pub use report::{AccountReport, DeviceReport};
 pub use rules::{RuleSet, Rules};
 pub use sessions::Handover;
 pub use tally::{Counters, Load};
+pub use trace::{ROOT, Span, Tracer};

@@ -3,6 +3,7 @@
 use crate::account::Account;
 use crate::house::Hub;
 use crate::sessions::Handover;
+use crate::trace::Trail;
 use model::{
     Address, Answer, Ask, Delivery, DeliveryId, Dialect, Endpoint, Envelope, LeaseKey, Notice, Seq,
     Settlement, Ticket,
@@ -46,6 +47,8 @@ pub(crate) struct Flight {
     pub seq: u64,
     /// The sender's dialect.
     pub from: Dialect,
+    /// Where the envelope is followed.
+    pub trail: Option<Box<Trail>>,
 }
 
 /// One thing that may have to wait for the disk, run in the order the machine asked for it.

@@ -3,6 +3,7 @@
 //! The journal is not a stage. Whatever the verdict, the pipeline ends in one journal row; only then does the router
 //! deliver, or the refusal go back.
 
+use crate::trace::{Trail, now};
 use model::{Envelope, Outcome, Refusal, Timestamp};
 
 /// What a stage decides.
@@ -48,8 +49,23 @@ impl Pipeline {
 
     /// Runs the stages until one refuses. The refusal names its stage.
     pub fn judge(&self, envelope: &mut Envelope, context: &Context) -> Option<Refusal> {
+        self.judge_on(envelope, context, None)
+    }
+
+    /// The same, leaving a span for each stage.
+    pub(crate) fn judge_on(
+        &self,
+        envelope: &mut Envelope,
+        context: &Context,
+        trail: Option<&Trail>,
+    ) -> Option<Refusal> {
         for stage in &self.0 {
-            match stage.apply(envelope, context) {
+            let begun = trail.map(|_| now());
+            let verdict = stage.apply(envelope, context);
+            if let (Some(trail), Some(begun)) = (trail, begun) {
+                trail.span("stage", begun, Some(("stage", stage.name())));
+            }
+            match verdict {
                 Verdict::Pass => {}
                 Verdict::Change(what) => {
                     tracing::debug!(id = %envelope.id, stage = stage.name(), what, "changed")

@@ -5,6 +5,7 @@
 use crate::account::{Account, Posted};
 use crate::house::Hub;
 use crate::link::{HubEvent, Job, LinkCore};
+use crate::trace::{ROOT, Trail, now};
 use model::{Envelope, Event, Outcome, Reason, Refusal, Seq, Settlement, Ticket};
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -31,6 +32,7 @@ pub(crate) struct Committed {
     pub link: Arc<LinkCore>,
     pub ticket: Ticket,
     pub outcome_wanted: bool,
+    pub trail: Option<Trail>,
 }
 
 /// The queues from the journal's writer to the routing tasks.
@@ -60,8 +62,13 @@ impl Lanes {
         while queue.recv_many(&mut batch, 256).await > 0 {
             let Some(hub) = hub.upgrade() else { return };
             waiting.fetch_sub(batch.len() as u64, Ordering::Relaxed);
-            for committed in batch.drain(..) {
+            for mut committed in batch.drain(..) {
+                let trail = committed.trail.take().map(|trail| (trail, now()));
                 hub.route(committed);
+                if let Some((trail, begun)) = trail {
+                    trail.span("route", begun, None);
+                    trail.span(ROOT, trail.begun, None);
+                }
             }
         }
     }
@@ -78,7 +85,7 @@ impl Hub {
     }
 
     fn route(self: &Arc<Self>, committed: Committed) {
-        let Committed { result, envelope, plan, link, ticket, outcome_wanted } = committed;
+        let Committed { result, envelope, plan, link, ticket, outcome_wanted, trail: _ } = committed;
         let seq = match result {
             Ok(seq) => seq,
             Err(trouble) => {

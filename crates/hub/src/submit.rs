@@ -5,6 +5,7 @@ use crate::house::Hub;
 use crate::link::{HubEvent, LinkCore};
 use crate::pipeline::Context;
 use crate::router::{Committed, Plan};
+use crate::trace::{Trail, now};
 use model::codec::{encode_body, encode_head};
 use model::{Address, Envelope, Event, Outcome, Reason, Refusal, Settlement, Term, Ticket};
 use std::sync::Arc;
@@ -89,7 +90,11 @@ impl Hub {
     ) {
         self.counting.entered(envelope.origin.dialect, &envelope.event);
         let context = Context { now: clock::wall(), acquainted: self.acquainted(&envelope, &plan) };
-        let refusal = self.parts.pipeline.judge(&mut envelope, &context);
+        let trail = Trail::of(self.parts.tracer.as_ref(), envelope.id);
+        let refusal = self.parts.pipeline.judge_on(&mut envelope, &context, trail.as_ref());
+        if let Some(trail) = &trail {
+            trail.span("pipeline", trail.begun, None);
+        }
         let plan = match refusal {
             Some(refusal) => Plan::Refuse(refusal),
             None => plan,
@@ -99,7 +104,7 @@ impl Hub {
         }
         let envelope = Arc::<Envelope>::from(envelope);
         if self.is_recorded(&envelope) {
-            self.record(link, ticket, envelope, outcome_wanted, plan);
+            self.record(link, ticket, envelope, outcome_wanted, plan, trail);
             return;
         }
         link.send(HubEvent::Kept(ticket));
@@ -145,6 +150,7 @@ impl Hub {
         envelope: Arc<Envelope>,
         outcome_wanted: bool,
         plan: Plan,
+        trail: Option<Trail>,
     ) {
         let (mailbox, refused) = match &plan {
             Plan::Mailbox(account) => (self.waits_for(&envelope, &account.address), None),
@@ -160,11 +166,15 @@ impl Hub {
             body: encode_body(&envelope),
         };
         let (hub, link) = (self.clone(), link.clone());
+        let queued = trail.as_ref().map_or(0, |_| now());
         self.parts.journal.append(
             draft,
             Box::new(move |result| {
                 let lane = hub.clone();
-                lane.to_lane(Committed { result, envelope, plan, link, ticket, outcome_wanted });
+                if let Some(trail) = &trail {
+                    trail.span("journal", queued, None);
+                }
+                lane.to_lane(Committed { result, envelope, plan, link, ticket, outcome_wanted, trail });
             }),
         );
     }

@@ -2,10 +2,11 @@
 
 use crate::config::{Config, SipTransport, Strangers, Watchers, XmppTls};
 use crate::failure::Failure;
+use crate::traces::Exporter;
 use connector::{Connector, Listener, TlsMode, Transport};
 use hub::pipeline::{Pipeline, Stage};
 use hub::stages::{Consent, Identity, Limits, Throttle};
-use hub::{Consents, Hub, Parts, RuleSet, Rules};
+use hub::{Consents, Hub, Parts, RuleSet, Rules, Tracer};
 use std::sync::Arc;
 use store::{Settings, SqliteStore};
 
@@ -19,6 +20,8 @@ pub struct House {
     pub identity: Arc<identity::LocalAccounts>,
     /// The rules in force.
     pub rules: Arc<Rules>,
+    /// Where traces go.
+    pub exporter: Option<Arc<Exporter>>,
     /// The record's chain.
     pub chain: record::ChainId,
 }
@@ -65,6 +68,7 @@ pub fn build(config: &Config, workers: usize) -> Result<House, Failure> {
     let (store, chain) = open_store(config)?;
     let identity = Arc::new(identity::LocalAccounts::new(store.clone()));
     let rules = Arc::new(Rules::new(rules_of(config)));
+    let exporter = config.traces.clone().map(|(endpoint, ratio)| Arc::new(Exporter::start(endpoint, ratio)));
     let stages: Vec<Box<dyn Stage>> = vec![
         Box::new(Identity),
         Box::new(Limits { rules: rules.clone() }),
@@ -82,9 +86,10 @@ pub fn build(config: &Config, workers: usize) -> Result<House, Failure> {
         credentials: identity.clone(),
         bus: Arc::new(bus::LocalBus::default()),
         rules: rules.clone(),
+        tracer: exporter.clone().map(|exporter| exporter as Arc<dyn Tracer>),
         lanes: workers,
     })?;
-    Ok(House { store, hub, identity, rules, chain })
+    Ok(House { store, hub, identity, rules, exporter, chain })
 }
 
 /// The front doors, in the order in which they open.

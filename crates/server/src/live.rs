@@ -86,6 +86,7 @@ const KEYS: &[(&str, When, Reading)] = &[
     ("log.format", When::Now, |c| format!("{:?}", c.log.format)),
     ("log.level", When::Now, |c| format!("{:?}", c.log.level)),
     ("log.targets", When::Now, |c| format!("{:?}", c.log.targets)),
+    ("traces", When::Restart("the exporter begins with the server"), |c| format!("{:?}", c.traces)),
     ("metrics.listen", When::Restart("it is opened at the start"), |c| format!("{:?}", c.metrics)),
     ("consent.messages", When::Now, |c| format!("{:?}", c.consent.messages)),
     ("consent.presence", When::Now, |c| format!("{:?}", c.consent.presence)),
@@ -171,6 +172,7 @@ impl Inner {
         config.data.clone_from(&now.config.data);
         config.workers = now.config.workers;
         config.metrics = now.config.metrics;
+        config.traces.clone_from(&now.config.traces);
         let change = self
             .net
             .prepare(wanted(&config, &self.store)?, tls.is_some())

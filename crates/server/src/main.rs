@@ -14,6 +14,7 @@ mod restore;
 mod running;
 mod setup;
 mod supervisor;
+mod traces;
 
 use clap::Parser;
 use std::process::ExitCode;

@@ -6,6 +6,7 @@ use crate::house;
 use crate::live::Live;
 use crate::log::Log;
 use crate::supervisor::Supervisor;
+use crate::traces::Exporter;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
@@ -24,6 +25,7 @@ pub struct Running {
     /// The control socket.
     pub control: PathBuf,
     live: Arc<Live>,
+    exporter: Option<Arc<Exporter>>,
     metrics_at: Option<SocketAddr>,
     store: Arc<store::SqliteStore>,
     api: JoinHandle<()>,
@@ -77,7 +79,7 @@ impl Running {
             }
         });
         let retention = tokio::spawn(forget(live.clone()));
-        Ok(Self { live, metrics_at, control, store: house.store, api, retention })
+        Ok(Self { live, exporter: house.exporter, metrics_at, control, store: house.store, api, retention })
     }
 
     /// What is listened on.
@@ -108,6 +110,9 @@ impl Running {
     /// Says goodbye to everybody, writes what is queued and stops; in a hurry when `hurry` is ready.
     pub async fn stop(self, hurry: impl Future<Output = ()>) {
         self.live.drain(hurry).await;
+        if let Some(exporter) = &self.exporter {
+            exporter.flush().await;
+        }
         self.retention.abort();
         self.api.abort();
         let _ = std::fs::remove_file(&self.control);

@@ -47,6 +47,9 @@ pub(super) struct File {
     /// What is logged.
     #[serde(default)]
     pub log: LogPart,
+    /// Where traces go; see [Operations](operations.md).
+    #[serde(default)]
+    pub traces: TracesPart,
 }
 
 fn data() -> String {
@@ -230,6 +233,24 @@ pub(super) struct LogPart {
     /// The same for single parts: `{ net = "debug", hub = "warn" }`.
     #[schemars(with = "BTreeMap<String, Level>")]
     pub targets: BTreeMap<Spanned<String>, Level>,
+}
+
+/// Where traces go.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct TracesPart {
+    /// The collector, by OTLP over HTTP: `http://127.0.0.1:4318/v1/traces`. Without one nothing is traced.
+    #[schemars(with = "Option<String>")]
+    pub endpoint: Option<Spanned<String>>,
+    /// How great a part of all envelopes is followed, 0 to 1.
+    #[schemars(with = "f64")]
+    pub ratio: Spanned<f64>,
+}
+
+impl Default for TracesPart {
+    fn default() -> Self {
+        Self { endpoint: None, ratio: Spanned::new(0..0, 1.0) }
+    }
 }
 
 /// Metrics for whoever watches.

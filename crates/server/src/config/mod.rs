@@ -19,6 +19,30 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use toml::Spanned;
 
+/// An HTTP address that something is posted to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Host and port.
+    pub authority: String,
+    /// Path, with its slash.
+    pub path: String,
+}
+
+impl Endpoint {
+    /// Reads `http://host:port/path`.
+    fn parse(url: &str) -> Option<Self> {
+        let rest = url.strip_prefix("http://")?;
+        let (authority, path) = match rest.find('/') {
+            Some(at) => rest.split_at(at),
+            None => (rest, "/v1/traces"),
+        };
+        let ported = authority.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+        let plain = path.bytes().all(|b| b.is_ascii_graphic());
+        (is_host(authority) && ported && plain)
+            .then(|| Self { authority: authority.to_owned(), path: path.to_owned() })
+    }
+}
+
 /// A checked configuration. Paths are absolute or relative to the working directory.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -54,6 +78,8 @@ pub struct Config {
     pub go_to: Option<String>,
     /// Where metrics are told, besides the control socket.
     pub metrics: Option<SocketAddr>,
+    /// Where traces go, and of how great a part of all envelopes, 0 to 1.
+    pub traces: Option<(Endpoint, f64)>,
     /// What is logged.
     pub log: Settings,
     /// Worker threads; 0 means one per core.
@@ -185,6 +211,18 @@ impl Config {
             let why = "this names no part of the code; write `hub`, `net`, `store`...";
             return Err(Mistake::at(path, text, target.span(), why));
         }
+        let ratio = &file.traces.ratio;
+        if !(0.0..=1.0).contains(ratio.get_ref()) {
+            return Err(Mistake::at(path, text, ratio.span(), "`ratio` is a part of all: 0 to 1"));
+        }
+        let mut traces = None;
+        if let Some(url) = &file.traces.endpoint {
+            let Some(endpoint) = Endpoint::parse(url.get_ref()) else {
+                let why = "write the collector's OTLP address, like \"http://127.0.0.1:4318/v1/traces\"";
+                return Err(Mistake::at(path, text, url.span(), why));
+            };
+            traces = Some((endpoint, *ratio.get_ref()));
+        }
         let targets = file.log.targets.into_iter().map(|(name, level)| (name.into_inner(), level)).collect();
         Ok(Self {
             source: Source { path: path.to_owned(), text: text.to_owned() },
@@ -201,6 +239,7 @@ impl Config {
             consent: file.consent,
             retention,
             drain: Duration::from_secs(file.drain.seconds.into()),
+            traces,
             log: Settings { format: file.log.format, level: file.log.level, targets },
             metrics: file.metrics.listen.map(Spanned::into_inner),
             go_to: file.drain.go_to.map(Spanned::into_inner),
@@ -285,6 +324,21 @@ mod tests {
         let c = Config::parse(Path::new("/x/rialto.toml"), "domains = [\"Example.COM\"]").unwrap();
         assert_eq!(c.domains[0].as_str(), "example.com");
         assert_eq!(c.data, Path::new("/x/data"));
+    }
+
+    #[test]
+    fn a_collector_is_named_whole() {
+        for (url, good) in [
+            ("http://127.0.0.1:4318/v1/traces", true),
+            ("http://[::1]:4318", true),
+            ("https://127.0.0.1:4318", false),
+            ("http://127.0.0.1/v1/traces", false),
+            ("127.0.0.1:4318", false),
+        ] {
+            assert_eq!(Endpoint::parse(url).is_some(), good, "{url}");
+        }
+        let m = mistake("domains = [\"a\"]\n[traces]\nendpoint = \"http://h:1\"\nratio = 2.0\n");
+        assert!(m.starts_with("rialto.toml:4:9: `ratio`"), "{m}");
     }
 
     #[test]

@@ -64,6 +64,7 @@ impl House {
             credentials: Arc::new(identity::LocalAccounts::new(store.clone())),
             bus: Arc::new(bus::LocalBus::default()),
             rules: Arc::new(hub::Rules::new(hub::RuleSet::default())),
+            tracer: None,
             lanes: 1,
         })
         .expect("a store in memory");

@@ -7,3 +7,4 @@ mod log;
 mod metrics;
 mod proxy;
 mod reload;
+mod traces;
