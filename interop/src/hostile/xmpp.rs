@@ -296,7 +296,7 @@ fn battery() -> Vec<Case> {
         (
             "resuming somebody's stream",
             "<resume xmlns='urn:xmpp:sm:3' h='0' previd='1'/>",
-            Says("item-not-found"),
+            Says("unexpected-request"),
         ),
         (
             "address that is none",
