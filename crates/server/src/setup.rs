@@ -20,8 +20,8 @@ pub struct Setup {
     pub dir: PathBuf,
     /// The hosted domains.
     pub domains: Vec<String>,
-    /// The address to listen on.
-    pub listen: IpAddr,
+    /// The addresses to listen on.
+    pub listen: Vec<IpAddr>,
     /// The ports to listen on.
     pub ports: Ports,
 }
@@ -124,7 +124,7 @@ fn valid_for(certificate: &mut CertificateParams, years: i32) {
 fn configuration(setup: &Setup) -> String {
     let quoted: Vec<String> = setup.domains.iter().map(|d| format!("{d:?}")).collect();
     let mut text = format!(
-        "# Rialto. Every key is explained in the handbook, docs/src/configuration.md.\n\n\
+        "# Rialto. `rialto config reference` explains every key, `rialto check` says what is wrong here.\n\n\
          # The domains of your addresses, user@domain.\n\
          domains = [{}]\n\n\
          # Store and control socket, relative to this file.\n\
@@ -133,12 +133,16 @@ fn configuration(setup: &Setup) -> String {
          [tls]\ncertificate = \"tls/cert.pem\"\nkey = \"tls/key.pem\"\n",
         quoted.join(", ")
     );
-    let at = |port| std::net::SocketAddr::new(setup.listen, port);
+    let at = |port| setup.listen.iter().map(move |&ip| std::net::SocketAddr::new(ip, port));
     for (port, tls) in [(setup.ports.xmpp, "starttls"), (setup.ports.xmpps, "direct")] {
-        let _ = write!(text, "\n[[xmpp.listen]]\naddress = \"{}\"\ntls = \"{tls}\"\n", at(port));
+        for address in at(port) {
+            let _ = write!(text, "\n[[xmpp.listen]]\naddress = \"{address}\"\ntls = \"{tls}\"\n");
+        }
     }
     for (port, transport) in [(setup.ports.sip, "udp"), (setup.ports.sip, "tcp"), (setup.ports.sips, "tls")] {
-        let _ = write!(text, "\n[[sip.listen]]\naddress = \"{}\"\ntransport = \"{transport}\"\n", at(port));
+        for address in at(port) {
+            let _ = write!(text, "\n[[sip.listen]]\naddress = \"{address}\"\ntransport = \"{transport}\"\n");
+        }
     }
     text
 }

@@ -1,6 +1,6 @@
 use crate::failure::Failure;
 use crate::setup::{Ports, Setup, prepare};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -13,9 +13,9 @@ pub struct Init {
     /// A domain to host; may be given several times.
     #[arg(long = "domain", required = true)]
     domains: Vec<String>,
-    /// The address to listen on.
-    #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::UNSPECIFIED))]
-    listen: IpAddr,
+    /// An address to listen on; may be given several times. Without it: all of them, IPv4 and IPv6.
+    #[arg(long)]
+    listen: Vec<IpAddr>,
     /// Four ports in a row from here, instead of the registered ones: XMPP, XMPP over TLS, SIP, SIP over TLS.
     #[arg(long)]
     base_port: Option<u16>,
@@ -32,8 +32,8 @@ impl Init {
         }
         let ports = self.base_port.map_or(Ports::STANDARD, Ports::from_base);
         let domains: Vec<String> = self.domains.iter().map(|d| d.to_lowercase()).collect();
-        let config =
-            prepare(&Setup { dir: self.data.clone(), domains: domains.clone(), listen: self.listen, ports })?;
+        let listen = if self.listen.is_empty() { everywhere() } else { self.listen };
+        let config = prepare(&Setup { dir: self.data.clone(), domains: domains.clone(), listen, ports })?;
         println!("wrote {}", config.display());
         println!(
             "wrote {} (give it to clients that should trust this server)",
@@ -43,4 +43,14 @@ impl Init {
         println!("       rialto user add you@{} --config {}", domains[0], config.display());
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Every address of this machine. A name like `localhost` may mean the IPv6 address first, and some clients try no other;
+/// a machine without IPv6 could not open such a listener.
+fn everywhere() -> Vec<IpAddr> {
+    let mut all = vec![IpAddr::V4(Ipv4Addr::UNSPECIFIED)];
+    if UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).is_ok() {
+        all.push(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
+    }
+    all
 }

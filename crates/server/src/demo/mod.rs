@@ -64,7 +64,7 @@ async fn perform(exit: bool, data: Option<PathBuf>, here: IpAddr) -> Result<bool
     };
     let ports::Chosen { ports, moved, held } = ports::choose(here, Ports::STANDARD)?;
     let domains = vec!["example.com".to_owned(), "example.net".to_owned()];
-    let file = prepare(&Setup { dir: dir.clone(), domains, listen: here, ports })?;
+    let file = prepare(&Setup { dir: dir.clone(), domains, listen: vec![here], ports })?;
     let config = Config::load(&file).map_err(|m| Failure::new(m.to_string()))?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     drop(held);
