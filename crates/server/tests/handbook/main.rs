@@ -1,5 +1,8 @@
-//! Tables of the handbook that the code writes: a page that says something else fails here, `UPDATE_DOCS=1` mends it.
+//! The handbook held against the code: its commands run, its tables are what the code says. A page whose table says
+//! something else fails here, `UPDATE_DOCS=1` mends it.
 
+mod blocks;
+mod commands;
 mod losses;
 mod page;
 mod refusals;
