@@ -29,7 +29,7 @@ pub(crate) struct Resumption {
 pub(crate) struct Session {
     device: Endpoint,
     full: String,
-    lang: Option<String>,
+    lang: Option<Box<str>>,
     attending: bool,
     submissions: Submissions,
     acks: Acks,

@@ -28,8 +28,8 @@ enum Exchange {
     None,
     /// The mechanism was chosen without its first message.
     Chosen(Mechanism),
-    /// The key was asked for.
-    Key { scheme: Scheme, first: ClientFirst, account: Address },
+    /// The key was asked for. Boxed: a session keeps this enum long after its log-in.
+    Key { scheme: Scheme, first: Box<ClientFirst>, account: Address },
     /// The challenge is out.
     Proof(Box<Scram>, Option<Address>),
     /// The password is being checked.
@@ -118,6 +118,7 @@ impl C2s {
                 match account {
                     Some(account) => {
                         self.park_ask(Ask::Credential { account: account.clone(), scheme });
+                        let first = Box::new(first);
                         self.login.exchange = Exchange::Key { scheme, first, account };
                     }
                     None => {
@@ -154,7 +155,7 @@ impl C2s {
             (Exchange::Password(_), Answer::Verified(false)) => self.refuse_login(Failure::NotAuthorized),
             (Exchange::Key { scheme, first, account }, Answer::Credential(credential)) => {
                 let key = self.config.decoy.or(credential, scheme, account.as_str());
-                let scram = Scram::challenge(scheme, first, key, &self.dice.token(26));
+                let scram = Scram::challenge(scheme, *first, key, &self.dice.token(26));
                 self.challenge(scram, Some(account));
             }
             _ => self.refuse_login(Failure::TemporaryAuthFailure),
@@ -180,7 +181,7 @@ impl C2s {
         self.account = Some(account);
         self.phase = Phase::Reopening;
         self.login = Login::default();
-        self.turn = Some(Turn::Restart(self.config.limits));
+        self.turn = Some(Turn::Restart);
         self.unread = true;
     }
 

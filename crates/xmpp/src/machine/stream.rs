@@ -32,7 +32,7 @@ impl C2s {
         let mut input = bytes;
         loop {
             match self.turn.take() {
-                Some(Turn::Restart(limits)) => scanner.restart(limits),
+                Some(Turn::Restart) => scanner.restart(self.config.limits),
                 Some(Turn::Forget) => {
                     scanner.forget();
                     scanner.restart(self.config.before_auth);
@@ -79,7 +79,7 @@ impl C2s {
             (None, Some(account)) => Some(account.domain().to_owned()),
             _ => None,
         };
-        self.lang = header.lang.filter(|l| l.len() <= 64);
+        self.lang = header.lang.filter(|l| l.len() <= 64).map(String::into_boxed_str);
         let known = domain.is_some();
         self.domain = domain.or_else(|| self.domain.take());
         self.header_sent = false;
@@ -134,7 +134,7 @@ impl C2s {
                 }
                 w.end();
             }
-            self.login.offer = Offer::of(self.tls.as_ref());
+            self.login.offer = Offer::of(self.tls.as_deref());
             if self.may_login() {
                 self.login.offer.write(&mut w);
             }
@@ -179,7 +179,7 @@ impl C2s {
 
     /// TLS is up.
     pub(super) fn secured(&mut self, facts: TlsFacts) {
-        self.tls = Some(facts);
+        self.tls = Some(Box::new(facts));
         if self.phase == Phase::Securing {
             self.phase = Phase::Opening;
             self.header_sent = false;
