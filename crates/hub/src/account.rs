@@ -55,6 +55,14 @@ impl State {
             .find(|s| Some(&s.device) == endpoint.device.as_ref() && Arc::ptr_eq(&s.link, link))
     }
 
+    /// A delivery is no longer in hand. Which of the link's devices had it does not matter: windows are per link and
+    /// account.
+    pub fn landed(&mut self, link: &Arc<LinkCore>) {
+        if let Some(slot) = self.devices.iter_mut().find(|s| Arc::ptr_eq(&s.link, link) && s.in_flight > 0) {
+            slot.in_flight -= 1;
+        }
+    }
+
     /// Has either of the two consented to the other?
     pub fn knows(&self, other: &Address) -> bool {
         let granted = |c: Consent| matches!(c, Consent::Granted | Consent::PreApproved);

@@ -138,7 +138,7 @@ impl Hub {
         }
         let flights: Vec<_> = link.flights.lock().1.drain().map(|(_, flight)| flight).collect();
         for flight in &flights {
-            self.returned(flight);
+            self.returned(link, flight);
         }
     }
 

@@ -287,10 +287,7 @@ impl Hub {
         });
         let account = &flight.account;
         let mut state = account.state.lock();
-        // Which of the link's devices it was does not matter: windows are per link and account.
-        if let Some(slot) = state.devices.iter_mut().find(|s| Arc::ptr_eq(&s.link, link) && s.in_flight > 0) {
-            slot.in_flight -= 1;
-        }
+        state.landed(link);
         let losses_only = settlement.clone();
         let verdict = state.mailbox.answered(flight.seq, Some(settlement));
         let cursor = self.after_answer(account, &mut state, &verdict);
@@ -302,10 +299,11 @@ impl Hub {
         }
     }
 
-    /// A device ended without answering.
-    pub(crate) fn returned(self: &Arc<Self>, flight: &Flight) {
+    /// A delivery will not be answered: its device ended, or never got it.
+    pub(crate) fn returned(self: &Arc<Self>, link: &Arc<LinkCore>, flight: &Flight) {
         let account = &flight.account;
         let mut state = account.state.lock();
+        state.landed(link);
         let verdict = state.mailbox.answered(flight.seq, None);
         let cursor = self.after_answer(account, &mut state, &verdict);
         // Another device may be there to take it.

@@ -75,7 +75,7 @@ impl Hub {
         unwritten: &[DeliveryId],
     ) {
         for flight in unwritten.iter().filter_map(|id| core.land(*id)) {
-            self.returned(&flight);
+            self.returned(&core, &flight);
         }
         self.park(core, left, clock::wall().unix_ms() + u64::from(secs) * 1000);
     }

@@ -1,0 +1,152 @@
+//! Sessions between two machines: what each of them hears, and what the mailbox gets back.
+
+use hub::pipeline::Pipeline;
+use hub::{Hub, HubEvent, Inbox, Link, Parts};
+use model::{
+    Address, Answer, Ask, Credential, DeliveryId, Device, Dialect, Envelope, EnvelopeId, Event, LeaseKey,
+    MAX_HOPS, Message, Origin, Part, Scheme, Secret, Security, Ticket, Timestamp, Vouch,
+};
+use ports::{Credentials, PortError};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
+use store::{Accounts as _, MemoryStore};
+
+/// Deliveries that one device may have in hand.
+const WINDOW: u64 = 512;
+
+struct NoKeys;
+
+impl Credentials for NoKeys {
+    fn credential(&self, _: &Address, _: Scheme) -> Result<Option<Credential>, PortError> {
+        Ok(None)
+    }
+
+    fn verify(&self, _: &Address, _: &Secret) -> Result<bool, PortError> {
+        Ok(false)
+    }
+}
+
+struct House {
+    hub: Arc<Hub>,
+    _runtime: tokio::runtime::Runtime,
+}
+
+fn ann() -> Address {
+    Address::parse("ann@example.net").unwrap()
+}
+
+fn key() -> LeaseKey {
+    LeaseKey::new("test-session")
+}
+
+fn next(inbox: &mut Inbox) -> HubEvent {
+    let end = Instant::now() + Duration::from_secs(20);
+    let mut one = Vec::new();
+    loop {
+        let mut cx = Context::from_waker(Waker::noop());
+        if inbox.poll_take(&mut cx, &mut one, 1).is_ready() {
+            return one.remove(0);
+        }
+        assert!(Instant::now() < end, "the hub says nothing");
+        std::thread::sleep(Duration::from_micros(50));
+    }
+}
+
+/// The next delivery; everything else is passed over.
+fn delivery(inbox: &mut Inbox) -> (DeliveryId, EnvelopeId) {
+    loop {
+        if let HubEvent::Deliver(delivery) = next(inbox) {
+            return (delivery.id, delivery.envelope.id);
+        }
+    }
+}
+
+impl House {
+    fn new() -> Self {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
+        let inside = runtime.enter();
+        let store = Arc::new(MemoryStore::new());
+        store.create(&ann(), &[]).unwrap();
+        let hub = Hub::open(Parts {
+            domains: [Address::parse("example.net").unwrap()].into(),
+            pipeline: Pipeline::new(Vec::new()),
+            journal: store.clone(),
+            accounts: store.clone(),
+            rosters: store.clone(),
+            authorizations: store.clone(),
+            leases: store.clone(),
+            credentials: Arc::new(NoKeys),
+            bus: Arc::new(bus::LocalBus::default()),
+            rules: Arc::new(hub::Rules::new(hub::RuleSet::default())),
+            tracer: None,
+            lanes: 1,
+        })
+        .unwrap();
+        drop(inside);
+        Self { hub, _runtime: runtime }
+    }
+
+    /// A connection of Ann's that is ready for messages.
+    fn bound(&self) -> (Link, Inbox) {
+        let (link, mut inbox) = self.hub.join(Dialect::Xmpp);
+        let device = Some(Device::new("phone").unwrap());
+        link.ask(Ticket(1), Ask::Bind { account: ann(), device, attend: Some(0) });
+        assert!(matches!(next(&mut inbox), HubEvent::Answer(_, Answer::Bound(_))));
+        (link, inbox)
+    }
+
+    /// The same, and its session may be resumed.
+    fn resumable(&self) -> (Link, Inbox) {
+        let (link, inbox) = self.bound();
+        link.resumable(key(), ann());
+        (link, inbox)
+    }
+
+    fn ask_to_resume(&self) -> (Link, Inbox) {
+        let (link, inbox) = self.hub.join(Dialect::Xmpp);
+        link.ask(Ticket(1), Ask::Resume { key: key(), owner: ann() });
+        (link, inbox)
+    }
+
+    /// Puts so many messages to Ann on record.
+    fn send(&self, numbers: impl Iterator<Item = u64>) {
+        let (link, mut inbox) = self.hub.join(Dialect::Sip);
+        for n in numbers {
+            let from = Address::parse("bob@example.com").unwrap();
+            let parts = vec![Part::text("hello", None)];
+            let message = Message { parts, lasting: true, ..Message::default() };
+            let envelope = Envelope {
+                id: EnvelopeId(u128::from(n)),
+                at: Timestamp(n),
+                origin: Origin {
+                    dialect: Dialect::Sip,
+                    security: Security::Tls,
+                    vouch: Vouch::Account(from.clone()),
+                },
+                from: from.into(),
+                to: ann().into(),
+                hops: MAX_HOPS,
+                event: Event::Message(message),
+            };
+            link.submit(Ticket(n), Box::new(envelope), false);
+            while !matches!(next(&mut inbox), HubEvent::Kept(_)) {}
+        }
+    }
+}
+
+#[test]
+fn what_was_never_written_leaves_the_window_free() {
+    let house = House::new();
+    let (mut link, mut inbox) = house.resumable();
+    house.send(1..=WINDOW);
+    let unwritten: Vec<_> = (0..WINDOW).map(|_| delivery(&mut inbox).0).collect();
+    link.linger(Box::new(()), 600, &unwritten);
+    let (_link, mut inbox) = house.ask_to_resume();
+    let HubEvent::Resumed(_, handover) = next(&mut inbox) else { panic!("not handed over") };
+    let (_link, mut inbox, _) = handover.take().unwrap();
+    let again: BTreeSet<_> = (0..WINDOW).map(|_| delivery(&mut inbox).1).collect();
+    assert_eq!(again.len() as u64, WINDOW);
+}
