@@ -155,6 +155,11 @@ impl LinkCore {
         }
     }
 
+    /// What was to be heard before everything else was meant for a machine that has ended.
+    pub fn unsay_first(&self) {
+        self.queue.lock().first = None;
+    }
+
     /// Nobody hears any more: what was queued is dropped, a session on its way here among it.
     pub fn clear(&self) {
         let events = std::mem::take(&mut self.queue.lock().events);

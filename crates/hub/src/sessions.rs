@@ -107,6 +107,8 @@ impl Hub {
         let Some(session) = sessions.get_mut(key) else { return };
         let left = session.parked.take();
         session.core.parked.store(false, Ordering::Release);
+        // The machine that had it may have ended before it heard that this one wants it.
+        session.core.unsay_first();
         let handover = Handover { hub: self.clone(), core: session.core.clone(), left };
         // What does not arrive is parked again, which needs the table.
         drop(sessions);

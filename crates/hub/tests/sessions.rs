@@ -150,3 +150,22 @@ fn what_was_never_written_leaves_the_window_free() {
     let again: BTreeSet<_> = (0..WINDOW).map(|_| delivery(&mut inbox).1).collect();
     assert_eq!(again.len() as u64, WINDOW);
 }
+
+#[test]
+fn a_word_for_the_machine_that_left_is_not_heard_by_the_one_that_goes_on() {
+    let house = House::new();
+    let (mut first, mut old) = house.resumable();
+    let (_link, mut inbox) = house.ask_to_resume();
+    // The first machine is told, but its connection has ended by itself before it listens.
+    let end = Instant::now() + Duration::from_secs(20);
+    while old.poll_first(&mut Context::from_waker(Waker::noop())).is_pending() {
+        assert!(Instant::now() < end, "nobody wants the session");
+    }
+    let (_other, mut other_inbox) = house.ask_to_resume();
+    assert!(matches!(next(&mut inbox), HubEvent::Answer(_, Answer::Claimed(None))));
+    first.linger(Box::new(()), 600, &[]);
+    let HubEvent::Resumed(_, handover) = next(&mut other_inbox) else { panic!("not handed over") };
+    let (_link, mut inbox, _) = handover.take().unwrap();
+    let first = inbox.poll_first(&mut Context::from_waker(Waker::noop()));
+    assert!(first.is_pending(), "{first:?}");
+}
