@@ -72,8 +72,9 @@ impl Hub {
         if let Some(old) = replaced {
             old.send(HubEvent::Notice(endpoint.clone(), Notice::Replaced));
             self.release(&old, &endpoint);
-            // One whose machine has ended cannot hear it: what it had in hand goes to the new one.
-            if old.parked.load(Ordering::Acquire) {
+            // One whose machine has ended cannot hear it, and one that ends before it does must not leave a session:
+            // what it had in hand goes to the new one.
+            if self.forget_session(&old) {
                 self.end_link(&old);
             }
         }

@@ -28,6 +28,15 @@ struct Session {
 #[derive(Default)]
 pub(crate) struct Sessions(Mutex<HashMap<LeaseKey, Session>>);
 
+impl Sessions {
+    /// Takes out a waiting session that is to end: from then on nobody can go on with it.
+    fn take_parked(&self, key: &LeaseKey, which: impl Fn(&Session) -> bool) -> Option<Arc<LinkCore>> {
+        let mut sessions = self.0.lock();
+        sessions.get(key).filter(|s| s.parked.is_some() && which(s))?;
+        sessions.remove(key).map(|s| s.core)
+    }
+}
+
 /// A session on its way from one machine to another. One that never arrives waits on.
 pub struct Handover {
     hub: Arc<Hub>,
@@ -131,9 +140,8 @@ impl Hub {
             return link.send(HubEvent::Answer(ticket, Answer::Claimed(left)));
         };
         if session.core.is_overrun() {
-            let core = session.core.clone();
             drop(sessions);
-            if core.parked.load(Ordering::Acquire) {
+            if let Some(core) = self.sessions.take_parked(key, |s| s.core.is_overrun()) {
                 self.end_link(&core);
             }
             return link.send(HubEvent::Answer(ticket, Answer::Claimed(None)));
@@ -150,40 +158,44 @@ impl Hub {
         }
     }
 
-    /// A link is gone, and its session with it.
-    pub(crate) fn forget_session(&self, link: &Arc<LinkCore>) {
-        let Some(key) = link.session.lock().take() else { return };
+    /// A link's session ends: nobody can go on with it from now on. True if it waited, so that the link must end too.
+    pub(crate) fn forget_session(&self, link: &Arc<LinkCore>) -> bool {
+        let Some(key) = link.session.lock().take() else { return false };
         let mut sessions = self.sessions.0.lock();
         if !sessions.get(&*key).is_some_and(|s| Arc::ptr_eq(&s.core, link)) {
-            return;
+            return false;
         }
-        let heir = sessions.remove(&*key).and_then(|s| s.heir);
+        let Some(session) = sessions.remove(&*key) else { return false };
         drop(sessions);
-        if let Some((heir, ticket)) = heir {
+        if let Some((heir, ticket)) = session.heir {
             heir.send(HubEvent::Answer(ticket, Answer::Claimed(None)));
         }
+        session.parked.is_some()
     }
 
     /// Nobody came for it in time.
     pub(crate) fn lapse_session(self: &Arc<Self>, key: &LeaseKey, now: u64) {
-        let core = {
-            let sessions = self.sessions.0.lock();
-            let over = |s: &&Session| s.parked.as_ref().is_some_and(|(_, until)| *until <= now);
-            sessions.get(key).filter(over).map(|s| s.core.clone())
-        };
-        if let Some(core) = core {
+        let is_due = |s: &Session| s.parked.as_ref().is_some_and(|(_, until)| *until <= now);
+        if let Some(core) = self.sessions.take_parked(key, is_due) {
             self.end_link(&core);
         }
     }
 
-    /// The waiting sessions of an account end: its password changed, or it is gone.
+    /// The sessions of an account end: its password changed, or it is gone. Those that wait end at once; a machine
+    /// that has one is told elsewhere, and cannot leave it to another, whether it hears that or not.
     pub(crate) fn end_sessions(self: &Arc<Self>, owner: &Address) {
-        let cores: Vec<_> = {
-            let sessions = self.sessions.0.lock();
-            let waiting = sessions.values().filter(|s| &s.owner == owner && s.parked.is_some());
-            waiting.map(|s| s.core.clone()).collect()
+        let ended: Vec<Session> = {
+            let mut sessions = self.sessions.0.lock();
+            sessions.extract_if(|_, s| &s.owner == owner).map(|(_, s)| s).collect()
         };
-        cores.iter().for_each(|core| self.end_link(core));
+        for Session { core, parked, heir, .. } in ended {
+            if parked.is_some() {
+                self.end_link(&core);
+            }
+            if let Some((heir, ticket)) = heir {
+                heir.send(HubEvent::Answer(ticket, Answer::Claimed(None)));
+            }
+        }
     }
 
     /// A link ends whose machine has ended before: its devices go, and what they had not acknowledged goes back.

@@ -169,3 +169,31 @@ fn a_word_for_the_machine_that_left_is_not_heard_by_the_one_that_goes_on() {
     let first = inbox.poll_first(&mut Context::from_waker(Waker::noop()));
     assert!(first.is_pending(), "{first:?}");
 }
+
+#[test]
+fn a_machine_that_never_heard_of_its_successor_keeps_nothing_from_it() {
+    let house = House::new();
+    let (mut old, mut inbox) = house.resumable();
+    house.send(1..=3);
+    for _ in 0..3 {
+        delivery(&mut inbox);
+    }
+    // Its peer does not read any more, so it hears nothing; the client is back and binds anew.
+    let (_link, mut inbox) = house.bound();
+    old.linger(Box::new(()), 600, &[]);
+    let again: BTreeSet<_> = (0..3).map(|_| delivery(&mut inbox).1).collect();
+    assert_eq!(again.len(), 3);
+    let (_link, mut inbox) = house.ask_to_resume();
+    assert!(matches!(next(&mut inbox), HubEvent::Answer(_, Answer::Claimed(None))));
+}
+
+#[test]
+fn a_session_of_before_a_new_password_is_not_resumed() {
+    let house = House::new();
+    let (mut old, _inbox) = house.resumable();
+    house.hub.revoke(&ann(), false);
+    // It ends before it hears that.
+    old.linger(Box::new(()), 600, &[]);
+    let (_link, mut inbox) = house.ask_to_resume();
+    assert!(matches!(next(&mut inbox), HubEvent::Answer(_, Answer::Claimed(None))));
+}
