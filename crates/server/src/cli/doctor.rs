@@ -49,10 +49,10 @@ fn descriptors() -> Finding {
         limits.lines().find(|l| l.starts_with("Max open files")).and_then(|l| l.split_whitespace().nth(3));
     match soft.and_then(|s| s.parse::<u64>().ok()) {
         Some(n) if n < 4096 => Finding::Warning(
-            format!("open files are limited to {n}: so many connections at most"),
-            "raise it: LimitNOFILE= in the systemd unit, or ulimit -n",
+            format!("a server started from here may open {n} files: so many connections at most"),
+            "raise it with ulimit -n; the systemd unit has a limit of its own, LimitNOFILE=",
         ),
-        Some(n) => Finding::Good(format!("open files: up to {n}")),
+        Some(n) => Finding::Good(format!("a server started from here may open {n} files")),
         None => Finding::Good("open files: no limit that we can read".into()),
     }
 }

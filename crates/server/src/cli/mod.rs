@@ -17,7 +17,7 @@ mod user;
 use crate::failure::Failure;
 use clap::{Parser, Subcommand};
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Rialto: business instant messaging and federation gateway.
@@ -32,8 +32,15 @@ pub struct Cli {
 #[derive(Debug, clap::Args)]
 pub struct ConfigFile {
     /// The configuration file.
-    #[arg(long, default_value = "rialto.toml", env = "RIALTO_CONFIG")]
+    #[arg(long, default_value_os_t = usual(), env = "RIALTO_CONFIG")]
     config: PathBuf,
+}
+
+/// The file beside the caller, else the one that the package installs.
+fn usual() -> PathBuf {
+    let here = PathBuf::from("rialto.toml");
+    let installed = Path::new("/etc/rialto/rialto.toml");
+    if !here.exists() && installed.exists() { installed.to_owned() } else { here }
 }
 
 #[derive(Debug, Subcommand)]

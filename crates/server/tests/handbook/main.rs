@@ -4,6 +4,7 @@
 mod blocks;
 mod commands;
 mod losses;
+mod names;
 mod page;
 mod refusals;
 mod source;

@@ -68,7 +68,7 @@ impl C2s {
         Ok(match &envelope.event {
             Event::Message(m) => match ours(&m.original) {
                 Some(bytes) => (Wire::One(bytes.clone()), Vec::new()),
-                None => one(message::render(m, dialect, &id(), &from(), &to())),
+                None => one(message::render(m, dialect, &id(), &from(), &to())?),
             },
             Event::Composing(c) => one(composing::render(c, &id(), &from(), &to())),
             Event::Receipt(r) => {

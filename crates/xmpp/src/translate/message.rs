@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use compact_str::CompactString;
-use model::{Dialect, Event, Loss, Message, Original, Part, Wants};
+use model::{Dialect, Event, Loss, Message, Original, Part, Reason, Refusal, Wants};
 
 use crate::wire::{
     CHATSTATES, CLIENT, ChildRef, HINTS, MARKERS, RECEIPTS, STANZA_ID, Stanza, Tree, Writer, XHTML_IM,
@@ -87,9 +87,21 @@ fn html(child: &ChildRef<'_>, parts: &mut Vec<Part>) {
 }
 
 /// The stanza for a message, and what was lost.
-pub fn render(message: &Message, dialect: Dialect, id: &str, from: &str, to: &str) -> (Bytes, Vec<Loss>) {
+///
+/// # Errors
+/// The refusal to acknowledge with: nothing in it that XMPP can carry, so its reader would see an empty message.
+pub fn render(
+    message: &Message,
+    dialect: Dialect,
+    id: &str,
+    from: &str,
+    to: &str,
+) -> Result<(Bytes, Vec<Loss>), Refusal> {
     if let Some(bytes) = ours(&message.original) {
-        return (bytes.clone(), Vec::new());
+        return Ok((bytes.clone(), Vec::new()));
+    }
+    if message.subject.is_none() && !message.parts.iter().any(|p| p.is_plain_text() || is_html(p)) {
+        return Err(Refusal::new(Reason::NotAcceptable).with_text("no text that XMPP can carry"));
     }
     let mut losses = Vec::new();
     let mut w = Writer::new();
@@ -110,7 +122,16 @@ pub fn render(message: &Message, dialect: Dialect, id: &str, from: &str, to: &st
     if displayed {
         w.empty_ns("markable", MARKERS);
     }
-    (w.finish().into(), losses)
+    Ok((w.finish().into(), losses))
+}
+
+fn is_html(part: &Part) -> bool {
+    mime(part) == "text/html"
+}
+
+/// The media type without its parameters.
+fn mime(part: &Part) -> String {
+    part.mime.split(';').next().unwrap_or("").trim().to_ascii_lowercase()
 }
 
 /// One `<body/>` for each language (RFC 6121 section 5.2.3); whatever else there is goes into the ledger.
@@ -126,16 +147,15 @@ fn bodies(message: &Message, dialect: Dialect, w: &mut Writer, losses: &mut Vec<
         body(part, &String::from_utf8_lossy(&part.body), message, w);
     }
     for part in message.parts.iter().filter(|p| !plain(p)) {
-        let mime = part.mime.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
-        if mime == "text/html" && said.is_empty() {
+        if is_html(part) && said.is_empty() {
             // XHTML-IM (XEP-0071) is deprecated: the text is kept, its looks are not.
             body(part, &plain_text(&String::from_utf8_lossy(&part.body)), message, w);
             said.push(part.lang.as_ref());
             losses.push(Loss::changed("html-body", "text", dialect, Dialect::Xmpp));
-        } else if mime == "text/html" {
+        } else if is_html(part) {
             losses.push(Loss::dropped("html-body", dialect, Dialect::Xmpp));
         } else {
-            losses.push(Loss::dropped(format!("part:{mime}"), dialect, Dialect::Xmpp));
+            losses.push(Loss::dropped(format!("part:{}", mime(part)), dialect, Dialect::Xmpp));
         }
     }
 }
@@ -310,9 +330,21 @@ mod tests {
             ),
         ];
         for (message, wanted, lost) in rows {
-            let (xml, losses) = render(&message, Dialect::Sip, "E", "a@b", "c@d");
+            let (xml, losses) = render(&message, Dialect::Sip, "E", "a@b", "c@d").unwrap();
             assert_eq!(std::str::from_utf8(&xml), Ok(wanted));
             assert_eq!(losses, lost);
         }
+    }
+
+    #[test]
+    fn what_has_no_words_is_refused() {
+        let image = Part { mime: "image/png".into(), lang: None, body: Bytes::from_static(b"\x89PNG") };
+        let mut message = Message { parts: vec![image], ..Message::default() };
+        let refused = |message: &Message| {
+            render(message, Dialect::Sip, "E", "a@b", "c@d").err().map(|refusal| refusal.reason)
+        };
+        assert_eq!(refused(&message), Some(Reason::NotAcceptable));
+        message.subject = Some("A picture".into());
+        assert_eq!(refused(&message), None);
     }
 }
