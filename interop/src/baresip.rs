@@ -5,6 +5,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::Command;
 
+use crate::gate::Gate;
 use crate::ports::Ports;
 use crate::talk::until;
 use crate::{PASSWORD, Rialto, SOON, Talk, at, have};
@@ -54,9 +55,13 @@ impl Baresip {
         transport: Transport,
         contacts: Contacts<'_>,
     ) -> Self {
+        // What waits for the user comes with the registration, and the phone shows it only to a console that is there.
+        let gate = (transport == Transport::Tcp).then(|| Gate::before(rialto.sip()));
         let (server, transport) = match transport {
             Transport::Udp => (format!("127.0.0.1:{}", rialto.sip()), "udp"),
-            Transport::Tcp => (format!("127.0.0.1:{}", rialto.sip()), "tcp"),
+            Transport::Tcp => {
+                (format!("127.0.0.1:{}", gate.as_ref().map_or(rialto.sip(), Gate::port)), "tcp")
+            }
             // It asks a name server for every name, so it dials the address, which is in the certificate too.
             Transport::Tls => (format!("127.0.0.1:{}", rialto.sips()), "tls"),
         };
@@ -103,8 +108,15 @@ impl Baresip {
             stream
         };
         // Messages are shown on a console only, commands are best given elsewhere.
-        let (control, console) = (connect(ports.base), BufReader::new(connect(ports.base + 1)));
-        Self { talk, control, console, shown: Vec::new(), _ports: ports }
+        let console = BufReader::new(connect(ports.base + 1));
+        let control = connect(ports.base);
+        let mut phone = Self { talk, control, console, shown: Vec::new(), _ports: ports };
+        // It answers here, so it has taken the console's connection too, which came before.
+        phone.command("help", "");
+        if let Some(gate) = gate {
+            gate.open();
+        }
+        phone
     }
 
     /// Register and wait until that is done.

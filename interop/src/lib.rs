@@ -16,6 +16,7 @@
 pub mod baresip;
 pub mod dice;
 pub mod finch;
+pub mod gate;
 pub mod have;
 pub mod hostile;
 pub mod illdisk;

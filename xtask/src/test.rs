@@ -70,13 +70,21 @@ pub fn run(plan: &Plan) -> Result<(), String> {
         run::cargo(&["test", "--no-run", "--workspace", "--locked", "--quiet"])
     })?;
     stages.report();
+    let mut fault = Ok(());
+    let mut failed = 0;
     for round in 1..=plan.repeat {
         if plan.repeat > 1 {
-            println!("==> tests, round {round} of {}", plan.repeat);
+            println!("==> tests, round {round} of {}, {failed} of them failed so far", plan.repeat);
         }
-        tests(plan)?;
+        // On with the next: how often it fails says more than that it does.
+        if let Err(why) = tests(plan) {
+            (fault, failed) = (Err(why), failed + 1);
+        }
     }
-    Ok(())
+    if plan.repeat > 1 {
+        println!("==> {failed} of {} rounds failed", plan.repeat);
+    }
+    fault
 }
 
 /// Licences, sources and banned crates. Advisories need a database from outside; a release checks them.
