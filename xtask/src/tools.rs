@@ -11,8 +11,8 @@ const MACHINE: [(&str, &str); 3] = [
     ("node", "Node.js, for the web pages: apt-get install nodejs npm"),
 ];
 
-/// The Debian packages with the real clients, and a program or file that shows that each is there.
-const PACKAGES: [(&str, &str); 9] = [
+/// The Debian packages with the real clients and what else the tests run, and a program or file that shows that each is there.
+const PACKAGES: [(&str, &str); 12] = [
     ("tmux", "/usr/bin/tmux"),
     ("finch", "/usr/bin/finch"),
     ("libpurple-dev", "/usr/include/libpurple/purple.h"),
@@ -22,6 +22,10 @@ const PACKAGES: [(&str, &str); 9] = [
     ("sip-tester", "/usr/bin/sipp"),
     ("python3-venv", "/usr/share/doc/python3-venv"),
     ("procps", "/bin/kill"),
+    // What the handbook's commands call.
+    ("curl", "/usr/bin/curl"),
+    ("ca-certificates", "/usr/sbin/update-ca-certificates"),
+    ("iproute2", "/bin/ip"),
 ];
 
 /// The version of slixmpp that the stories were written against.

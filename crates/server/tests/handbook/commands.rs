@@ -66,6 +66,22 @@ fn script(pages: &[(String, String)], left: &mut BTreeSet<&'static str>) -> (Str
     (script, count)
 }
 
+/// Programs of the machine that the pages or the world call, and the Debian packages that have them.
+const NEEDED: &[(&str, &str)] = &[
+    ("unshare", "util-linux"),
+    ("ip", "iproute2"),
+    ("curl", "curl"),
+    ("update-ca-certificates", "ca-certificates"),
+];
+
+fn look_for_programs() {
+    let dirs = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+    let missing =
+        NEEDED.iter().filter(|(name, _)| !dirs.iter().any(|dir| Path::new(dir).join(name).exists()));
+    let packages: Vec<&str> = missing.map(|(_, package)| *package).collect();
+    assert!(packages.is_empty(), "install the Debian packages {packages:?} (`cargo xtask test` does)");
+}
+
 /// Runs a script in namespaces of its own.
 fn in_a_world_of_its_own(script: &str) -> (bool, String) {
     let dir = tempfile::Builder::new().prefix("rialto-handbook-").tempdir().expect("a temporary directory");
@@ -100,6 +116,7 @@ fn in_a_world_of_its_own(script: &str) -> (bool, String) {
 
 #[test]
 fn every_command_runs() {
+    look_for_programs();
     let (mut left, mut count) = (BTreeSet::new(), 0);
     for pages in readings() {
         let (script, commands) = script(&pages, &mut left);
