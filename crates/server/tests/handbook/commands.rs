@@ -16,6 +16,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("cargo xtask demo", "the server's own test plays the demonstration"),
     ("cargo xtask test", "this is a part of it"),
     ("cargo xtask crash", "interop/tests/crash.rs runs a few rounds"),
+    ("cargo xtask fuzz", "fuzz/tests tries every target briefly"),
     ("cargo xtask deb", "xtask/tests/package.rs makes the package"),
     ("apt install", "xtask/tests/package.rs installs the package, with dpkg"),
     ("systemctl restart", "needs systemd; xtask/tests/package.rs starts the server as the unit does"),
