@@ -59,10 +59,15 @@ pub trait Operator: Send + Sync {
 #[utoipa::path(post, path = "/v1/reload", responses(
     (status = 200, body = Reloaded), (status = 422, body = crate::ProblemBody)))]
 pub async fn reload(State(desk): State<Arc<Desk>>, who: Who) -> Result<Json<Reloaded>, Problem> {
-    let wrong = |text| Problem(StatusCode::UNPROCESSABLE_ENTITY, text);
-    let end = desk.operator.reload().await.map(Json).map_err(wrong);
-    let changed = end.as_ref().map_or_else(|_| "nothing".into(), |Json(done)| done.changed.join(", "));
-    blocking(move || desk.act(&who, "reload", &changed, || end)).await
+    // A task of its own: whoever asked may hang up, and what was begun is still finished, told and put on record.
+    let whole = tokio::spawn(async move {
+        let wrong = |text| Problem(StatusCode::UNPROCESSABLE_ENTITY, text);
+        let end = desk.operator.reload().await.map(Json).map_err(wrong);
+        let changed = end.as_ref().map_or_else(|_| "nothing".into(), |Json(done)| done.changed.join(", "));
+        blocking(move || desk.act(&who, "reload", &changed, || end)).await
+    });
+    let broke_off = || Problem(StatusCode::INTERNAL_SERVER_ERROR, "the reload broke off".into());
+    whole.await.unwrap_or_else(|_| Err(broke_off()))
 }
 
 /// Destroys the content that is older than the rule of retention says now, instead of within the hour.
