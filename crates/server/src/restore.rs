@@ -42,11 +42,13 @@ pub fn put_back(
         Place::Config(file) => Config::load(file)?.data,
     };
     let target = data.join(STORE);
-    if target.exists() || data.join("control.sock").exists() {
-        // Whoever holds the lock would go on writing a file that has lost its name.
-        SqliteStore::is_free(&target)
-            .map_err(|t| Failure::new(format!("{}: {t}: stop the server first", target.display())))?;
-    }
+    // Whoever holds the lock would go on writing a file that has lost its name.
+    let reserve = || {
+        SqliteStore::reserve(&target)
+            .map_err(|t| Failure::new(format!("{}: {t}: stop the server first", target.display())))
+    };
+    let was_there = target.exists();
+    let reserved = if was_there || data.join("control.sock").exists() { Some(reserve()?) } else { None };
     let mut lines = Vec::new();
     if let Place::Directory(dir) = place {
         let taken = fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some());
@@ -58,10 +60,15 @@ pub fn put_back(
         }
         private_dir(dir)?;
         lines.extend(configuration(from, &manifest, dir)?);
-    } else if target.exists() && !replace {
+    } else if was_there && !replace {
         return Err(Failure::new(format!("{} exists; --replace puts it aside", target.display())));
     }
     private_dir(&data)?;
+    // Nobody may start a server here until the store is in its place.
+    let _reserved = reserved.map_or_else(reserve, Ok)?;
+    if !was_there && target.exists() {
+        return Err(Failure::new(format!("{} was made just now by somebody else", target.display())));
+    }
     let work = data.join(format!("restoring-{}", std::process::id()));
     private_dir(&work)?;
     let done = store(from, &manifest, &work, listener).and_then(|line| {
@@ -186,4 +193,39 @@ fn private_dir(dir: &Path) -> Result<(), Failure> {
     }
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
     made.map_err(|e| Failure::new(format!("cannot make {}: {e}", dir.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Tries to open the store at each report: could it, the last time?
+    struct Intruder {
+        target: PathBuf,
+        last: Option<bool>,
+    }
+
+    impl Listener for Intruder {
+        fn hear(&mut self, _: &str, _: u64, _: u64) {
+            let chain = Box::new(Chain::new().unwrap());
+            self.last = Some(SqliteStore::open(&self.target, chain, Options::default()).is_ok());
+        }
+    }
+
+    #[test]
+    fn no_server_starts_on_a_store_that_is_being_put_aside() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join(CONFIG);
+        fs::write(&file, "domains = [\"example.com\"]\n").unwrap();
+        let config = Config::load(&file).unwrap();
+        let (store, _) = crate::house::open_store(&config).unwrap();
+        Act::done("something", "somebody").note(store.as_ref(), crate::house::now()).unwrap();
+        drop(store);
+        let mut intruder = Intruder { target: config.store(), last: None };
+        let to = dir.path().join("backup");
+        backup::make(&config, &file, &to, false, &mut intruder).unwrap();
+        assert_eq!(intruder.last, Some(true));
+        put_back(&to, &Place::Config(file), true, &mut intruder).unwrap();
+        assert_eq!(intruder.last, Some(false));
+    }
 }

@@ -23,5 +23,5 @@ pub use nouns::{
     Settings,
 };
 pub use seal::{Blank, CHAIN_SETTING, Seal, Sealer, Unsealed};
-pub use sqlite::{COMMIT_BOUNDS_US, Options, Schema, SqliteReader, SqliteStore, WriterReport};
+pub use sqlite::{COMMIT_BOUNDS_US, Options, Reserved, Schema, SqliteReader, SqliteStore, WriterReport};
 pub use trouble::Trouble;

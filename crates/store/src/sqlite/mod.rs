@@ -70,6 +70,12 @@ struct Shared {
     pulse: health::Pulse,
 }
 
+/// While this is there nobody can open the store it was got for.
+#[derive(Debug)]
+pub struct Reserved {
+    _lock: File,
+}
+
 /// The embedded store. Dropping it writes what is queued and closes the file.
 pub struct SqliteStore {
     shared: Arc<Shared>,
@@ -139,12 +145,12 @@ impl SqliteStore {
         schema::compare(&Connection::open_with_flags(path, flags).map_err(trouble)?)
     }
 
-    /// Does nobody have this store open?
+    /// Keeps everybody from opening this store, whether it exists yet or not.
     ///
     /// # Errors
-    /// [`Trouble::Busy`] when another process has.
-    pub fn is_free(path: &Path) -> Result<(), Trouble> {
-        take_lock(path).map(drop)
+    /// [`Trouble::Busy`] when another process has it open.
+    pub fn reserve(path: &Path) -> Result<Reserved, Trouble> {
+        take_lock(path).map(|lock| Reserved { _lock: lock })
     }
 
     /// Takes a closed file back to an older schema, for an older version of the program. Gives what was taken away,
