@@ -92,6 +92,13 @@ impl Leases {
 }
 
 impl Hub {
+    /// Takes a lease out, and with it the time at which it would lapse.
+    fn take_lease(&self, table: &mut Table, key: &LeaseKey) -> Option<Lease> {
+        let lease = table.remove(key)?;
+        self.expiries.cancel(lease.until, &Expiry::Lease(key.clone()));
+        Some(lease)
+    }
+
     pub(crate) fn set_lease(
         &self,
         link: &Arc<LinkCore>,
@@ -106,12 +113,12 @@ impl Hub {
             // A machine's late word must not end what another one goes on with.
             let ours = table.leases.get(&key).is_some_and(|l| l.owner == owner && !l.is_held_by_other(link));
             if ours {
-                table.remove(&key);
+                self.take_lease(&mut table, &key);
                 self.parts.leases.forget(&key);
             }
             return;
         }
-        let old = table.remove(&key);
+        let old = self.take_lease(&mut table, &key);
         let held = table.held.get(&owner).copied().unwrap_or(0);
         if held >= PER_OWNER {
             self.parts.leases.forget(&key);
@@ -151,7 +158,7 @@ impl Hub {
     /// A session lives on in another machine: what was left in case it would not is void.
     pub(crate) fn void_lease(&self, key: &LeaseKey) {
         let mut table = self.leases.0.lock();
-        if table.remove(key).is_some() {
+        if self.take_lease(&mut table, key).is_some() {
             self.parts.leases.forget(key);
         }
     }
@@ -162,7 +169,7 @@ impl Hub {
         let keys: Vec<LeaseKey> =
             table.leases.iter().filter(|(_, l)| &l.owner == owner).map(|(key, _)| key.clone()).collect();
         for key in keys {
-            table.remove(&key);
+            self.take_lease(&mut table, &key);
             self.parts.leases.forget(&key);
         }
     }

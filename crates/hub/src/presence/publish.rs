@@ -32,6 +32,7 @@ impl Hub {
         let ends =
             publish.tuples.iter().all(|t| t.basic == Basic::Closed) && (session || publish.tuples.is_empty());
         let until = publish.secs.map(|s| clock::wall().unix_ms() + u64::from(s) * 1000);
+        let expiry = || Expiry::Publication { presentity: account.address.clone(), key: publish.key.clone() };
         let (gone, first, watchers) = {
             let mut state = account.state.lock();
             // The words of a session live and die with its device: one that is no longer bound by this machine
@@ -40,6 +41,10 @@ impl Hub {
                 return Ok(Outcome::Refused(Refusal::new(Reason::Unavailable)));
             }
             let before = remove(&mut state.publications, &publish.key);
+            if let Some(until) = before.as_ref().and_then(|p| p.until) {
+                self.expiries.cancel(until, &expiry());
+            }
+            let before = before.map(|p| p.tuples).unwrap_or_default();
             if !ends {
                 state.publications.push(Publication {
                     key: publish.key.clone(),
@@ -53,8 +58,7 @@ impl Hub {
             (vanished(before, publish, ends), first, granted(&state))
         };
         if let Some(until) = until.filter(|_| !ends) {
-            let (presentity, key) = (account.address.clone(), publish.key.clone());
-            self.expiries.add(until, Expiry::Publication { presentity, key });
+            self.expiries.add(until, expiry());
         }
         if first {
             self.welcome(link, &account, &envelope.from);
@@ -137,11 +141,9 @@ pub(crate) fn silence(state: &mut State, device: &Device) -> (Vec<Tuple>, Vec<Ad
     (gone.unwrap_or_default(), granted(state))
 }
 
-fn remove(publications: &mut Vec<Publication>, key: &LeaseKey) -> Vec<Tuple> {
-    match publications.iter().position(|p| &p.key == key) {
-        Some(at) => publications.remove(at).tuples,
-        None => Vec::new(),
-    }
+fn remove(publications: &mut Vec<Publication>, key: &LeaseKey) -> Option<Publication> {
+    let at = publications.iter().position(|p| &p.key == key)?;
+    Some(publications.remove(at))
 }
 
 /// Which devices the change took away, with their last words.

@@ -84,12 +84,14 @@ impl Hub {
         };
         // Held while telling, so that an end of consent cannot be told before this.
         let mut state = account.state.lock();
-        let before = state.watches.len();
         // What a machine said before it ended must not end the watch of the one that took it over.
         let late = link.closed.load(Ordering::Acquire);
         let taken_over = |w: &Watch| late && !std::ptr::eq(w.link.as_ptr(), Arc::as_ptr(link));
-        state.watches.retain(|w| &w.key != key || w.watcher != envelope.from.address || taken_over(w));
-        if before == state.watches.len() {
+        let ends = |w: &Watch| &w.key == key && w.watcher == envelope.from.address && !taken_over(w);
+        let ended: Vec<_> = state.watches.extract_if(.., |w| ends(w)).collect();
+        let expiry = Expiry::Watch { presentity: account.address.clone(), key: key.clone() };
+        ended.iter().for_each(|watch| self.expiries.cancel(watch.until, &expiry));
+        if ended.is_empty() {
             return Ok(Outcome::Refused(Refusal::new(Reason::NotFound).with_text("no such subscription")));
         }
         let seen = self.may_watch(&state, &account.address, &envelope.from.address);
@@ -121,7 +123,7 @@ impl Hub {
             return Ok(Outcome::Refused(Refusal::new(Reason::NotFound)));
         };
         let until = clock::wall().unix_ms() + u64::from(secs) * 1000;
-        let is_new = {
+        let (is_new, before) = {
             let mut state = account.state.lock();
             let watch = state.watches.iter_mut().find(|w| &w.key == key);
             match watch {
@@ -130,8 +132,7 @@ impl Hub {
                     if !link.closed.load(Ordering::Acquire) {
                         watch.link = Arc::downgrade(link);
                     }
-                    watch.until = until;
-                    false
+                    (false, Some(std::mem::replace(&mut watch.until, until)))
                 }
                 Some(_) => return Ok(Outcome::Refused(Refusal::new(Reason::Forbidden))),
                 None => {
@@ -143,11 +144,15 @@ impl Hub {
                         until,
                         owed: false,
                     });
-                    true
+                    (true, None)
                 }
             }
         };
-        self.expiries.add(until, Expiry::Watch { presentity: presentity.clone(), key: key.clone() });
+        let expiry = Expiry::Watch { presentity: presentity.clone(), key: key.clone() };
+        if let Some(before) = before {
+            self.expiries.cancel(before, &expiry);
+        }
+        self.expiries.add(until, expiry);
         let mut allowed = self.may_watch(&account.state.lock(), presentity, watcher);
         // One that began before this process did has asked and agreed then; what was decided since stands.
         let is_new = is_new && !self.leases.is_restored(key, watcher);
