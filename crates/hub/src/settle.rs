@@ -7,11 +7,11 @@ use model::{Outcome, Seq, Settlement, Ticket};
 use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use store::SettledRow;
 
-/// A sender hears after so long, whatever happens.
-const PATIENCE_MS: u64 = 5_000;
+/// A sender hears after so long, whatever happens: also where the time of day is set back.
+const PATIENCE: Duration = Duration::from_secs(5);
 const SHARDS: u64 = 16;
 
 struct Waiter {
@@ -24,7 +24,7 @@ struct Waiter {
 struct Shard {
     waiters: HashMap<u64, Waiter>,
     /// In order of time, because everybody waits equally long.
-    deadlines: VecDeque<(u64, u64)>,
+    deadlines: VecDeque<(Instant, u64)>,
 }
 
 /// Senders by journal number.
@@ -38,7 +38,7 @@ impl Default for Awaiting {
 
 impl Awaiting {
     pub fn insert(&self, seq: Seq, link: &Arc<LinkCore>, ticket: Ticket, outcome_wanted: bool) {
-        let deadline = clock::wall().unix_ms() + PATIENCE_MS;
+        let deadline = clock::running() + PATIENCE;
         let mut shard = self.0[(seq.0 % SHARDS) as usize].lock();
         shard.waiters.insert(seq.0, Waiter { link: Arc::downgrade(link), ticket, outcome_wanted });
         shard.deadlines.push_back((deadline, seq.0));
@@ -54,7 +54,7 @@ impl Awaiting {
     }
 
     fn overdue(&self) -> Vec<Waiter> {
-        let now = clock::wall().unix_ms();
+        let now = clock::running();
         let mut overdue = Vec::new();
         for shard in &self.0 {
             let mut shard = shard.lock();

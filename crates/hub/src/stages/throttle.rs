@@ -44,7 +44,9 @@ impl Stage for Throttle {
         if shard.len() >= REMEMBERED {
             shard.retain(|_, whole_at| *whole_at > now_us);
         }
-        let whole_at = shard.get(sender).copied().unwrap_or(0).max(now_us) + cost_us;
+        // Nobody has more to wait than the whole burst, unless the clock was set back meanwhile.
+        let left = shard.get(sender).copied().filter(|whole_at| *whole_at <= now_us + burst_us);
+        let whole_at = left.unwrap_or(0).max(now_us) + cost_us;
         if whole_at - now_us > burst_us {
             return Verdict::Refuse(
                 Refusal::new(Reason::Overloaded).with_text("too many messages; wait a little"),
@@ -77,6 +79,9 @@ mod tests {
         assert_eq!([send(&cx), send(&cx), send(&cx), send(&cx)], [true, true, true, false]);
         cx.now = Timestamp(1_000_100);
         assert_eq!([send(&cx), send(&cx)], [true, false]);
+        // The clock was set back: nobody has to wait until it is where it was.
+        cx.now = Timestamp(500_000);
+        assert_eq!([send(&cx), send(&cx), send(&cx), send(&cx)], [true, true, true, false]);
         rules.set(RuleSet { messages_per_second: 0, ..ten });
         assert!(send(&cx), "a change shows at once");
     }
