@@ -51,9 +51,13 @@ impl Exporter {
     /// Sends what is left, as far as the collector takes it in time.
     pub async fn flush(&self) {
         let (done, heard) = oneshot::channel();
-        if self.queue.send(Word::Flush(done)).await.is_ok() {
-            let _ = tokio::time::timeout(PATIENCE, heard).await;
-        }
+        // Room in the queue takes as long as the collector likes, too.
+        let flushed = async {
+            if self.queue.send(Word::Flush(done)).await.is_ok() {
+                let _ = heard.await;
+            }
+        };
+        let _ = tokio::time::timeout(PATIENCE, flushed).await;
     }
 }
 
