@@ -7,6 +7,7 @@ use connector::{Connector, Listener, TlsMode, Transport};
 use hub::pipeline::{Pipeline, Stage};
 use hub::stages::{Consent, Identity, Limits, Throttle};
 use hub::{Consents, Hub, Parts, RuleSet, Rules, Tracer};
+use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 use store::{Settings, SqliteStore};
 
@@ -31,8 +32,9 @@ pub struct House {
 /// # Errors
 /// [`Failure`] with what the store said.
 pub fn open_store(config: &Config) -> Result<(Arc<SqliteStore>, record::ChainId), Failure> {
-    std::fs::create_dir_all(&config.data)
-        .map_err(|e| Failure::new(format!("cannot make {}: {e}", config.data.display())))?;
+    // Ours alone: in here the control socket is bound before its own permissions can be set.
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&config.data);
+    made.map_err(|e| Failure::new(format!("cannot make {}: {e}", config.data.display())))?;
     let store =
         SqliteStore::open(&config.store(), Box::new(record::Chain::new()?), store::Options::default())
             .map_err(|t| Failure::new(format!("{}: {t}", config.store().display())))?;
