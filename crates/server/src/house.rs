@@ -2,6 +2,7 @@
 
 use crate::config::{Config, SipTransport, Strangers, Watchers, XmppTls};
 use crate::failure::Failure;
+use crate::recording::Recorder;
 use crate::traces::Exporter;
 use connector::{Connector, Listener, TlsMode, Transport};
 use hub::pipeline::{Pipeline, Stage};
@@ -25,6 +26,8 @@ pub struct House {
     pub exporter: Option<Arc<Exporter>>,
     /// The record's chain.
     pub chain: record::ChainId,
+    /// Who writes down what connections say, if the operator asked for it.
+    pub recorder: Option<Arc<Recorder>>,
 }
 
 /// Opens the embedded store with its chain.
@@ -91,15 +94,24 @@ pub fn build(config: &Config, workers: usize) -> Result<House, Failure> {
         tracer: exporter.clone().map(|exporter| exporter as Arc<dyn Tracer>),
         lanes: workers,
     })?;
-    Ok(House { store, hub, identity, rules, exporter, chain })
+    Ok(House { store, hub, identity, rules, exporter, chain, recorder: None })
 }
 
 /// The front doors, in the order in which they open.
 ///
 /// # Errors
 /// [`Failure`] with what is wrong with one of them.
-pub fn doors(config: &Config, store: &SqliteStore) -> Result<Vec<Arc<dyn Connector>>, Failure> {
-    Ok(vec![Arc::new(xmpp_door(config, store)?), Arc::new(sip_door(config))])
+pub fn doors(
+    config: &Config,
+    store: &SqliteStore,
+    recorder: Option<&Recorder>,
+) -> Result<Vec<Arc<dyn Connector>>, Failure> {
+    let doors: Vec<Arc<dyn Connector>> =
+        vec![Arc::new(xmpp_door(config, store)?), Arc::new(sip_door(config))];
+    Ok(match recorder {
+        Some(recorder) => doors.into_iter().map(|door| recorder.before(door)).collect(),
+        None => doors,
+    })
 }
 
 /// The rules that the configuration asks for.

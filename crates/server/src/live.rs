@@ -5,6 +5,7 @@ use crate::failure::Failure;
 use crate::house::{self, House};
 use crate::log::Log;
 use crate::metrics::Sources;
+use crate::recording::Recorder;
 use crate::supervisor::Supervisor;
 use connector::TlsMode;
 use hub::{Hub, Rules};
@@ -40,6 +41,7 @@ struct Inner {
     started: Timestamp,
     supervisor: Supervisor,
     log: Option<Log>,
+    recorder: Option<Arc<Recorder>>,
 }
 
 /// What is in force.
@@ -107,7 +109,7 @@ impl Live {
         let net = Net::new(house.hub.clone(), admission(&config), workers);
         let tls = certificate(&config)?;
         let change = net
-            .prepare(wanted(&config, &house.store)?, tls.is_some())
+            .prepare(wanted(&config, &house.store, house.recorder.as_deref())?, tls.is_some())
             .map_err(|error| misplaced(&config, &error))?;
         let bound = RwLock::new(net.commit(change, tls.clone()));
         let now = Mutex::new(Now { config, tls });
@@ -124,6 +126,7 @@ impl Live {
                 started: wall(),
                 supervisor,
                 log,
+                recorder: house.recorder.clone(),
             }),
         })
     }
@@ -175,7 +178,7 @@ impl Inner {
         config.traces.clone_from(&now.config.traces);
         let change = self
             .net
-            .prepare(wanted(&config, &self.store)?, tls.is_some())
+            .prepare(wanted(&config, &self.store, self.recorder.as_deref())?, tls.is_some())
             .map_err(|error| misplaced(&config, &error))?;
         if now.tls.as_ref().and_then(|t| t.leaf()) != tls.as_ref().and_then(|t| t.leaf()) {
             done.changed.push("tls: another certificate, for handshakes from now on".into());
@@ -283,8 +286,13 @@ fn admission(config: &Config) -> Admission {
     Admission { total: config.limits.connections, per_source: config.limits.connections_per_source }
 }
 
-fn wanted(config: &Config, store: &SqliteStore) -> Result<Vec<Opening>, Failure> {
-    let mut wanted: Vec<Opening> = house::doors(config, store)?.iter().flat_map(Opening::of).collect();
+fn wanted(
+    config: &Config,
+    store: &SqliteStore,
+    recorder: Option<&Recorder>,
+) -> Result<Vec<Opening>, Failure> {
+    let doors = house::doors(config, store, recorder)?;
+    let mut wanted: Vec<Opening> = doors.iter().flat_map(Opening::of).collect();
     // The doors have their listeners in the order of the configuration.
     let proxies =
         config.xmpp.iter().map(XmppListen::proxies).chain(config.sip.iter().map(SipListen::proxies));

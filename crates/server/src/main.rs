@@ -10,6 +10,7 @@ mod house;
 mod live;
 mod log;
 mod metrics;
+mod recording;
 mod restore;
 mod running;
 mod setup;

@@ -5,6 +5,7 @@ use crate::failure::Failure;
 use crate::house;
 use crate::live::Live;
 use crate::log::Log;
+use crate::recording::Recorder;
 use crate::supervisor::Supervisor;
 use crate::traces::Exporter;
 use std::future::Future;
@@ -45,9 +46,15 @@ impl Running {
     ///
     /// # Errors
     /// [`Failure`] naming what could not be opened.
-    pub async fn start(config: Config, supervisor: Supervisor, log: Option<Log>) -> Result<Self, Failure> {
+    pub async fn start(
+        config: Config,
+        supervisor: Supervisor,
+        log: Option<Log>,
+        recorder: Option<Arc<Recorder>>,
+    ) -> Result<Self, Failure> {
         let workers = workers(&config);
-        let house = house::build(&config, workers)?;
+        let mut house = house::build(&config, workers)?;
+        house.recorder = recorder;
         let control = config.control();
         let metrics = open_metrics(&config).await?;
         let live = Arc::new(Live::open(config, &house, workers, supervisor, log)?);

@@ -26,4 +26,6 @@ transcripts!(
     odd_requests,
     one_at_a_time,
     inherited_udp,
+    recorded_tcp,
+    recorded_udp,
 );

@@ -7,7 +7,9 @@
 mod clock;
 mod pattern;
 mod player;
+pub mod sip;
 pub mod words;
+pub mod xmpp;
 
 pub use clock::Clock;
 pub use pattern::Names;

@@ -68,7 +68,7 @@ async fn perform(exit: bool, data: Option<PathBuf>, here: IpAddr) -> Result<bool
     let config = Config::load(&file).map_err(|m| Failure::new(m.to_string()))?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     drop(held);
-    let running = Running::start(config, crate::supervisor::Supervisor::none(), None).await?;
+    let running = Running::start(config, crate::supervisor::Supervisor::none(), None, None).await?;
 
     say(&format!("A Rialto server with two users, just for this. Its data are in {}.", dir.display()));
     moved.iter().for_each(|m| say(m));

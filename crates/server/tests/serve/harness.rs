@@ -65,9 +65,9 @@ impl Serve {
     pub fn start_in(dir: TempDir, users: &[&str], edit: impl FnOnce(&mut Command)) -> Self {
         let config = dir.path().join("rialto.toml");
         for user in users {
+            let account = if user.contains('@') { (*user).to_owned() } else { format!("{user}@example.com") };
             let mut add = rialto();
-            add.args(["user", "add", &format!("{user}@example.com"), "--password-stdin", "--config"])
-                .arg(&config);
+            add.args(["user", "add", &account, "--password-stdin", "--config"]).arg(&config);
             let mut child =
                 add.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("the command starts");
             writeln!(child.stdin.take().expect("piped"), "{PASSWORD}").expect("it reads");

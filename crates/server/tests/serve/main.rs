@@ -7,5 +7,6 @@ mod log;
 mod metrics;
 mod private;
 mod proxy;
+mod record;
 mod reload;
 mod traces;

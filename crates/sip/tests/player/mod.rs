@@ -10,16 +10,10 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
 
 use connector::{Connector, Flow, Input, Machine, Output, Peer, Transport};
-use model::{
-    Activity, Address, Answer, Basic, Composing, Credential, Delivery, DeliveryId, Device, Dialect, Endpoint,
-    Envelope, EnvelopeId, Event, LeaseKey, Message, Notify, Now, Origin, Part, PresenceDoc, Role, Term, Tick,
-    Timestamp, Tuple, Wants, WatchState,
-};
+use model::{Now, Tick};
 use sip::{Config, Sip};
-use testkit::words::{self, endpoint, ticket};
 use testkit::{Clock, Names, Stage, Step};
 
 mod text;
@@ -70,7 +64,7 @@ impl Stage for Rig {
                 self.give(clock.now(), input);
             }
             "<=" => {
-                let input = self.own(clock.now(), &rest).or_else(|| words::input(&rest)).expect(&rest);
+                let input = testkit::sip::input(clock.now(), &rest).expect(&rest);
                 self.give(clock.now(), input);
             }
             other => panic!("unknown step {other}"),
@@ -101,7 +95,7 @@ impl Rig {
         while let Some(output) = self.machine.poll() {
             // What is only counted is no line of a transcript.
             if !matches!(output, Output::Login { .. }) {
-                self.out.push_back(show(&output));
+                self.out.push_back(testkit::sip::output(&output));
             }
         }
     }
@@ -147,113 +141,5 @@ impl Rig {
         }
         assert!(self.out.back().is_some_and(|o| o.contains("200 OK")), "signed in");
         self.out.clear();
-    }
-
-    /// The words that only this door's transcripts use.
-    fn own(&self, now: Now, text: &str) -> Option<Input<'static>> {
-        let w: Vec<&str> = text.split(' ').collect();
-        match (w[0], w.get(2).copied()) {
-            ("answer", Some("ha1")) => {
-                let key = Credential::Ha1(ha1(w[3], w[4], w[5], w[6]).into());
-                Some(Input::Answer(ticket(w[1]), Answer::Credential(Some(key))))
-            }
-            ("answer", Some("none")) => Some(Input::Answer(ticket(w[1]), Answer::Credential(None))),
-            ("deliver", _) => Some(Input::Deliver(delivery(now, text, &w))),
-            _ => None,
-        }
-    }
-}
-
-/// `deliver 7 message from > to "text"`, `deliver 7 composing from > to`,
-/// `deliver 7 notify key state presentity [device open|closed activity]`
-fn delivery(now: Now, text: &str, w: &[&str]) -> Delivery {
-    let id = DeliveryId(w[1].parse().unwrap());
-    let (from, to, event) = match w[2] {
-        "message" => {
-            let quoted = text.split('"').nth(1).expect("quoted text");
-            let message = Message {
-                id: "m1".into(),
-                thread: Some("thread-1".into()),
-                parts: vec![Part::text(quoted.to_owned().into_bytes(), None)],
-                wants: Wants { delivered: text.ends_with(" receipt"), displayed: false },
-                lasting: true,
-                ..Message::default()
-            };
-            (endpoint(w[3]), endpoint(w[5]), Event::Message(message))
-        }
-        "composing" => {
-            let c = Composing { active: true, thread: Some("thread-1".into()), lang: None, original: None };
-            (endpoint(w[3]), endpoint(w[5]), Event::Composing(c))
-        }
-        "receipt" => {
-            let r = model::Receipt { of: w[6].into(), kind: model::ReceiptKind::Displayed, original: None };
-            (endpoint(w[3]), endpoint(w[5]), Event::Receipt(r))
-        }
-        "notify" => {
-            let state = match w[4] {
-                "active" => WatchState::Active,
-                "pending" => WatchState::Pending,
-                "rejected" => WatchState::Rejected,
-                _ => WatchState::Expired,
-            };
-            let presentity = Address::parse(w[5]).unwrap();
-            let mut doc = PresenceDoc::empty(presentity.clone());
-            if let Some(device) = w.get(6) {
-                let basic = if w[7] == "open" { Basic::Open } else { Basic::Closed };
-                let mut t = Tuple::plain(Device::new(device).ok(), basic, Timestamp(0));
-                t.activity = match w[8] {
-                    "away" => Activity::Away,
-                    "busy" => Activity::Busy,
-                    _ => Activity::Available,
-                };
-                doc.tuples.push(t);
-            }
-            let key = Some(LeaseKey::new(w[3]));
-            let notify = Notify { key, state, doc: Arc::new(doc), changed: None, gone: Vec::new() };
-            (Endpoint::bare(presentity), endpoint("romeo@example.net"), Event::Notify(notify))
-        }
-        other => panic!("unknown event {other}"),
-    };
-    let origin = Origin { dialect: Dialect::Xmpp, ..Origin::server() };
-    let envelope =
-        Envelope { id: EnvelopeId(1), at: now.wall, origin, from, to: to.clone(), hops: 69, event };
-    Delivery {
-        id,
-        device: to,
-        envelope: Arc::new(envelope),
-        role: Role::Primary,
-        delayed_since: text.contains(" delayed").then_some(Clock::START),
-    }
-}
-
-fn show(output: &Output) -> String {
-    words::output(output, text::shown, |envelope| event(&envelope.event))
-}
-
-fn event(event: &Event) -> String {
-    match event {
-        Event::Message(m) => format!(
-            "message {:?} thread={} wants={}{}",
-            m.text().unwrap_or("-"),
-            m.thread.as_deref().unwrap_or("-"),
-            u8::from(m.wants.delivered),
-            u8::from(m.wants.displayed)
-        ),
-        Event::Composing(c) => format!("composing {}", c.active),
-        Event::Receipt(r) => format!("receipt {} {:?}", r.of, r.kind),
-        Event::Subscribe(s) => match &s.term {
-            Term::Lease { key, secs } => format!("subscribe {} {secs}", key.0),
-            Term::Once { key } => format!("look {}", key.as_ref().map_or("-", |k| k.0.as_str())),
-            other => format!("{other:?}"),
-        },
-        Event::Publish(p) => {
-            let tuples: String = p
-                .tuples
-                .iter()
-                .map(|t| format!(" [{:?} {:?} {:?}]", t.device, t.basic, t.activity))
-                .collect();
-            format!("publish {} {:?}{tuples}", p.key.0, p.secs)
-        }
-        other => other.kind().to_owned(),
     }
 }

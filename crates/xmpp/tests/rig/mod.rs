@@ -4,14 +4,12 @@
 #![allow(dead_code, missing_docs)]
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use connector::Connector;
-use connector::{Flow, Input, Listener, Machine, Output, Peer, TlsFacts, TlsMode, Transport};
-use model::*;
-use testkit::words::{self, endpoint};
+use connector::{Flow, Input, Listener, Machine, Output, Peer, TlsMode, Transport};
+use model::{Envelope, Now, Tick};
+use testkit::words;
 use testkit::{Clock, Names, Stage, Step};
 use xmpp::wire::{Limits, Scanner};
 use xmpp::{Config, Door};
@@ -105,11 +103,7 @@ impl Rig {
         if let Output::Bytes(_, bytes) = &output {
             self.reread(bytes);
         }
-        let text = words::output(
-            &output,
-            |bytes| format!(" {}", String::from_utf8_lossy(bytes).replace('\n', "\\n")),
-            |envelope| format!("{} {}", envelope.event.kind(), detail(&envelope.event)),
-        );
+        let text = testkit::xmpp::output(&output);
         match output {
             Output::Submit { envelope, outcome_wanted, .. } => {
                 assert!(!outcome_wanted, "XMPP senders hear of refusals only");
@@ -118,7 +112,7 @@ impl Rig {
             Output::Linger { state, .. } => self.left = Some(state),
             _ => {}
         }
-        text.trim_end_matches(" (no outcome)").trim_end().to_owned()
+        text
     }
 
     /// Everything up to a bound session, juliet@example.com/balcony; tickets 1 and 2 are used up.
@@ -142,117 +136,8 @@ impl Rig {
             let left = self.left.take().expect("an older machine lingers");
             return self.give(Input::Resumed(words::ticket(ticket), left));
         }
-        let input = own(text).or_else(|| words::input(text)).expect(line);
+        let input = testkit::xmpp::input(text).expect(line);
         self.give(input)
-    }
-}
-
-/// The words that only this door's transcripts use.
-fn own(text: &str) -> Option<Input<'static>> {
-    let words: Vec<&str> = text.splitn(5, ' ').collect();
-    match words[0] {
-        "secured" => Some(Input::Secured(
-            Flow::ACCEPTED,
-            TlsFacts {
-                server_name: None,
-                exporter: (words.get(1) == Some(&"1.3")).then_some([5; 32]),
-                server_end_point: Some(Bytes::from_static(b"hash of the certificate")),
-            },
-        )),
-        "deliver" | "carbon" | "late" => {
-            let (id, from, to) = (words[1], words[2], words[3]);
-            Some(Input::Deliver(Delivery {
-                id: DeliveryId(id.parse().unwrap()),
-                device: endpoint("juliet@example.com/balcony"),
-                envelope: Arc::new(envelope(from, to, words.get(4).unwrap_or(&""))),
-                role: if words[0] == "carbon" { Role::Copy } else { Role::Primary },
-                delayed_since: (words[0] == "late").then_some(Timestamp(1_600_000_000_000)),
-            }))
-        }
-        _ => None,
-    }
-}
-
-/// An envelope of the SIP door, or (`xml ...`) of our own.
-fn envelope(from: &str, to: &str, what: &str) -> Envelope {
-    let (kind, rest) = what.split_once(' ').unwrap_or((what, ""));
-    let original = Original { dialect: Dialect::Xmpp, bytes: Bytes::copy_from_slice(rest.as_bytes()) };
-    let presentity = endpoint(from).address;
-    let notify = |state, tuples| {
-        let doc = Arc::new(PresenceDoc { presentity: presentity.clone(), tuples });
-        Event::Notify(Notify { key: None, state, doc, changed: None, gone: Vec::new() })
-    };
-    let mut tuple = Tuple::plain(endpoint(from).device, Basic::Open, Timestamp(0));
-    tuple.activity = Activity::OnThePhone;
-    let event = match kind {
-        "xml" => Event::Message(Message { original: Some(original), ..Message::default() }),
-        "opaque" => Event::Opaque(Opaque { original, wants_answer: false }),
-        "text" => Event::Message(Message {
-            parts: vec![Part::text(rest.to_owned(), None)],
-            wants: Wants { delivered: true, displayed: false },
-            ..Message::default()
-        }),
-        "typing" => Event::Composing(Composing { active: true, thread: None, lang: None, original: None }),
-        "received" => {
-            Event::Receipt(Receipt { of: rest.into(), kind: ReceiptKind::Delivered, original: None })
-        }
-        "failed" => {
-            let kind = ReceiptKind::Failed(Refusal::new(Reason::Unavailable));
-            Event::Receipt(Receipt { of: rest.into(), kind, original: None })
-        }
-        "subscribe" => {
-            let term = Term::Lease { key: LeaseKey::new("sip-dialog:1"), secs: 3600 };
-            Event::Subscribe(Subscribe { term, note: None, original: None })
-        }
-        "granted" => Event::Authorize(Authorize { decision: Decision::Granted, original: None }),
-        "denied" => Event::Authorize(Authorize { decision: Decision::Denied, original: None }),
-        "open" => notify(WatchState::Active, vec![tuple]),
-        "offline" => notify(WatchState::Active, Vec::new()),
-        "pending" => notify(WatchState::Pending, Vec::new()),
-        other => panic!("unknown event {other}"),
-    };
-    Envelope {
-        id: EnvelopeId(0x0123_4567_89ab_7def_8123_4567_89ab_cdef),
-        at: Timestamp(0),
-        origin: Origin { dialect: Dialect::Sip, security: Security::Tls, vouch: Vouch::Nobody },
-        from: endpoint(from),
-        to: endpoint(to),
-        hops: 70,
-        event,
-    }
-}
-
-fn original(original: &Option<Original>) -> String {
-    original.as_ref().map(|o| String::from_utf8_lossy(&o.bytes).into_owned()).unwrap_or_default()
-}
-
-fn detail(event: &Event) -> String {
-    match event {
-        Event::Message(m) => {
-            format!("{:?} lasting={} {}", m.text().unwrap_or(""), m.lasting, original(&m.original))
-        }
-        Event::Receipt(r) => format!("{} {:?}", r.of, r.kind),
-        Event::Composing(c) => format!("active={}", c.active),
-        Event::Publish(p) => p
-            .tuples
-            .iter()
-            .map(|t| {
-                format!(
-                    "{:?} {:?} {:?} {:?} {}",
-                    t.basic,
-                    t.activity,
-                    t.priority,
-                    t.notes,
-                    original(&t.original)
-                )
-            })
-            .collect(),
-        Event::Subscribe(s) => format!("{:?} {:?} {}", s.term, s.note, original(&s.original)),
-        Event::Authorize(a) => format!("{:?} {}", a.decision, original(&a.original)),
-        Event::Opaque(o) => {
-            format!("wants_answer={} {}", o.wants_answer, String::from_utf8_lossy(&o.original.bytes))
-        }
-        Event::Notify(_) => String::new(),
     }
 }
 
