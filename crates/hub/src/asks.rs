@@ -138,9 +138,7 @@ impl Hub {
             self.release(link, endpoint);
         }
         let flights: Vec<_> = link.flights.lock().1.drain().map(|(_, flight)| flight).collect();
-        for flight in &flights {
-            self.returned(link, flight);
-        }
+        self.returned(link, &flights);
     }
 
     fn release(self: &Arc<Self>, link: &Arc<LinkCore>, endpoint: &Endpoint) {

@@ -299,18 +299,28 @@ impl Hub {
         }
     }
 
-    /// A delivery will not be answered: its device ended, or never got it.
-    pub(crate) fn returned(self: &Arc<Self>, link: &Arc<LinkCore>, flight: &Flight) {
-        let account = &flight.account;
-        let mut state = account.state.lock();
-        state.landed(link);
-        let verdict = state.mailbox.answered(flight.seq, None);
-        let cursor = self.after_answer(account, &mut state, &verdict);
-        // Another device may be there to take it.
-        state.mailbox.stalled = false;
-        self.consider_drain(account, &mut state);
-        drop(state);
-        self.report(flight.seq, verdict, Outcome::Accepted.into(), cursor);
+    /// Deliveries that will not be answered: their device ended, or never got them. All go back before any is handed
+    /// out again, or the first would come behind the last.
+    pub(crate) fn returned(self: &Arc<Self>, link: &Arc<LinkCore>, flights: &[Flight]) {
+        for flight in flights {
+            let account = &flight.account;
+            let mut state = account.state.lock();
+            state.landed(link);
+            let verdict = state.mailbox.answered(flight.seq, None);
+            let cursor = self.after_answer(account, &mut state, &verdict);
+            drop(state);
+            self.report(flight.seq, verdict, Outcome::Accepted.into(), cursor);
+        }
+        let mut done: Vec<&Arc<Account>> = Vec::new();
+        for account in flights.iter().map(|flight| &flight.account) {
+            if !done.iter().any(|a| Arc::ptr_eq(a, account)) {
+                done.push(account);
+                let mut state = account.state.lock();
+                // Another device may be there to take it.
+                state.mailbox.stalled = false;
+                self.consider_drain(account, &mut state);
+            }
+        }
     }
 
     fn after_answer(&self, account: &Account, state: &mut State, verdict: &Verdict) -> Option<MailboxCursor> {

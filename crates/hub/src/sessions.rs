@@ -83,9 +83,8 @@ impl Hub {
         secs: u32,
         unwritten: &[DeliveryId],
     ) {
-        for flight in unwritten.iter().filter_map(|id| core.land(*id)) {
-            self.returned(&core, &flight);
-        }
+        let flights: Vec<_> = unwritten.iter().filter_map(|id| core.land(*id)).collect();
+        self.returned(&core, &flights);
         self.park(core, left, clock::wall().unix_ms() + u64::from(secs) * 1000);
     }
 
