@@ -140,7 +140,7 @@ impl Rialto {
     /// The size of the database, with its log, in KiB.
     #[must_use]
     pub fn stored_kib(&self) -> u64 {
-        let size = |name| self.data().join(name).metadata().map_or(0, |file| file.len());
+        let size = |name| self.data().join("data").join(name).metadata().map_or(0, |file| file.len());
         (size("rialto.db") + size("rialto.db-wal")) / 1024
     }
 
