@@ -184,8 +184,12 @@ impl<D: Door> World<D> {
             Ask::Claim { .. } => {
                 Answer::Claimed((n.is_multiple_of(2)).then(|| bytes::Bytes::from_static(b"left by another")))
             }
-            #[allow(unreachable_patterns)]
-            _ => Answer::Refused(Refusal::new(Reason::Internal)),
+            Ask::Admit { .. } => Answer::Admitted(model::Admission {
+                certified: if n.is_multiple_of(3) { Err("no".into()) } else { Ok(()) },
+                dialback: n.is_multiple_of(2),
+            }),
+            Ask::Confirm { .. } => Answer::Verified(n.is_multiple_of(2)),
+            Ask::Resume { .. } => Answer::Refused(Refusal::new(Reason::Internal)),
         }
     }
 

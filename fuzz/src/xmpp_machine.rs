@@ -38,7 +38,7 @@ pub fn run(input: &[u8]) {
     let (choice, script) = first(input);
     let addr = "127.0.0.1:5222".parse().expect("an address");
     let tls = [TlsMode::Upgrade, TlsMode::Direct, TlsMode::None][choice % 3];
-    let listener = Listener { name: "xmpp-c2s".into(), addr, transport: Transport::Tcp, tls };
+    let listener = Listener { name: "xmpp-c2s".into(), addr, transport: Transport::Tcp, tls, servers: false };
     let mut config =
         Config::new(&["example.com", "example.org"], vec![listener], [9; 32], 4096).expect("sound");
     config.require_tls = tls != TlsMode::None;

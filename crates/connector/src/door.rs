@@ -1,5 +1,6 @@
 use crate::{Input, Output, Peer, Seed};
-use model::{Dialect, LeaseKey, Now, Tick};
+use bytes::Bytes;
+use model::{Dialect, DomainPair, LeaseKey, Now, Tick};
 use std::net::SocketAddr;
 
 /// One protocol engine instance: a session, a stream, a shard of a UDP socket.
@@ -40,9 +41,60 @@ pub trait Connector: Send + Sync {
         None
     }
 
+    /// How the servers of another domain are found; `None`: this dialect does not federate.
+    fn search(&self) -> Option<Search> {
+        None
+    }
+
+    /// Makes the machine for a connection we open to another server. `tls` says how that is secured; `Opened` and,
+    /// for [`TlsMode::Direct`], `Secured` come first.
+    fn dial(&self, errand: Errand, tls: TlsMode, peer: Peer, seed: Seed) -> Option<Box<dyn Machine>> {
+        let _ = (errand, tls, peer, seed);
+        None
+    }
+
     /// Makes the machine for a new connection (`PerFlow`), or for one shard (`Shared`; `peer.remote` is then the
     /// unspecified address). `listener` is the index into [`Connector::listeners`].
     fn accept(&self, listener: usize, peer: Peer, seed: Seed) -> Box<dyn Machine>;
+}
+
+/// What we open a connection to another server for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Errand {
+    /// To carry what waits in the pair's mailbox: the machine proves who we are, binds the mailbox and goes on.
+    Carry(DomainPair),
+    /// To ask whether the remote domain said this (`Ask::Confirm`), and then to end.
+    Confirm(DomainPair, Bytes),
+}
+
+impl Errand {
+    /// Between whom.
+    pub fn pair(&self) -> &DomainPair {
+        match self {
+            Self::Carry(pair) | Self::Confirm(pair, _) => pair,
+        }
+    }
+}
+
+/// How the servers of a domain are found (RFC 6120 section 3.2, XEP-0368; RFC 3263).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Search {
+    /// SRV services in groups; a group is looked up at once and its answers are tried together, by priority and weight;
+    /// the next group is only for those domains that have nothing in the groups before.
+    pub services: &'static [&'static [Service]],
+    /// Where nothing is found: the domain's own address, with this port and so secured.
+    pub fallback: (u16, TlsMode),
+    /// The protocol's name in ALPN on connections with [`TlsMode::Direct`] (RFC 7301), if it has one.
+    pub alpn: Option<&'static str>,
+}
+
+/// One SRV service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Service {
+    /// Such as `_xmpp-server._tcp`.
+    pub name: &'static str,
+    /// How what it names is secured.
+    pub tls: TlsMode,
 }
 
 /// One listening socket of a door.
@@ -56,6 +108,8 @@ pub struct Listener {
     pub transport: Transport,
     /// How it is secured.
     pub tls: TlsMode,
+    /// Other servers connect here: they are asked for their certificates.
+    pub servers: bool,
 }
 
 impl Listener {

@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use model::{
-    Address, Answer, Ask, Delivery, DeliveryId, Endpoint, Envelope, LeaseKey, Notice, Outcome, Settlement,
-    Ticket,
+    Address, Answer, Ask, Certificates, Delivery, DeliveryId, Endpoint, Envelope, LeaseKey, Notice, Outcome,
+    Refusal, Settlement, Ticket,
 };
 use std::any::Any;
 use std::net::SocketAddr;
@@ -35,6 +35,9 @@ pub struct TlsFacts {
     pub exporter: Option<[u8; 32]>,
     /// `tls-server-end-point` channel binding (RFC 5929 section 4): hash of our certificate.
     pub server_end_point: Option<Bytes>,
+    /// What the peer showed. Where it is another server it is asked for, on connections we open and on those we take;
+    /// whether it is good for anything is for `Ask::Admit` to say.
+    pub certificates: Option<Certificates>,
 }
 
 /// What the driver gives a machine.
@@ -94,8 +97,8 @@ pub enum Output {
     Bytes(Flow, Bytes),
     /// Send a datagram from the shared socket.
     Datagram(SocketAddr, Bytes),
-    /// Start TLS as server on a flow of a `TlsMode::Upgrade` listener, once everything before is written. Bytes the
-    /// peer sent in the clear and that are still unread are thrown away.
+    /// Start TLS, as server on a flow that was accepted and as client on one we opened, once everything before is
+    /// written. Bytes the peer sent in the clear and that are still unread are thrown away.
     Secure(Flow),
     /// Write what is queued, then close the flow.
     Close(Flow),
@@ -125,6 +128,10 @@ pub enum Output {
         /// Whether it was the right one.
         proven: bool,
     },
+    /// What became of the errand a machine was made for ([`crate::Connector::dial`]); said once. For
+    /// [`crate::Errand::Confirm`] a refusal for [`model::Reason::NotAuthorized`] means no; every other one, and a
+    /// machine that ends without a word, that nobody could tell.
+    Errand(Result<(), Refusal>),
     /// A bound device becomes ready for messages with this priority, or (`None`) no longer.
     Attend(Endpoint, Option<i8>),
     /// A bound device is gone.

@@ -12,5 +12,5 @@ mod door;
 mod io;
 
 pub use dice::{Dice, Seed};
-pub use door::{Connector, Listener, Machine, Sharing, TlsMode, Transport};
+pub use door::{Connector, Errand, Listener, Machine, Search, Service, Sharing, TlsMode, Transport};
 pub use io::{Flow, FlushedAck, Input, Output, Peer, TlsFacts};

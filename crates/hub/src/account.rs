@@ -3,9 +3,10 @@
 use crate::house::Hub;
 use crate::link::LinkCore;
 use crate::mailbox::Mailbox;
-use crate::presence::{Publication, Watch};
+use crate::presence::{Abroad, Publication, Watch};
+use crate::remote::Remote;
 use bus::{Ear, Parcel};
-use model::{Address, Device, Endpoint, Envelope, Seq};
+use model::{Address, Device, DomainPair, Endpoint, Envelope, Seq};
 use parking_lot::Mutex;
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -46,6 +47,10 @@ pub(crate) struct State {
     pub watches: Vec<Watch>,
     pub book: Book,
     pub removed: bool,
+    /// Set for the mailbox of a pair of domains, which is nobody's account.
+    pub remote: Option<Box<Remote>>,
+    /// What this account knows of the presence of people elsewhere, by presentity.
+    pub abroad: BTreeMap<Address, Abroad>,
 }
 
 impl State {
@@ -93,12 +98,22 @@ impl Account {
         for a in hub.parts.authorizations.of_watcher(address)? {
             state.book.watching.insert(a.presentity, a.consent);
         }
-        Ok(Arc::new(Self {
+        Ok(Self::with(hub, address, state))
+    }
+
+    /// The mailbox of a pair of domains.
+    pub fn of_pair(hub: &Arc<Hub>, pair: &DomainPair) -> Arc<Self> {
+        let state = State { remote: Some(Box::new(Remote::new(pair.clone()))), ..State::default() };
+        Self::with(hub, &pair.mailbox(), state)
+    }
+
+    fn with(hub: &Arc<Hub>, address: &Address, state: State) -> Arc<Self> {
+        Arc::new(Self {
             address: address.clone(),
             state: Mutex::new(state),
             telling: Mutex::default(),
             hub: Arc::downgrade(hub),
-        }))
+        })
     }
 }
 

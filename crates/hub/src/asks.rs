@@ -6,6 +6,7 @@ use crate::link::{HubEvent, LinkCore};
 use crate::presence::silence;
 use crate::submit::broken;
 use model::{Address, Answer, Ask, Device, Endpoint, Notice, Reason, Refusal};
+use ports::Applicant;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use store::Trouble;
@@ -27,6 +28,15 @@ impl Hub {
             Ask::Bind { account, device, attend } => self.bind(link, &account, device, attend).map_err(told),
             Ask::Roster { device } => self.roster(link, &device).map_err(told),
             Ask::EditRoster { device, edit } => self.edit_roster(link, &device, edit).map_err(told),
+            Ask::Admit { pair, dialect, opener, certificates, secured } => {
+                let applicant = Applicant { pair, dialect, opener, certificates, secured };
+                Ok(match self.parts.partners.admit(&applicant) {
+                    Ok(admission) => Answer::Admitted(admission),
+                    Err(refusal) => Answer::Refused(refusal),
+                })
+            }
+            // Answered when the other server has, which takes longer than anybody may wait here.
+            Ask::Confirm { .. } => Ok(Answer::Refused(Refusal::new(Reason::Internal))),
             Ask::Claim { key, owner } | Ask::Resume { key, owner } => {
                 Ok(Answer::Claimed(self.claim(link, &key, &owner)))
             }
@@ -101,6 +111,7 @@ impl Hub {
             link.bound.lock().push(endpoint.clone());
         }
         if attend.is_some() {
+            self.flush_passing(&account, &mut state);
             state.mailbox.stalled = false;
             self.consider_drain(&account, &mut state);
         }
@@ -119,6 +130,7 @@ impl Hub {
         let Some(slot) = state.slot(link, endpoint) else { return };
         slot.attend = priority;
         if priority.is_some() {
+            self.flush_passing(&account, &mut state);
             state.mailbox.stalled = false;
             self.consider_drain(&account, &mut state);
         }

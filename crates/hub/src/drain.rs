@@ -38,10 +38,15 @@ fn hand_out(
     seq: Seq,
     envelope: &Arc<Envelope>,
     since: Option<Timestamp>,
-    tracer: Option<&Arc<dyn Tracer>>,
+    hub: &Hub,
 ) -> u32 {
+    let tracer: Option<&Arc<dyn Tracer>> = hub.parts.tracer.as_ref();
     let mut forks = 0;
-    for at in targets(state, envelope.to.device.as_ref()) {
+    let chosen = match &state.remote {
+        Some(_) => state.carrier(envelope, &hub.hasher).into_iter().collect(),
+        None => targets(state, envelope.to.device.as_ref()),
+    };
+    for at in chosen {
         let slot = &mut state.devices[at];
         if slot.in_flight >= WINDOW || slot.link.closed.load(Ordering::Acquire) {
             continue;
@@ -69,6 +74,14 @@ fn hand_out(
     forks
 }
 
+/// How far a mailbox is done.
+pub(crate) fn cursor(account: &Account, state: &State) -> MailboxCursor {
+    let mailbox = &state.mailbox;
+    // A crash re-delivers what the bounded set cannot hold: at least once, with the same id.
+    let above = mailbox.above.iter().take(1000).map(|s| Seq(*s)).collect();
+    MailboxCursor { account: account.address.clone(), low: Seq(mailbox.low), above }
+}
+
 impl Hub {
     /// The bell rang for an account of this node: a row is on record for it.
     pub(crate) fn post(self: &Arc<Self>, address: &model::Address, posted: &Posted) {
@@ -94,7 +107,7 @@ impl Hub {
             return;
         }
         let sent = if state.mailbox.keeps_up() {
-            hand_out(&account, &mut state, posted.seq, &posted.envelope, None, self.parts.tracer.as_ref())
+            hand_out(&account, &mut state, posted.seq, &posted.envelope, None, self)
         } else {
             0
         };
@@ -111,7 +124,9 @@ impl Hub {
             state.mailbox.missed = true;
             // A new message is a reason to try again.
             state.mailbox.stalled = false;
-            let nobody = targets(&state, None).is_empty();
+            self.note_waiting(&mut state);
+            // For those elsewhere somebody may be had within the time a sender waits.
+            let nobody = targets(&state, None).is_empty() && state.remote.is_none();
             self.consider_drain(&account, &mut state);
             drop(state);
             if nobody {
@@ -202,17 +217,26 @@ impl Hub {
         }
     }
 
-    fn drain_pages(self: &Arc<Self>, account: &Arc<Account>) -> Result<(), Trouble> {
-        if !account.state.lock().mailbox.loaded {
-            let cursor = self.parts.journal.cursor(&account.address)?;
-            let mut state = account.state.lock();
-            let mailbox = &mut state.mailbox;
+    /// Reads how far a mailbox is done, once. Blocks.
+    pub(crate) fn load_cursor(&self, account: &Account) -> Result<(), Trouble> {
+        if account.state.lock().mailbox.loaded {
+            return Ok(());
+        }
+        let cursor = self.parts.journal.cursor(&account.address)?;
+        let mut state = account.state.lock();
+        let mailbox = &mut state.mailbox;
+        if !mailbox.loaded {
             mailbox.low = cursor.low.0;
             mailbox.above = cursor.above.iter().map(|s| s.0).collect();
             mailbox.fetched = cursor.low.0;
             mailbox.loaded = true;
             mailbox.behind = true;
         }
+        Ok(())
+    }
+
+    fn drain_pages(self: &Arc<Self>, account: &Arc<Account>) -> Result<(), Trouble> {
+        self.load_cursor(account)?;
         loop {
             let after = {
                 let mut state = account.state.lock();
@@ -237,6 +261,7 @@ impl Hub {
                 state.mailbox.behind = false;
                 state.mailbox.draining = false;
                 state.mailbox.settle_low();
+                self.note_drained(&mut state);
                 return Ok(());
             }
             for row in rows {
@@ -247,14 +272,8 @@ impl Hub {
                 match model::codec::decode(&row.head, row.body.as_deref()) {
                     Ok(kept) if !kept.erased => {
                         let since = kept.envelope.at;
-                        if hand_out(
-                            account,
-                            &mut state,
-                            row.seq,
-                            &Arc::new(kept.envelope),
-                            Some(since),
-                            self.parts.tracer.as_ref(),
-                        ) == 0
+                        if hand_out(account, &mut state, row.seq, &Arc::new(kept.envelope), Some(since), self)
+                            == 0
                         {
                             state.mailbox.draining = false;
                             return Ok(());
@@ -319,6 +338,11 @@ impl Hub {
                 // Another device may be there to take it.
                 state.mailbox.stalled = false;
                 self.consider_drain(account, &mut state);
+                let elsewhere = state.remote.is_some();
+                drop(state);
+                if elsewhere {
+                    self.call_for(account);
+                }
             }
         }
     }
@@ -328,14 +352,12 @@ impl Hub {
             Verdict::Done(_) => {}
             Verdict::Back => {
                 state.mailbox.stalled = true;
+                self.note_waiting(state);
                 return None;
             }
             Verdict::Waiting | Verdict::Late => return None,
         }
-        let mailbox = &state.mailbox;
-        // A crash re-delivers what the bounded set cannot hold: at least once, with the same id.
-        let above = mailbox.above.iter().take(1000).map(|s| Seq(*s)).collect();
-        Some(MailboxCursor { account: account.address.clone(), low: Seq(mailbox.low), above })
+        Some(cursor(account, state))
     }
 
     fn report(

@@ -14,6 +14,7 @@ use std::sync::Arc;
 #[derive(PartialEq)]
 pub(crate) enum Expiry {
     Watch { presentity: Address, key: LeaseKey },
+    Abroad { watcher: Address, presentity: Address, key: LeaseKey },
     Publication { presentity: Address, key: LeaseKey },
     Lease(LeaseKey),
     Session(LeaseKey),
@@ -53,6 +54,9 @@ impl Hub {
         for what in self.expiries.due(now) {
             match what {
                 Expiry::Watch { presentity, key } => self.lapse_watch(&presentity, &key, now),
+                Expiry::Abroad { watcher, presentity, key } => {
+                    self.lapse_abroad(&watcher, &presentity, &key, now)
+                }
                 Expiry::Publication { presentity, key } => self.lapse_publication(&presentity, &key, now),
                 Expiry::Lease(key) => self.lapse_lease(&key, now),
                 Expiry::Session(key) => self.lapse_session(&key, now),
@@ -103,6 +107,7 @@ mod tests {
             credentials: Arc::new(NoKeys),
             bus: Arc::new(bus::LocalBus::default()),
             rules: Arc::default(),
+            partners: Arc::new(crate::Secluded),
             tracer: None,
             lanes: 1,
         })

@@ -5,6 +5,7 @@ use crate::expiry::Expiries;
 use crate::lease::Leases;
 use crate::link::LinkCore;
 use crate::pipeline::Pipeline;
+use crate::remote::Waiting;
 use crate::router::Lanes;
 use crate::rules::Rules;
 use crate::sessions::Sessions;
@@ -12,11 +13,11 @@ use crate::settle::Awaiting;
 use crate::tally::Counting;
 use crate::trace::Tracer;
 use bus::Bus;
-use model::Address;
+use model::{Address, DomainPair};
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use store::{Accounts, Authorizations, Journal, Rosters, Trouble};
 use tokio::runtime::Handle;
 
@@ -48,6 +49,8 @@ pub struct Parts {
     pub leases: Arc<dyn store::Leases>,
     /// Keys and passwords.
     pub credentials: Arc<dyn ports::Credentials>,
+    /// Other companies.
+    pub partners: Arc<dyn ports::Partners>,
     /// The bell.
     pub bus: Arc<dyn Bus>,
     /// The rules in force.
@@ -72,10 +75,14 @@ pub struct Hub {
     pub(crate) sessions: Sessions,
     pub(crate) expiries: Expiries,
     pub(crate) counting: Counting,
+    /// Pairs of domains for which rows wait.
+    pub(crate) waiting: Waiting,
     pub(crate) hasher: RandomState,
     /// In whose name the hub itself submits.
     pub(crate) own: Arc<LinkCore>,
     accounts: Vec<Shard>,
+    /// Who opens connections to other servers, once there is a network.
+    pub(crate) dialler: OnceLock<Arc<dyn ports::Dialler>>,
     /// Held while a consent between two parties changes; by the parties.
     consents: Vec<Mutex<()>>,
 }
@@ -98,8 +105,10 @@ impl Hub {
             sessions: Sessions::default(),
             expiries,
             counting: Counting::default(),
+            waiting: Waiting::default(),
             hasher: RandomState::new(),
             own: LinkCore::new(model::Dialect::Hub),
+            dialler: OnceLock::new(),
             accounts: (0..SHARDS).map(|_| Shard::default()).collect(),
             consents: (0..SHARDS).map(|_| Mutex::default()).collect(),
         });
@@ -107,6 +116,7 @@ impl Hub {
             hub.runtime.spawn(Lanes::run(Arc::downgrade(&hub), queue));
         }
         hub.runtime.spawn(Self::tick(Arc::downgrade(&hub)));
+        hub.runtime.spawn(Self::look_after_pairs(Arc::downgrade(&hub)));
         Ok(hub)
     }
 
@@ -140,6 +150,9 @@ impl Hub {
         if let Some(account) = self.account_at_hand(address) {
             return Ok(Some(account));
         }
+        if let Some(pair) = DomainPair::of_mailbox(address) {
+            return Ok(Some(self.pair(&pair)));
+        }
         if address.user().is_none()
             || !self.hosts(address.domain())
             || !self.parts.accounts.exists(address)?
@@ -150,6 +163,26 @@ impl Hub {
         let mut shard = self.shard(address).write();
         // Another thread may have been quicker; there must be one object for each account.
         Ok(Some(shard.entry(address.clone()).or_insert(fresh).clone()))
+    }
+
+    /// The mailbox of a pair of domains.
+    pub(crate) fn pair(self: &Arc<Self>, pair: &DomainPair) -> Arc<Account> {
+        let mailbox = pair.mailbox();
+        if let Some(account) = self.account_at_hand(&mailbox) {
+            return account;
+        }
+        let fresh = Account::of_pair(self, pair);
+        self.shard(&mailbox).write().entry(mailbox).or_insert(fresh).clone()
+    }
+
+    /// Lets go of pairs for which nothing waits and which nobody carries for.
+    pub(crate) fn forget_idle_pairs(&self) {
+        for shard in &self.accounts {
+            // Whoever is about to post to one holds it.
+            shard
+                .write()
+                .retain(|_, account| Arc::strong_count(account) > 1 || !account.state.lock().is_idle_pair());
+        }
     }
 
     /// Forgets an account that was removed, and ends its devices. Call after the store has removed it.

@@ -2,6 +2,7 @@
 
 use crate::account::Account;
 use crate::house::Hub;
+use crate::router::Committed;
 use crate::sessions::Handover;
 use crate::trace::Trail;
 use model::{
@@ -64,6 +65,12 @@ pub(crate) enum Job {
         ticket: Ticket,
         envelope: Arc<Envelope>,
         outcome_wanted: bool,
+    },
+    /// An act of the presence kind that is on record and leaves for another server.
+    Depart {
+        seq: Seq,
+        account: Arc<Account>,
+        committed: Box<Committed>,
     },
     Ask(Ticket, Ask),
     Attend(Endpoint, Option<i8>),
@@ -301,6 +308,11 @@ impl Hub {
                 let outcome = self.apply(link, ticket, &envelope, outcome_wanted);
                 self.parts.journal.settle(SettledRow { seq, outcome, losses: Vec::new() });
             }
+            Job::Depart { seq, account, committed } => {
+                self.note_departing(&committed.envelope);
+                self.post_abroad(seq, &account, *committed);
+            }
+            Job::Ask(ticket, Ask::Confirm { pair, proof }) => self.confirm(link, ticket, &pair, proof),
             Job::Ask(ticket, Ask::Resume { key, owner }) => self.resume(link, ticket, &key, &owner),
             Job::Ask(ticket, ask) => {
                 let claim = match &ask {

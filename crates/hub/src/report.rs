@@ -45,7 +45,7 @@ impl Hub {
                     .collect();
                 AccountReport { account: account.address.clone(), devices }
             })
-            .filter(|r| !r.devices.is_empty())
+            .filter(|r| !r.devices.is_empty() && r.account.user().is_some())
             .collect();
         reports.sort_by(|a, b| a.account.cmp(&b.account));
         reports

@@ -18,6 +18,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 pub(crate) enum Plan {
     /// To a local account's devices, and to its mailbox while there are none.
     Mailbox(Arc<Account>),
+    /// To the mailbox of a pair of domains.
+    Remote(Arc<Account>),
     /// To presence.
     Presence,
     /// Nowhere.
@@ -85,18 +87,31 @@ impl Hub {
     }
 
     fn route(self: &Arc<Self>, committed: Committed) {
-        let Committed { result, envelope, plan, link, ticket, outcome_wanted, trail: _ } = committed;
-        let seq = match result {
-            Ok(seq) => seq,
+        let seq = match &committed.result {
+            Ok(seq) => *seq,
             Err(trouble) => {
                 // The store has said once, and louder, that it cannot be written.
-                tracing::debug!(id = %envelope.id, %trouble, "not on record, so not delivered");
-                return self.refuse(&link, ticket, &envelope, Refusal::unrecorded());
+                tracing::debug!(id = %committed.envelope.id, %trouble, "not on record, so not delivered");
+                let Committed { link, ticket, envelope, .. } = &committed;
+                return self.refuse(link, *ticket, envelope, Refusal::unrecorded());
             }
         };
-        link.send(HubEvent::Kept(ticket));
+        committed.link.send(HubEvent::Kept(committed.ticket));
+        if let Plan::Remote(account) = &committed.plan {
+            let account = account.clone();
+            return match committed.envelope.event {
+                // What two people agree on is noted here before it leaves.
+                Event::Subscribe(_) | Event::Authorize(_) => {
+                    let link = committed.link.clone();
+                    self.enqueue(&link, Job::Depart { seq, account, committed: Box::new(committed) })
+                }
+                _ => self.post_abroad(seq, &account, committed),
+            };
+        }
+        let Committed { envelope, plan, link, ticket, outcome_wanted, .. } = committed;
         match plan {
             Plan::Refuse(refusal) => self.refuse(&link, ticket, &envelope, refusal),
+            Plan::Remote(_) => {}
             Plan::Presence => self.enqueue(&link, Job::Apply { seq, ticket, envelope, outcome_wanted }),
             Plan::Mailbox(account) => {
                 let lasting = !matches!(&envelope.event, Event::Message(m) if !m.lasting);

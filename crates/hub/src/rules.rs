@@ -17,6 +17,8 @@ pub struct RuleSet {
     pub strangers: Strangers,
     /// Who sees a colleague's presence without asking.
     pub consents: Consents,
+    /// Seconds that a message for another company's server may wait for a way there.
+    pub federation_secs: u32,
 }
 
 impl Default for RuleSet {
@@ -28,6 +30,7 @@ impl Default for RuleSet {
             burst: 1,
             strangers: Strangers::Allow,
             consents: Consents::Ask,
+            federation_secs: 300,
         }
     }
 }
@@ -40,6 +43,7 @@ pub struct Rules {
     burst_us: AtomicU64,
     strangers: AtomicU8,
     colleagues_watch: AtomicBool,
+    federation_ms: AtomicU64,
 }
 
 impl Rules {
@@ -63,6 +67,7 @@ impl Rules {
             Strangers::Refuse => 2,
         };
         self.strangers.store(strangers, Relaxed);
+        self.federation_ms.store(u64::from(set.federation_secs) * 1000, Relaxed);
         self.colleagues_watch.store(set.consents == Consents::Colleagues, Relaxed);
     }
 
@@ -73,6 +78,10 @@ impl Rules {
     /// Microseconds of allowance that one message costs, 0 for no limit, and how far ahead a sender may run.
     pub(crate) fn throttle_us(&self) -> (u64, u64) {
         (self.cost_us.load(Relaxed), self.burst_us.load(Relaxed))
+    }
+
+    pub(crate) fn federation_patience_ms(&self) -> u64 {
+        self.federation_ms.load(Relaxed)
     }
 
     pub(crate) fn strangers(&self) -> Strangers {

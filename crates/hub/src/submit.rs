@@ -7,7 +7,7 @@ use crate::pipeline::Context;
 use crate::router::{Committed, Plan};
 use crate::trace::{Trail, now};
 use model::codec::{encode_body, encode_head};
-use model::{Address, Envelope, Event, Outcome, Reason, Refusal, Settlement, Term, Ticket};
+use model::{Address, DomainPair, Envelope, Event, Outcome, Reason, Refusal, Settlement, Term, Ticket};
 use std::sync::Arc;
 use store::{Draft, RowKind, Trouble};
 
@@ -36,8 +36,16 @@ impl Hub {
         if !quick || !link.is_quick() {
             return Err(envelope);
         }
-        let Some(account) = self.account_at_hand(&envelope.to.address) else { return Err(envelope) };
-        self.enter(link, ticket, envelope, outcome_wanted, Plan::Mailbox(account));
+        let to = &envelope.to.address;
+        let plan = match self.hosts(to.domain()) {
+            true => self.account_at_hand(to).map(Plan::Mailbox),
+            false => {
+                let pair = DomainPair::between(&envelope.from.address, to);
+                self.account_at_hand(&pair.mailbox()).map(Plan::Remote)
+            }
+        };
+        let Some(plan) = plan else { return Err(envelope) };
+        self.enter(link, ticket, envelope, outcome_wanted, plan);
         Ok(())
     }
 
@@ -61,8 +69,11 @@ impl Hub {
     fn plan(self: &Arc<Self>, envelope: &Envelope) -> Result<Plan, Trouble> {
         let to = &envelope.to.address;
         if !self.hosts(to.domain()) {
-            let text = format!("this server has no way to {}", to.domain());
-            return Ok(Plan::Refuse(Refusal::new(Reason::RemoteNotFound).with_text(text)));
+            let pair = DomainPair::between(&envelope.from.address, to);
+            return Ok(match self.parts.partners.routes(&pair) {
+                Ok(_) => Plan::Remote(self.pair(&pair)),
+                Err(refusal) => Plan::Refuse(refusal),
+            });
         }
         if to.user().is_none() {
             return Ok(Plan::Refuse(
@@ -113,6 +124,7 @@ impl Hub {
             Plan::Presence => {
                 self.apply(link, ticket, &envelope, outcome_wanted);
             }
+            Plan::Remote(account) => self.pass_abroad(link, ticket, &account, &envelope, outcome_wanted),
             Plan::Mailbox(account) => {
                 let settlement = self.pass_on(&account, &envelope);
                 if outcome_wanted || matches!(settlement.outcome, Outcome::Refused(_)) {
@@ -125,6 +137,8 @@ impl Hub {
     fn acquainted(&self, envelope: &Envelope, plan: &Plan) -> bool {
         match plan {
             Plan::Mailbox(account) => account.state.lock().knows(&envelope.from.address),
+            // Their server knows, and decides.
+            Plan::Remote(_) => true,
             _ => false,
         }
     }
@@ -153,7 +167,9 @@ impl Hub {
         trail: Option<Trail>,
     ) {
         let (mailbox, refused) = match &plan {
-            Plan::Mailbox(account) => (self.waits_for(&envelope, &account.address), None),
+            Plan::Mailbox(account) | Plan::Remote(account) => {
+                (self.waits_for(&envelope, &account.address), None)
+            }
             Plan::Presence => (None, None),
             Plan::Refuse(refusal) => (None, Some(refusal)),
         };

@@ -63,6 +63,11 @@ impl Address {
         }
     }
 
+    /// See [`crate::DomainPair::mailbox`]. Both are domains already.
+    pub(crate) fn of_pair(local: &str, remote: &str) -> Self {
+        Self(compact_str::format_compact!("{local}>{remote}"))
+    }
+
     /// The unescaped user part, or `None` for a domain.
     pub fn user(&self) -> Option<&str> {
         self.0.rfind('@').map(|at| &self.0[..at])

@@ -1,4 +1,7 @@
-use crate::{Address, Device, Endpoint, LeaseKey, Refusal, RosterEdit, RosterItem};
+use crate::{
+    Address, Admission, Certificates, Device, Dialect, DomainPair, Endpoint, LeaseKey, Opener, Refusal,
+    RosterEdit, RosterItem,
+};
 use bytes::Bytes;
 use std::fmt;
 
@@ -87,7 +90,7 @@ pub enum Ask {
         /// The password.
         password: Secret,
     },
-    /// Attach a device of an authenticated account to this machine. Answered by `Bound` or `Refused`.
+    /// Attach a device of an authenticated account, or a connection to a pair's mailbox, to this machine. Answered by `Bound` or `Refused`.
     /// A device already bound elsewhere moves here, and the other machine hears `Notice::Replaced`.
     Bind {
         /// Whose.
@@ -128,6 +131,29 @@ pub enum Ask {
         /// Who must own it.
         owner: Address,
     },
+    /// May this peer carry what goes between these domains? Asked once for each pair on a connection, as soon as the
+    /// peer's certificate is known. Answered by `Admitted` or `Refused`. Whoever is admitted and has proved to be the
+    /// remote domain may `Bind` the pair's mailbox.
+    Admit {
+        /// Between whom.
+        pair: DomainPair,
+        /// In which dialect.
+        dialect: Dialect,
+        /// Who opened the connection.
+        opener: Opener,
+        /// What the peer showed; `None` without TLS, or where it showed nothing.
+        certificates: Option<Certificates>,
+        /// Is the connection secured at all?
+        secured: bool,
+    },
+    /// Did the remote domain really say this? Asks its own server over a connection of its own (XEP-0220 section 2.1).
+    /// Answered by `Verified`, or `Refused` where nobody could be asked.
+    Confirm {
+        /// The domain that is to be asked, and in whose name.
+        pair: DomainPair,
+        /// What was said; only doors of the dialect can read it.
+        proof: Bytes,
+    },
 }
 
 /// The answer to an [`Ask`].
@@ -135,8 +161,10 @@ pub enum Ask {
 pub enum Answer {
     /// To `Credential`.
     Credential(Option<Credential>),
-    /// To `Verify`.
+    /// To `Verify` and `Confirm`.
     Verified(bool),
+    /// To `Admit`.
+    Admitted(Admission),
     /// To `Bind`: the device as it is now called.
     Bound(Endpoint),
     /// To `Roster`.

@@ -6,10 +6,10 @@ use crate::draining::Draining;
 use crate::outbox::{HIGH_WATER, Outbox};
 use crate::stream::Stream;
 use crate::tally::Tally;
-use crate::tls::{self, Tls};
-use connector::{Flow, Input, Machine, Output, TlsFacts, TlsMode};
+use crate::tls::{self, Calling, Tls};
+use connector::{Flow, Input, Machine, Output, TlsMode};
 use hub::{HubEvent, Inbox, Link};
-use model::{Answer, Tick};
+use model::{Answer, Reason, Refusal, Tick};
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::ReadBuf;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
@@ -47,11 +48,22 @@ pub(crate) struct Gear {
     pub link: Link,
     pub inbox: Inbox,
     pub clock: Clock,
-    pub tls: Option<Arc<Tls>>,
+    pub side: Side,
     pub mode: TlsMode,
     pub drain: Arc<Draining>,
-    pub pass: Pass,
+    /// `None` for connections we opened ourselves.
+    pub pass: Option<Pass>,
     pub tally: Arc<Tally>,
+    /// Who waits to hear what became of the machine's errand.
+    pub errand: Option<oneshot::Sender<Result<(), Refusal>>>,
+}
+
+/// Which side of TLS is ours.
+pub(crate) enum Side {
+    /// They connected to us. `peers`: they are asked for certificates.
+    Server { tls: Option<Arc<Tls>>, peers: bool },
+    /// We connected to them, to reach this name.
+    Client { tls: Calling, name: String, alpn: Option<&'static str> },
 }
 
 /// What the connection does next, beyond moving bytes and events.
@@ -75,12 +87,13 @@ struct Driver {
     stuck_since: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
     draining: Arc<Draining>,
+    errand: Option<oneshot::Sender<Result<(), Refusal>>>,
     drain: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
 }
 
 /// Drives one connection from its first byte to its last.
 pub(crate) async fn drive(stream: tokio::net::TcpStream, gear: Gear) {
-    let Gear { machine, link, inbox, clock, tls, mode, drain, pass, tally } = gear;
+    let Gear { machine, link, inbox, clock, side, mode, drain, pass, tally, errand } = gear;
     let mut driver = Driver {
         machine,
         link,
@@ -97,8 +110,9 @@ pub(crate) async fn drive(stream: tokio::net::TcpStream, gear: Gear) {
         timer: None,
         drain: Some(Box::pin(drain.begun())),
         draining: drain,
+        errand,
     };
-    if driver.live(tls.as_deref(), mode).await.is_err() && !driver.closed {
+    if driver.live(&side, mode).await.is_err() && !driver.closed {
         driver.feed(Input::Closed(Flow::ACCEPTED));
     }
     driver.tally.ended.one();
@@ -109,16 +123,16 @@ pub(crate) async fn drive(stream: tokio::net::TcpStream, gear: Gear) {
 struct Broken;
 
 impl Driver {
-    async fn live(&mut self, tls: Option<&Tls>, mode: TlsMode) -> Result<(), Broken> {
+    async fn live(&mut self, side: &Side, mode: TlsMode) -> Result<(), Broken> {
         self.feed_checked(Input::Opened(Flow::ACCEPTED))?;
         if mode == TlsMode::Direct {
-            self.secure(tls).await?;
+            self.secure(side).await?;
         }
         loop {
             match poll_fn(|cx| self.poll_turn(cx)).await? {
                 Step::Upgrade => {
                     self.upgrading = false;
-                    self.secure(tls).await?;
+                    self.secure(side).await?;
                 }
                 Step::End => {
                     let goodbye = poll_fn(|cx| self.stream.poll_shutdown(cx));
@@ -148,25 +162,26 @@ impl Driver {
     }
 
     /// The TLS handshake. Boxed, because its state is large and short-lived.
-    async fn secure(&mut self, tls: Option<&Tls>) -> Result<(), Broken> {
-        let (Stream::Plain(plain), Some(tls)) = (std::mem::replace(&mut self.stream, Stream::None), tls)
-        else {
+    async fn secure(&mut self, side: &Side) -> Result<(), Broken> {
+        let Stream::Plain(plain) = std::mem::replace(&mut self.stream, Stream::None) else {
             self.closing.get_or_insert_with(Instant::now);
             return Ok(());
         };
-        let (acceptor, end_point) = tls.current();
-        let handshake = Box::pin(tokio::time::timeout(HANDSHAKE, acceptor.accept(plain).into_fallible()));
+        let handshake = Box::pin(tokio::time::timeout(HANDSHAKE, tls::handshake(plain, side)));
         match handshake.await {
-            Ok(Ok(stream)) => {
-                let facts: TlsFacts = tls::facts(stream.get_ref().1, end_point);
+            Ok(Ok((stream, facts))) => {
                 self.stream = Stream::Tls(Box::new(stream));
                 self.feed_checked(Input::Secured(Flow::ACCEPTED, facts))
             }
             Ok(Err((error, plain))) => {
                 self.tally.handshakes_failed.one();
                 tracing::debug!(%error, "TLS handshake failed");
+                if let Some(errand) = self.errand.take() {
+                    let text = format!("TLS with their server failed: {error}");
+                    let _ = errand.send(Err(Refusal::new(Reason::RemoteTimeout).with_text(text)));
+                }
                 // Nothing may be said in the clear any more; what stays is to take our alert through.
-                self.stream = Stream::Plain(plain);
+                self.stream = plain.map_or(Stream::None, Stream::Plain);
                 self.drain = None;
                 self.closing = Some(Instant::now());
                 Ok(())
@@ -220,6 +235,11 @@ impl Driver {
             Output::Pause(_) => self.paused = true,
             Output::Resume(_) => self.paused = false,
             Output::AckWhenWritten(ack) => self.outbox.push_ack(ack),
+            Output::Errand(result) => {
+                if let Some(errand) = self.errand.take() {
+                    let _ = errand.send(result);
+                }
+            }
             Output::Linger { state, secs } => {
                 let unwritten: Vec<_> = std::iter::from_fn(|| self.outbox.drop_ack()).collect();
                 self.link.linger(state, secs, &unwritten);
@@ -405,6 +425,7 @@ pub(crate) fn pass_to_hub(link: &Link, output: Output) {
         | Output::Secure(_)
         | Output::Close(_)
         | Output::Pause(_)
+        | Output::Errand(_)
         | Output::Linger { .. }
         | Output::Resume(_) => {}
     }

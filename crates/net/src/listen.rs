@@ -4,18 +4,21 @@ use crate::admit::Pass;
 use crate::admit::{Admission, Gate};
 use crate::clock::Clock;
 use crate::datagram;
+use crate::dial::{Dialler, Ground};
 use crate::draining::Draining;
-use crate::drive::{Gear, drive};
+use crate::drive::{Gear, Side, drive};
 use crate::proxy::{self, Header, Network};
+use crate::resolve::Resolver;
 use crate::tally::{ListenerCounts, Tally};
 use crate::tls::Tls;
 use crate::{tcp, udp};
 use connector::{Connector, Listener, Peer, Seed, TlsMode, Transport};
-use hub::Hub;
+use hub::{Hub, Trouble};
 use parking_lot::{Mutex, RwLock};
+use ports::Partners;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio_util::sync::CancellationToken;
@@ -169,7 +172,10 @@ impl Entrance {
         self.tally.accepted.one();
         let (tls, drain, tally) = (self.tls.read().clone(), self.drain.clone(), self.tally.clone());
         let (clock, mode) = (self.clock, listener.tls);
-        tokio::spawn(drive(stream, Gear { machine, link, inbox, clock, tls, mode, drain, pass, tally }));
+        let side = Side::Server { tls, peers: listener.servers };
+        let (pass, errand) = (Some(pass), None);
+        let gear = Gear { machine, link, inbox, clock, side, mode, drain, pass, tally, errand };
+        tokio::spawn(drive(stream, gear));
     }
 }
 
@@ -196,6 +202,7 @@ pub struct Net {
     shards: usize,
     drain: Arc<Draining>,
     open: Mutex<Vec<Open>>,
+    dialler: OnceLock<Arc<Dialler>>,
 }
 
 impl Net {
@@ -209,7 +216,31 @@ impl Net {
             shards: shards.max(1),
             drain: Arc::default(),
             open: Mutex::default(),
+            dialler: OnceLock::new(),
         }
+    }
+
+    /// Begins to open connections to other companies' servers, as `partners` says and through these doors; said again,
+    /// goes on through others. Blocks.
+    ///
+    /// # Errors
+    /// [`Trouble`] when what waits cannot be read.
+    pub fn federate(
+        &self,
+        partners: Arc<dyn Partners>,
+        resolver: Resolver,
+        doors: Vec<Arc<dyn Connector>>,
+    ) -> Result<(), Trouble> {
+        if let Some(dialler) = self.dialler.get() {
+            dialler.through(doors);
+            dialler.ask(resolver);
+            return Ok(());
+        }
+        let (hub, tls, clock, drain) = (self.hub.clone(), self.tls.clone(), self.clock, self.drain.clone());
+        let dialler = Dialler::new(Ground { hub, partners, resolver, tls, clock, drain });
+        dialler.through(doors);
+        let dialler = self.dialler.get_or_init(|| dialler).clone();
+        self.hub.dial_with(dialler)
     }
 
     /// Opens the sockets that are missing for these listeners; changes nothing yet. `secured`: there will be a
@@ -301,7 +332,8 @@ impl Net {
 
     /// After [`Net::drain`]: has everybody gone, and is nothing open on datagram sockets?
     pub fn is_quiet(&self) -> bool {
-        self.gate.open() == 0 && self.drain.busy_shards() == 0
+        let called = self.dialler.get().map_or(0, |d| d.open());
+        self.gate.open() == 0 && self.drain.busy_shards() == 0 && called == 0
     }
 
     fn serve(&self, socket: TcpListener, seat: Seat, stop: CancellationToken, tally: Arc<Tally>) {
@@ -393,7 +425,7 @@ fn fresh((transport, addr): (Transport, SocketAddr)) -> io::Result<Source> {
     })
 }
 
-fn seed() -> io::Result<Seed> {
+pub(crate) fn seed() -> io::Result<Seed> {
     let mut seed = [0u8; 32];
     getrandom::fill(&mut seed).map_err(io::Error::other)?;
     Ok(seed)

@@ -54,6 +54,12 @@ pub struct ListenerCounts {
 }
 
 impl Tally {
+    /// Connections that have not ended.
+    pub fn open(&self) -> u64 {
+        let ended = self.ended.get();
+        self.accepted.get().saturating_sub(ended)
+    }
+
     pub fn counts(&self, name: String, addr: SocketAddr) -> ListenerCounts {
         // Read in this order, so that a connection that ends meanwhile cannot make the difference negative.
         let ended = self.ended.get();

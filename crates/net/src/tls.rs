@@ -1,15 +1,21 @@
 //! TLS: one provider, TLS 1.2 at least.
 
+use crate::drive::Side;
+use crate::shown::Shown;
 use bytes::Bytes;
 use connector::TlsFacts;
-use rustls::ProtocolVersion;
-use rustls::server::{NoServerSessionStorage, ServerConnection};
+use model::Certificates;
+use rustls::client::Resumption;
+use rustls::crypto::CryptoProvider;
+use rustls::server::NoServerSessionStorage;
+use rustls::{ClientConfig, ProtocolVersion, ServerConfig};
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use sha2::{Digest, Sha256, Sha384, Sha512};
 use std::path::Path;
-use std::sync::Arc;
-use tokio_rustls::TlsAcceptor;
+use std::sync::{Arc, OnceLock};
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
 /// Why there is no TLS.
 #[derive(Debug, thiserror::Error)]
@@ -27,15 +33,20 @@ pub enum TlsError {
     Pair(#[from] rustls::Error),
 }
 
-/// A certificate that was read and found good.
-struct Current {
+/// Our certificate and how we use it. Another one is another `Tls`: open connections keep theirs.
+pub struct Tls {
     leaf: Option<CertificateDer<'static>>,
-    acceptor: TlsAcceptor,
     end_point: Option<Bytes>,
+    /// For those who prove otherwise who they are.
+    clients: TlsAcceptor,
+    /// For other servers: they are asked for their certificates.
+    peers: TlsAcceptor,
+    calling: Calling,
 }
 
-/// Our certificate and how we use it. Another one is another `Tls`: open connections keep theirs.
-pub struct Tls(Current);
+/// How we begin TLS ourselves.
+#[derive(Clone)]
+pub(crate) struct Calling(Arc<ClientConfig>);
 
 impl Tls {
     /// Reads a certificate chain and its key.
@@ -43,40 +54,109 @@ impl Tls {
     /// # Errors
     /// [`TlsError`], naming the file.
     pub fn open(certificate: &Path, key: &Path) -> Result<Self, TlsError> {
-        Ok(Self(load(certificate, key)?))
+        let pem = |file: &Path, error: rustls_pki_types::pem::Error| TlsError::Pem {
+            file: file.display().to_string(),
+            error: error.to_string(),
+        };
+        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(certificate)
+            .and_then(|certs| certs.collect())
+            .map_err(|e| pem(certificate, e))?;
+        let private = PrivateKeyDer::from_pem_file(key).map_err(|e| pem(key, e))?;
+        let leaf = chain.first().cloned();
+        let end_point = leaf.as_ref().and_then(end_point);
+        let serve = || ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
+        let clients = serve()?.with_no_client_auth().with_single_cert(chain.clone(), private.clone_key())?;
+        let asked = Arc::new(Shown::default());
+        let peers =
+            serve()?.with_client_cert_verifier(asked).with_single_cert(chain.clone(), private.clone_key())?;
+        let calling = caller()?.with_client_auth_cert(chain, private)?;
+        Ok(Self {
+            leaf,
+            end_point,
+            clients: accepting(clients),
+            peers: accepting(peers),
+            calling: Calling::new(calling),
+        })
     }
 
     /// Our own certificate, DER.
     pub fn leaf(&self) -> Option<&[u8]> {
-        self.0.leaf.as_deref()
+        self.leaf.as_deref()
     }
 
-    /// What a handshake needs, and what our certificate is bound to (RFC 5929) for its facts afterwards.
-    pub(crate) fn current(&self) -> (TlsAcceptor, Option<Bytes>) {
-        (self.0.acceptor.clone(), self.0.end_point.clone())
+    /// How we connect to others: we show the same certificate.
+    pub(crate) fn calling(&self) -> Calling {
+        self.calling.clone()
+    }
+
+    /// How we connect to others without having one.
+    ///
+    /// # Errors
+    /// [`TlsError`] when there is no way to do TLS at all.
+    pub(crate) fn anonymous() -> Result<Calling, TlsError> {
+        Ok(Calling::new(caller()?.with_no_client_auth()))
     }
 }
 
-fn load(certificate: &Path, key: &Path) -> Result<Current, TlsError> {
-    let pem = |file: &Path, error: rustls_pki_types::pem::Error| TlsError::Pem {
-        file: file.display().to_string(),
-        error: error.to_string(),
-    };
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(certificate)
-        .and_then(|certs| certs.collect())
-        .map_err(|e| pem(certificate, e))?;
-    let private = PrivateKeyDer::from_pem_file(key).map_err(|e| pem(key, e))?;
-    let leaf = chain.first().cloned();
-    let end_point = chain.first().and_then(end_point);
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(chain, private)?;
+impl Calling {
+    fn new(mut config: ClientConfig) -> Self {
+        // What a peer showed must be known each time.
+        config.resumption = Resumption::disabled();
+        Self(Arc::new(config))
+    }
+
+    fn connector(&self, alpn: Option<&str>) -> TlsConnector {
+        let Some(alpn) = alpn else { return TlsConnector::from(self.0.clone()) };
+        let mut config = ClientConfig::clone(&self.0);
+        config.alpn_protocols = vec![alpn.as_bytes().to_vec()];
+        TlsConnector::from(Arc::new(config))
+    }
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
+    PROVIDER.get_or_init(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider())).clone()
+}
+
+fn accepting(mut config: ServerConfig) -> TlsAcceptor {
     // Sessions live long and cost memory; tickets would be made for every connection and hardly ever be used.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
-    Ok(Current { leaf, acceptor: TlsAcceptor::from(Arc::new(config)), end_point })
+    TlsAcceptor::from(Arc::new(config))
+}
+
+fn caller() -> Result<rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert>, TlsError> {
+    let config = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
+    Ok(config.dangerous().with_custom_certificate_verifier(Arc::new(Shown::default())))
+}
+
+/// A secured connection, and what is known of it.
+type Secured = (TlsStream<TcpStream>, TlsFacts);
+
+/// Does the handshake; gives the connection back, if it can, where that fails.
+pub(crate) async fn handshake(
+    plain: TcpStream,
+    side: &Side,
+) -> Result<Secured, (std::io::Error, Option<TcpStream>)> {
+    match side {
+        Side::Server { tls: None, .. } => Err((std::io::ErrorKind::Unsupported.into(), Some(plain))),
+        Side::Server { tls: Some(tls), peers } => {
+            let acceptor = if *peers { &tls.peers } else { &tls.clients };
+            let stream = acceptor.accept(plain).into_fallible().await.map_err(|(e, s)| (e, Some(s)))?;
+            let facts = facts(stream.get_ref().1, stream.get_ref().1.server_name(), tls.end_point.clone());
+            Ok((TlsStream::Server(stream), facts))
+        }
+        Side::Client { tls, name, alpn } => {
+            let name = match ServerName::try_from(name.clone()) {
+                Ok(name) => name,
+                Err(_) => return Err((std::io::ErrorKind::InvalidInput.into(), Some(plain))),
+            };
+            let connecting = tls.connector(*alpn).connect(name, plain).into_fallible();
+            let stream = connecting.await.map_err(|(e, s)| (e, Some(s)))?;
+            let facts = facts(stream.get_ref().1, None, None);
+            Ok((TlsStream::Client(stream), facts))
+        }
+    }
 }
 
 /// `tls-server-end-point` (RFC 5929 section 4.1): the certificate's hash by its signature's hash function, SHA-256
@@ -98,14 +178,17 @@ fn end_point(certificate: &CertificateDer<'_>) -> Option<Bytes> {
 }
 
 /// What a finished handshake proved.
-pub(crate) fn facts(connection: &ServerConnection, end_point: Option<Bytes>) -> TlsFacts {
+fn facts<D>(
+    connection: &rustls::ConnectionCommon<D>,
+    name: Option<&str>,
+    end_point: Option<Bytes>,
+) -> TlsFacts {
     // RFC 9266: the exporter is only sound as a binding without renegotiation and with the full transcript.
     let exporter = (connection.protocol_version() == Some(ProtocolVersion::TLSv1_3))
         .then(|| connection.export_keying_material([0u8; 32], b"EXPORTER-Channel-Binding", Some(&[])).ok())
         .flatten();
-    TlsFacts {
-        server_name: connection.server_name().map(str::to_owned),
-        exporter,
-        server_end_point: end_point,
-    }
+    let shown = connection.peer_certificates().filter(|chain| !chain.is_empty());
+    let certificates =
+        shown.map(|chain| Certificates(chain.iter().map(|c| Bytes::copy_from_slice(c)).collect()));
+    TlsFacts { server_name: name.map(str::to_owned), exporter, server_end_point: end_point, certificates }
 }

@@ -1,5 +1,9 @@
 //! Ports: traits only, spoken by the hub and the server, answered by rooms that know nothing of them.
 
+mod federation;
+
+pub use federation::{Applicant, Dialler, Hop, HopSecurity, Partners, Route, Told};
+
 use model::{Address, Credential, Scheme, Secret};
 
 /// A port could not do its work: ours to mend, never the sender's fault.

@@ -1,13 +1,14 @@
 //! The wiring page: every door, stage, store and bus in one place.
 
-use crate::config::{Config, SipTransport, Strangers, Watchers, XmppTls};
+use crate::config::{Config, FederationMode, Serves, SipTransport, Strangers, Watchers, XmppTls};
 use crate::failure::Failure;
 use crate::recording::Recorder;
 use crate::traces::Exporter;
 use connector::{Connector, Listener, TlsMode, Transport};
 use hub::pipeline::{Pipeline, Stage};
-use hub::stages::{Consent, Identity, Limits, Throttle};
+use hub::stages::{Consent, Federation, Identity, Limits, Throttle};
 use hub::{Consents, Hub, Parts, RuleSet, Rules, Tracer};
+use model::Dialect;
 use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 use store::{Settings, SqliteStore};
@@ -24,6 +25,8 @@ pub struct House {
     pub rules: Arc<Rules>,
     /// Where traces go.
     pub exporter: Option<Arc<Exporter>>,
+    /// Other companies.
+    pub partners: Arc<partner::Federation>,
     /// The record's chain.
     pub chain: record::ChainId,
     /// Who writes down what connections say, if the operator asked for it.
@@ -74,14 +77,17 @@ pub fn build(config: &Config, workers: usize) -> Result<House, Failure> {
     let identity = Arc::new(identity::LocalAccounts::new(store.clone()));
     let rules = Arc::new(Rules::new(rules_of(config)));
     let exporter = config.traces.clone().map(|(endpoint, ratio)| Arc::new(Exporter::start(endpoint, ratio)));
+    let domains: std::collections::BTreeSet<_> = config.domains.iter().cloned().collect();
+    let partners = Arc::new(partner::Federation::new(domains.clone(), federation(config)?));
     let stages: Vec<Box<dyn Stage>> = vec![
         Box::new(Identity),
+        Box::new(Federation { partners: partners.clone() }),
         Box::new(Limits { rules: rules.clone() }),
         Box::new(Throttle::new(rules.clone())),
         Box::new(Consent { rules: rules.clone() }),
     ];
     let hub = Hub::open(Parts {
-        domains: config.domains.iter().cloned().collect(),
+        domains,
         pipeline: Pipeline::new(stages),
         journal: store.clone(),
         accounts: store.clone(),
@@ -89,12 +95,13 @@ pub fn build(config: &Config, workers: usize) -> Result<House, Failure> {
         authorizations: store.clone(),
         leases: store.clone(),
         credentials: identity.clone(),
+        partners: partners.clone(),
         bus: Arc::new(bus::LocalBus::default()),
         rules: rules.clone(),
         tracer: exporter.clone().map(|exporter| exporter as Arc<dyn Tracer>),
         lanes: workers,
     })?;
-    Ok(House { store, hub, identity, rules, exporter, chain, recorder: None })
+    Ok(House { store, hub, identity, rules, partners, exporter, chain, recorder: None })
 }
 
 /// The front doors, in the order in which they open.
@@ -129,7 +136,40 @@ pub fn rules_of(config: &Config) -> RuleSet {
             Watchers::Ask => Consents::Ask,
             Watchers::Colleagues => Consents::Colleagues,
         },
+        federation_secs: config.federation.deadline_seconds,
     }
+}
+
+/// How the configuration wants to federate.
+///
+/// # Errors
+/// [`Failure`] with file and line of an authority that cannot be read.
+pub fn federation(config: &Config) -> Result<partner::Settings, Failure> {
+    let part = &config.federation;
+    let mut roots =
+        if part.system_authorities { partner::Roots::of_the_system() } else { partner::Roots::default() };
+    for authority in &part.authorities {
+        let file = config.base().join(authority.get_ref());
+        roots.add(&file).map_err(|error| {
+            let what = format!("{error}; name a PEM file with the authority's certificate");
+            Failure::from(config.source.mistake_at(authority, what))
+        })?;
+    }
+    let mode = match part.mode {
+        FederationMode::Off => partner::Mode::Off,
+        FederationMode::Open => partner::Mode::Open,
+    };
+    Ok(partner::Settings { mode, roots, dialback: part.dialback, dialects: vec![Dialect::Xmpp] })
+}
+
+/// Whom to ask where other companies' servers are.
+///
+/// # Errors
+/// [`Failure`] where the system does not say.
+pub fn resolver(config: &Config) -> Result<net::Resolver, Failure> {
+    let servers: Vec<_> = config.federation.dns.iter().map(|server| *server.get_ref()).collect();
+    net::Resolver::open(&servers)
+        .map_err(|why| Failure::new(format!("no name servers: {why}; name them with `dns` in [federation]")))
 }
 
 fn xmpp_door(config: &Config, store: &SqliteStore) -> Result<xmpp::Door, Failure> {
@@ -137,12 +177,22 @@ fn xmpp_door(config: &Config, store: &SqliteStore) -> Result<xmpp::Door, Failure
         .xmpp
         .iter()
         .map(|l| {
-            let (name, tls) = match l.tls {
-                XmppTls::Starttls => ("xmpp-c2s", TlsMode::Upgrade),
-                XmppTls::Direct => ("xmpps-c2s", TlsMode::Direct),
-                XmppTls::None => ("xmpp-plain", TlsMode::None),
+            let servers = l.serves == Serves::Servers;
+            let (name, tls) = match (l.tls, servers) {
+                (XmppTls::Starttls, false) => ("xmpp-c2s", TlsMode::Upgrade),
+                (XmppTls::Direct, false) => ("xmpps-c2s", TlsMode::Direct),
+                (XmppTls::None, false) => ("xmpp-plain", TlsMode::None),
+                (XmppTls::Starttls, true) => ("xmpp-s2s", TlsMode::Upgrade),
+                (XmppTls::Direct, true) => ("xmpps-s2s", TlsMode::Direct),
+                (XmppTls::None, true) => ("xmpp-s2s-plain", TlsMode::None),
             };
-            Listener { name: name.into(), addr: *l.address.get_ref(), transport: Transport::Tcp, tls }
+            Listener {
+                name: name.into(),
+                addr: *l.address.get_ref(),
+                transport: Transport::Tcp,
+                tls,
+                servers,
+            }
         })
         .collect();
     let domains: Vec<&str> = config.domains.iter().map(model::Address::as_str).collect();

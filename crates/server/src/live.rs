@@ -37,6 +37,7 @@ struct Inner {
     now: Mutex<Now>,
     bound: RwLock<Vec<Bound>>,
     stopping: AtomicBool,
+    partners: Arc<partner::Federation>,
     hub: Arc<Hub>,
     started: Timestamp,
     supervisor: Supervisor,
@@ -90,6 +91,15 @@ const KEYS: &[(&str, When, Reading)] = &[
     ("log.targets", When::Now, |c| format!("{:?}", c.log.targets)),
     ("traces", When::Restart("the exporter begins with the server"), |c| format!("{:?}", c.traces)),
     ("metrics.listen", When::Restart("it is opened at the start"), |c| format!("{:?}", c.metrics)),
+    ("federation", When::Now, |c| {
+        let f = &c.federation;
+        let authorities: Vec<&String> = f.authorities.iter().map(toml::Spanned::get_ref).collect();
+        let dns: Vec<_> = f.dns.iter().map(toml::Spanned::get_ref).collect();
+        format!(
+            "{:?}, authorities {authorities:?}, system's {}, dialback {}, dns {dns:?}, deadline {}",
+            f.mode, f.system_authorities, f.dialback, f.deadline_seconds
+        )
+    }),
     ("consent.messages", When::Now, |c| format!("{:?}", c.consent.messages)),
     ("consent.presence", When::Now, |c| format!("{:?}", c.consent.presence)),
 ];
@@ -112,6 +122,8 @@ impl Live {
             .prepare(wanted(&config, &house.store, house.recorder.as_deref())?, tls.is_some())
             .map_err(|error| misplaced(&config, &error))?;
         let bound = RwLock::new(net.commit(change, tls.clone()));
+        let doors = house::doors(&config, &house.store, house.recorder.as_deref())?;
+        net.federate(house.partners.clone(), house::resolver(&config)?, doors)?;
         let now = Mutex::new(Now { config, tls });
         let (store, rules) = (house.store.clone(), house.rules.clone());
         Ok(Self {
@@ -122,6 +134,7 @@ impl Live {
                 now,
                 bound,
                 stopping: AtomicBool::new(false),
+                partners: house.partners.clone(),
                 hub: house.hub.clone(),
                 started: wall(),
                 supervisor,
@@ -176,6 +189,8 @@ impl Inner {
         config.workers = now.config.workers;
         config.metrics = now.config.metrics;
         config.traces.clone_from(&now.config.traces);
+        let (federation, resolver) = (house::federation(&config)?, house::resolver(&config)?);
+        let doors = house::doors(&config, &self.store, self.recorder.as_deref())?;
         let change = self
             .net
             .prepare(wanted(&config, &self.store, self.recorder.as_deref())?, tls.is_some())
@@ -196,6 +211,8 @@ impl Inner {
             log.set(&config.log);
         }
         self.rules.set(house::rules_of(&config));
+        self.partners.set(federation);
+        self.net.federate(self.partners.clone(), resolver, doors)?;
         *now = Now { config, tls };
         Ok(done)
     }

@@ -48,7 +48,7 @@ impl Config {
             (Transport::Tcp, false) => ("sip-tcp", TlsMode::None),
             (Transport::Tcp, true) => ("sip-tls", TlsMode::Direct),
         };
-        self.listeners.push(Listener { name: name.to_owned(), addr, transport, tls });
+        self.listeners.push(Listener { name: name.to_owned(), addr, transport, tls, servers: false });
         self
     }
 

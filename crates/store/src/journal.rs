@@ -138,6 +138,12 @@ pub trait Journal: Send + Sync {
     /// [`Trouble`] when the store cannot be read.
     fn waiting(&self, account: &Address, after: Seq, limit: usize) -> Result<Vec<Waiting>, Trouble>;
 
+    /// Mailboxes of pairs of domains ([`model::DomainPair`]) in which rows wait.
+    ///
+    /// # Errors
+    /// [`Trouble`] when the store cannot be read.
+    fn pairs_waiting(&self) -> Result<Vec<Address>, Trouble>;
+
     /// The cursor of a mailbox; all zero if it never advanced.
     ///
     /// # Errors

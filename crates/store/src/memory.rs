@@ -6,7 +6,7 @@ use crate::{
     SettledRow, Trouble, Unsealed, Waiting,
 };
 use bytes::Bytes;
-use model::{Address, Credential, LeaseKey, Scheme, Seq, Timestamp};
+use model::{Address, Credential, DomainPair, LeaseKey, Scheme, Seq, Timestamp};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -174,6 +174,17 @@ impl Journal for MemoryStore {
             .filter_map(|seq| books.rows.get(usize::try_from(seq.0).ok()?.checked_sub(1)?))
             .map(|row| Waiting { seq: row.seq, head: row.head.clone(), body: row.body.clone() })
             .collect())
+    }
+
+    fn pairs_waiting(&self) -> Result<Vec<Address>, Trouble> {
+        let all: Vec<Address> = self.journal.lock().mailboxes.keys().cloned().collect();
+        let mut pairs = Vec::new();
+        for mailbox in all.into_iter().filter(|m| DomainPair::of_mailbox(m).is_some()) {
+            if !self.waiting(&mailbox, Seq(0), 1)?.is_empty() {
+                pairs.push(mailbox);
+            }
+        }
+        Ok(pairs)
     }
 
     fn cursor(&self, account: &Address) -> Result<MailboxCursor, Trouble> {

@@ -4,8 +4,8 @@
 
 use connector::{Flow, Input, Output};
 use model::{
-    Address, Answer, Ask, Device, Endpoint, Envelope, Loss, Notice, Outcome, Reason, Refusal, RosterItem,
-    Settlement, Subscription, Ticket,
+    Address, Admission, Answer, Ask, Device, Endpoint, Envelope, Loss, Notice, Outcome, Reason, Refusal,
+    RosterItem, Settlement, Subscription, Ticket,
 };
 
 /// `user@domain` or `user@domain/device`.
@@ -67,6 +67,11 @@ pub fn input(text: &str) -> Option<Input<'static>> {
             Some(Input::Settled(ticket(words[1]), Settlement::from(outcome(word))))
         }
         "verified" => about(Answer::Verified(words[2] == "true")),
+        // Who proved to be the domain, who did not and may be called back, who did not and may not.
+        "admitted" => {
+            let certified = (words[2] == "certified").then_some(()).ok_or_else(|| words[2].to_owned());
+            about(Answer::Admitted(Admission { certified, dialback: words[2] == "dialback" }))
+        }
         "nobody" => about(Answer::Credential(None)),
         "bound" => about(Answer::Bound(device(2))),
         "done" => about(Answer::Done),
@@ -117,6 +122,8 @@ pub fn output(
         }
         Output::Ask { ticket, ask } => format!("=> ask {} {}", ticket.0, question(ask)),
         Output::Login { proven } => format!("=> login {}", if *proven { "proven" } else { "failed" }),
+        Output::Errand(Ok(())) => "=> errand done".to_owned(),
+        Output::Errand(Err(refusal)) => format!("=> errand failed {refusal}"),
         Output::Attend(endpoint, priority) => format!("=> attend {endpoint} {priority:?}"),
         Output::Unbind(endpoint) => format!("=> unbind {endpoint}"),
         Output::Lease { key, owner, state, secs } => {
@@ -153,6 +160,12 @@ fn question(ask: &Ask) -> String {
         Ask::EditRoster { device, edit } => format!("edit-roster {device} {edit:?}"),
         Ask::Claim { key, owner } => format!("claim {} {owner}", key.0),
         Ask::Resume { key, owner } => format!("resume {} {owner}", key.0),
+        Ask::Admit { pair, dialect, opener, certificates, secured } => {
+            let shown = if certificates.is_some() { "certificate" } else { "nothing" };
+            let over = if *secured { "tls" } else { "plain" };
+            format!("admit {pair} {dialect} opened by {opener:?} {over} {shown}")
+        }
+        Ask::Confirm { pair, proof } => format!("confirm {pair} {}", String::from_utf8_lossy(proof)),
     }
 }
 

@@ -4,9 +4,9 @@ use crate::words::{self, endpoint};
 use bytes::Bytes;
 use connector::{Flow, Input, Output, TlsFacts};
 use model::{
-    Activity, Authorize, Basic, Composing, Decision, Delivery, DeliveryId, Dialect, Endpoint, Envelope,
-    EnvelopeId, Event, LeaseKey, Message, Notify, Opaque, Origin, Original, Part, PresenceDoc, Reason,
-    Receipt, ReceiptKind, Refusal, Role, Security, Subscribe, Term, Timestamp, Tuple, Vouch, Wants,
+    Activity, Authorize, Basic, Certificates, Composing, Decision, Delivery, DeliveryId, Dialect, Endpoint,
+    Envelope, EnvelopeId, Event, LeaseKey, Message, Notify, Opaque, Origin, Original, Part, PresenceDoc,
+    Reason, Receipt, ReceiptKind, Refusal, Role, Security, Subscribe, Term, Timestamp, Tuple, Vouch, Wants,
     WatchState,
 };
 use std::sync::Arc;
@@ -35,6 +35,9 @@ fn own(text: &str) -> Option<Input<'static>> {
                 server_name: None,
                 exporter: (words.get(1) == Some(&"1.3")).then_some([5; 32]),
                 server_end_point: Some(Bytes::from_static(b"hash of the certificate")),
+                certificates: words
+                    .contains(&"certificate")
+                    .then(|| Certificates([Bytes::from_static(b"a certificate")].into())),
             },
         )),
         "deliver" | "carbon" | "late" => {

@@ -3,8 +3,9 @@
 use super::{compose::compose, from_hub};
 use crate::account::Account;
 use crate::house::{Consents, Hub};
+use crate::link::Job;
 use crate::roster::item;
-use model::{Address, Authorize, Decision, Envelope, Event, Outcome, PresenceDoc, Subscribe, Term};
+use model::{Address, Authorize, Decision, Envelope, Event, Outcome, PresenceDoc, Subscribe, Term, Ticket};
 use std::sync::Arc;
 use store::{Authorization, Consent, Trouble};
 
@@ -19,6 +20,16 @@ pub(crate) enum Act {
     Grant,
     /// The presentity refuses or takes back.
     Deny,
+}
+
+impl Act {
+    /// What a presentity's decision is.
+    pub fn of(decision: Decision) -> Self {
+        match decision {
+            Decision::Granted => Self::Grant,
+            Decision::Denied => Self::Deny,
+        }
+    }
 }
 
 /// Who must be told of a step.
@@ -69,6 +80,10 @@ impl Hub {
         let listed = |account: &Option<Arc<Account>>, contact: &Address| {
             account.as_ref().and_then(|a| item(&a.state.lock(), contact))
         };
+        // Elsewhere they decide; what nobody here asked for changes nothing (RFC 6121 section 3.1.6).
+        if shown.is_none() && act == Act::Grant && before.is_none() {
+            return Ok(None);
+        }
         let lists = (listed(&shown, watcher), listed(&watching, presentity));
         let colleagues =
             self.parts.rules.consents() == Consents::Colleagues && presentity.domain() == watcher.domain();
@@ -100,22 +115,34 @@ impl Hub {
             (_, true) => Some(Decision::Denied),
             _ => None,
         };
-        if let (Some(decision), Some(watching)) = (decision, &watching) {
+        if let Some(decision) = decision {
             // The presentity's own words if this is its own act; ours if the hub answers for it.
-            let answer = match &envelope.event {
-                Event::Authorize(_) => envelope.clone(),
-                _ => from_hub(
+            let own = matches!(&envelope.event, Event::Authorize(_));
+            let answer = match own {
+                true => envelope.clone(),
+                false => from_hub(
                     presentity.clone(),
                     watcher.clone(),
                     Event::Authorize(Authorize { decision, original: None }),
                 ),
             };
-            self.tell_roster_devices(watching, &answer);
+            match &watching {
+                Some(watching) => self.tell_roster_devices(watching, &answer),
+                // Its own words are on their way to their server as they are.
+                None if own || self.hosts(watcher.domain()) || shown.is_none() => {}
+                None => {
+                    let envelope = Box::new(Arc::unwrap_or_clone(answer));
+                    self.enqueue(
+                        &self.own,
+                        Job::Submit { ticket: Ticket(0), envelope, outcome_wanted: false },
+                    );
+                }
+            }
         }
         if before != after {
             // What the watcher could see up to now, if anything.
             let seen = seen.filter(|_| before == Some(Consent::Granted));
-            self.consent_changed(&shown, presentity, watcher, seen, after);
+            self.consent_changed((&shown, &watching), presentity, watcher, seen, after);
             // A request not yet answered changes nothing on the list of the one who is asked.
             if let Some(account) = watching.as_ref().filter(|_| lists.1 != listed(&watching, presentity)) {
                 self.push_contact(account, presentity);
@@ -180,10 +207,7 @@ impl Hub {
         envelope: &Arc<Envelope>,
         authorize: &Authorize,
     ) -> Result<Outcome, Trouble> {
-        let act = match authorize.decision {
-            Decision::Granted => Act::Grant,
-            Decision::Denied => Act::Deny,
-        };
+        let act = Act::of(authorize.decision);
         self.consent(&envelope.from.address, &envelope.to.address, act, envelope)?;
         Ok(Outcome::Delivered)
     }

@@ -1,7 +1,7 @@
 //! Telling everybody entitled.
 
 use super::watch::{send_notify, tell_one};
-use super::{compose::compose, from_hub};
+use super::{abroad, compose::compose, from_hub};
 use crate::account::{Account, State};
 use crate::house::Hub;
 use crate::link::LinkCore;
@@ -55,12 +55,20 @@ impl Hub {
 
     /// Tells those sessions of an account which announced themselves.
     pub(crate) fn notify_sessions(
-        &self,
+        self: &Arc<Self>,
         watcher: &Address,
         doc: &Arc<PresenceDoc>,
         changed: Option<Vec<usize>>,
         gone: Vec<Tuple>,
     ) {
+        if !self.hosts(watcher.domain()) {
+            let notify = Notify { key: None, state: WatchState::Active, doc: doc.clone(), changed, gone };
+            return self.tell_abroad(&from_hub(
+                doc.presentity.clone(),
+                watcher.clone(),
+                Event::Notify(notify),
+            ));
+        }
         let Some(account) = self.account_at_hand(watcher) else { return };
         let state = account.state.lock();
         if !state.devices.iter().any(|s| s.announces) {
@@ -82,6 +90,28 @@ impl Hub {
         let envelope = from_hub(doc.presentity.clone(), watcher.clone(), Event::Notify(notify));
         for slot in state.devices.iter().filter(|s| s.announces) {
             self.tell(&account, slot, &envelope);
+        }
+    }
+
+    /// A session hears what is known of somebody elsewhere, and their server is asked what is not. The first session of
+    /// an account begins with nothing: what was true when the last one went may be so no longer.
+    fn greet_abroad(
+        self: &Arc<Self>,
+        link: &LinkCore,
+        account: &Account,
+        presentity: &Address,
+        device: &Endpoint,
+    ) {
+        let known = {
+            let mut state = account.state.lock();
+            if abroad::is_alone(&state, device.device.as_ref()) {
+                self.forget_abroad(&mut state, presentity);
+            }
+            abroad::known(&state, presentity)
+        };
+        match known {
+            Some(doc) => greet(link, device, doc, None),
+            None => self.probe_abroad(presentity, device),
         }
     }
 
@@ -107,6 +137,10 @@ impl Hub {
             (watching, requests, compose(&account.address, &state.publications))
         };
         for presentity in &watching {
+            if !self.hosts(presentity.domain()) {
+                self.greet_abroad(link, account, presentity, device);
+                continue;
+            }
             let Some(other) = self.account_at_hand(presentity) else { continue };
             let mut told: Option<Arc<PresenceDoc>> = None;
             loop {

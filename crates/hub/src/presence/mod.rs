@@ -1,11 +1,13 @@
 //! Presence: who told what of themselves, who may see it, and who is told.
 
+mod abroad;
 mod compose;
 mod consent;
 mod fanout;
 mod publish;
 mod watch;
 
+pub(crate) use abroad::Abroad;
 pub(crate) use consent::Act;
 pub(crate) use publish::silence;
 

@@ -92,12 +92,19 @@ impl Hub {
         Ok(Outcome::Delivered)
     }
 
-    fn show(&self, presentity: &Address, to: &Endpoint, tuples: &[Tuple]) {
-        let Some(account) = self.account_at_hand(&to.address) else { return };
+    fn show(self: &Arc<Self>, presentity: &Address, to: &Endpoint, tuples: &[Tuple]) {
+        let account = self.account_at_hand(&to.address);
+        if account.is_none() && self.hosts(to.address.domain()) {
+            return;
+        }
+        if let Some(account) = account.as_ref().filter(|_| !self.hosts(presentity.domain())) {
+            self.hear_abroad(presentity, account, tuples);
+        }
         let (open, gone): (Vec<_>, Vec<_>) = tuples.iter().cloned().partition(|t| t.basic == Basic::Open);
         let doc = Arc::new(PresenceDoc { presentity: presentity.clone(), tuples: open });
         let notify = Notify { key: None, state: WatchState::Active, doc, changed: None, gone };
         let envelope = from_hub(presentity.clone(), to.clone(), Event::Notify(notify));
+        let Some(account) = account else { return self.tell_abroad(&envelope) };
         let state = account.state.lock();
         for slot in &state.devices {
             let addressed = to.device.as_ref().is_none_or(|d| d == &slot.device);
@@ -108,7 +115,7 @@ impl Hub {
     }
 
     /// Those who got presence directly hear that it ended.
-    pub(crate) fn end_directed(&self, link: &Arc<LinkCore>, account: &Account, device: &Endpoint) {
+    pub(crate) fn end_directed(self: &Arc<Self>, link: &Arc<LinkCore>, account: &Account, device: &Endpoint) {
         let directed = match account.state.lock().slot(link, device) {
             Some(slot) => std::mem::take(&mut slot.directed),
             None => return,

@@ -26,6 +26,14 @@ impl Hub {
         subscribe: &Subscribe,
     ) -> Result<Outcome, Trouble> {
         let (watcher, presentity) = (&envelope.from.address, &envelope.to.address);
+        if !self.hosts(presentity.domain()) {
+            return match &subscribe.term {
+                Term::Lease { key, secs } => self.lease_abroad(link, envelope, key, *secs),
+                // Tells once what it is told within the moment; the lease's word for that is the shortest lease.
+                Term::Once { key: Some(key) } => self.lease_abroad(link, envelope, key, 0),
+                _ => Ok(Outcome::Refused(Refusal::new(Reason::BadRequest))),
+            };
+        }
         match &subscribe.term {
             Term::Lasting => {
                 let consent = self.consent(presentity, watcher, Act::Ask, envelope)?;
@@ -68,7 +76,13 @@ impl Hub {
         if leased || doc.is_open() {
             let state = if leased { WatchState::Expired } else { WatchState::Active };
             let to = envelope.from.clone();
-            send_notify(link, to, Notify { key, state, doc, changed: None, gone: Vec::new() });
+            let notify = Notify { key, state, doc, changed: None, gone: Vec::new() };
+            // One who asked from elsewhere need not have asked over a connection that takes answers.
+            if leased || self.hosts(watcher.domain()) {
+                send_notify(link, to, notify);
+            } else {
+                self.tell_abroad(&from_hub(presentity.clone(), to, Event::Notify(notify)));
+            }
         }
         Ok(Outcome::Delivered)
     }
@@ -186,13 +200,13 @@ impl Hub {
     /// Consent between two parties changed: the watcher's leases and sessions hear it.
     pub(crate) fn consent_changed(
         self: &Arc<Self>,
-        shown: &Option<Arc<Account>>,
+        (shown, watching): (&Option<Arc<Account>>, &Option<Arc<Account>>),
         presentity: &Address,
         watcher: &Address,
         seen: Option<Arc<PresenceDoc>>,
         consent: Option<Consent>,
     ) {
-        let Some(account) = shown else { return };
+        let Some(account) = shown else { return self.consent_abroad(watching, presentity, consent) };
         let _in_order = account.telling.lock();
         let doc = {
             let mut state = account.state.lock();
@@ -286,7 +300,7 @@ pub(super) fn tell_one(watch: &mut Watch, allowed: bool, presentity: &Address, d
     send_notify(&link, Endpoint::bare(watch.watcher.clone()), notify);
 }
 
-fn reject(watch: &Watch, presentity: &Address) {
+pub(super) fn reject(watch: &Watch, presentity: &Address) {
     if let Some(link) = watch.link.upgrade() {
         let doc = Arc::new(PresenceDoc::empty(presentity.clone()));
         let notify = Notify {

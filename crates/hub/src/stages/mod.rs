@@ -1,11 +1,13 @@
 //! The stages of the pipeline, one file each.
 
 mod consent;
+mod federation;
 mod identity;
 mod limits;
 mod throttle;
 
 pub use consent::{Consent, Strangers};
+pub use federation::Federation;
 pub use identity::Identity;
 pub use limits::Limits;
 pub use throttle::Throttle;

@@ -98,6 +98,7 @@ impl World {
             credentials: Arc::new(NoKeys),
             bus: Arc::new(bus::LocalBus::default()),
             rules: Arc::new(hub::Rules::new(hub::RuleSet::default())),
+            partners: Arc::new(hub::Secluded),
             tracer: None,
             lanes: 1,
         })

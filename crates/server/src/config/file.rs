@@ -29,6 +29,9 @@ pub(super) struct File {
     /// SIP clients.
     #[serde(default)]
     pub sip: SipPart,
+    /// Other companies; see [Federation](federation.md).
+    #[serde(default)]
+    pub federation: FederationPart,
     /// What one account or address may use.
     #[serde(default)]
     pub limits: Limits,
@@ -105,6 +108,9 @@ pub struct XmppListen {
     /// How it is secured.
     #[serde(default)]
     pub tls: XmppTls,
+    /// Who connects here.
+    #[serde(default)]
+    pub serves: Serves,
     /// Connections begin with a PROXY protocol header; see [Operations](operations.md).
     #[serde(default)]
     pub proxy_protocol: bool,
@@ -112,6 +118,17 @@ pub struct XmppListen {
     #[schemars(with = "Vec<String>")]
     #[serde(default)]
     pub trusted: Vec<Spanned<String>>,
+}
+
+/// Who connects to a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Serves {
+    /// People, with their clients.
+    #[default]
+    Clients,
+    /// Other companies' servers.
+    Servers,
 }
 
 impl XmppListen {
@@ -220,6 +237,50 @@ impl Default for Limits {
             connections_per_source: 10_000,
         }
     }
+}
+
+/// Other companies.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct FederationPart {
+    /// With whom.
+    pub mode: FederationMode,
+    /// PEM files with authorities that are trusted besides the system's.
+    #[schemars(with = "Vec<String>")]
+    pub authorities: Vec<Spanned<String>>,
+    /// Trust the authorities that the system trusts.
+    pub system_authorities: bool,
+    /// Call a server back whose certificate does not prove who it is (XEP-0220).
+    pub dialback: bool,
+    /// Name servers, `address:port`, instead of the system's.
+    #[schemars(with = "Vec<String>")]
+    pub dns: Vec<Spanned<SocketAddr>>,
+    /// How long a message waits for a way to the other company before its sender hears that it failed.
+    pub deadline_seconds: u32,
+}
+
+impl Default for FederationPart {
+    fn default() -> Self {
+        Self {
+            mode: FederationMode::Off,
+            authorities: Vec::new(),
+            system_authorities: true,
+            dialback: true,
+            dns: Vec::new(),
+            deadline_seconds: 300,
+        }
+    }
+}
+
+/// With whom this server federates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum FederationMode {
+    /// With nobody.
+    #[default]
+    Off,
+    /// With everybody who can prove who they are.
+    Open,
 }
 
 /// What is logged.

@@ -6,7 +6,10 @@ mod overrides;
 mod place;
 pub mod reference;
 
-pub use file::{ConsentPart, Limits, SipListen, SipTransport, Strangers, Watchers, XmppListen, XmppTls};
+pub use file::{
+    ConsentPart, FederationMode, FederationPart, Limits, Serves, SipListen, SipTransport, Strangers,
+    Watchers, XmppListen, XmppTls,
+};
 pub use mistake::Mistake;
 pub use place::Source;
 
@@ -66,6 +69,8 @@ pub struct Config {
     pub sip_md5: bool,
     /// The name or address SIP peers are told, where it is not the listener's own.
     pub sip_public_host: Option<String>,
+    /// Other companies. Files are still relative to [`Config::base`].
+    pub federation: FederationPart,
     /// Limits.
     pub limits: Limits,
     /// Consent rules.
@@ -162,6 +167,12 @@ impl Config {
             let why = "nobody can log in here: `tls = \"none\"` needs `require_tls = false` in [xmpp]";
             return Err(Mistake::at(path, text, plain.address.span(), why));
         }
+        for authority in &file.federation.authorities {
+            if let Err(error) = std::fs::File::open(base.join(authority.get_ref())) {
+                let why = format!("{error}; name a PEM file with the authority's certificate");
+                return Err(Mistake::at(path, text, authority.span(), &why));
+            }
+        }
         let retention = match &file.record.retention {
             Some(rule) => rule.get_ref().parse().map_err(|why| Mistake::at(path, text, rule.span(), why))?,
             None => record::Rule::default(),
@@ -235,6 +246,7 @@ impl Config {
             sip: file.sip.listen,
             sip_md5: file.sip.md5,
             sip_public_host: file.sip.public_host,
+            federation: file.federation,
             limits: file.limits,
             consent: file.consent,
             retention,
@@ -245,6 +257,11 @@ impl Config {
             go_to: file.drain.go_to.map(Spanned::into_inner),
             workers: file.workers,
         })
+    }
+
+    /// What paths in the file are relative to.
+    pub fn base(&self) -> &Path {
+        self.source.path.parent().unwrap_or(Path::new("."))
     }
 
     /// The control socket.

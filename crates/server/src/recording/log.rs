@@ -120,6 +120,7 @@ pub(super) fn kind(output: &Output) -> &'static str {
         Output::Submit { .. } => "submit",
         Output::Ask { .. } => "ask",
         Output::Login { .. } => "login",
+        Output::Errand(_) => "errand",
         Output::Attend(..) => "attend",
         Output::Unbind(_) => "unbind",
         Output::Lease { .. } => "lease",

@@ -277,7 +277,13 @@ mod tests {
 
         fn listeners(&self) -> Vec<Listener> {
             let addr = ([127, 0, 0, 1], 1).into();
-            vec![Listener { name: "deaf".into(), addr, transport: Transport::Tcp, tls: TlsMode::Direct }]
+            vec![Listener {
+                name: "deaf".into(),
+                addr,
+                transport: Transport::Tcp,
+                tls: TlsMode::Direct,
+                servers: false,
+            }]
         }
 
         fn accept(&self, _: usize, _: Peer, _: Seed) -> Box<dyn Machine> {

@@ -51,7 +51,13 @@ impl Kind {
             let config = sip::Config::new(["example.net", "example.com"]).listen(any, self.transport, secure);
             return Some(sip::Sip::new(config).accept(0, self.peer(), [7; 32]));
         }
-        let listener = Listener { name: "xmpp-c2s".into(), addr, transport: Transport::Tcp, tls: self.tls };
+        let listener = Listener {
+            name: "xmpp-c2s".into(),
+            addr,
+            transport: Transport::Tcp,
+            tls: self.tls,
+            servers: false,
+        };
         let mut config =
             xmpp::Config::new(&["example.com", "example.org"], vec![listener], [9; 32], 4096).ok()?;
         config.require_tls = self.tls != TlsMode::None;

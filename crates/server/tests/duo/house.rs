@@ -62,6 +62,7 @@ impl House {
             authorizations: store.clone(),
             leases: store.clone(),
             credentials: Arc::new(identity::LocalAccounts::new(store.clone())),
+            partners: Arc::new(hub::Secluded),
             bus: Arc::new(bus::LocalBus::default()),
             rules: Arc::new(hub::Rules::new(hub::RuleSet::default())),
             tracer: None,
@@ -69,8 +70,13 @@ impl House {
         })
         .expect("a store in memory");
         let addr = "127.0.0.1:5222".parse().expect("an address");
-        let c2s =
-            Listener { name: "xmpps-c2s".into(), addr, transport: Transport::Tcp, tls: TlsMode::Direct };
+        let c2s = Listener {
+            name: "xmpps-c2s".into(),
+            addr,
+            transport: Transport::Tcp,
+            tls: TlsMode::Direct,
+            servers: false,
+        };
         let config = xmpp::Config::new(&domains, vec![c2s], [9; 32], identity::ITERATIONS).expect("domains");
         let sip = sip::Config::new(domains).listen(addr, Transport::Tcp, false);
         drop(_inside);

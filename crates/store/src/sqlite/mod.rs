@@ -228,6 +228,16 @@ impl Journal for SqliteStore {
         self.pool.with(|conn| read::waiting(conn, &self.shared, account, pending, after, limit))
     }
 
+    fn pairs_waiting(&self) -> Result<Vec<Address>, Trouble> {
+        let mut pairs = self.pool.with(read::pairs)?;
+        let mut failed = None;
+        pairs.retain(|mailbox| match self.waiting(mailbox, Seq(0), 1) {
+            Ok(rows) => !rows.is_empty(),
+            Err(trouble) => failed.replace(trouble).is_some(),
+        });
+        failed.map_or(Ok(pairs), Err)
+    }
+
     fn cursor(&self, account: &Address) -> Result<MailboxCursor, Trouble> {
         match self.shared.queue.pending_cursor(account) {
             Some(cursor) => Ok(cursor),

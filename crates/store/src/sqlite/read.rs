@@ -7,7 +7,7 @@ use super::schema::{Month, months};
 use super::tail::decode_run;
 use crate::{MailboxCursor, Row, RowKind, Rows, Trouble, Waiting};
 use bytes::Bytes;
-use model::{Address, Seq, Timestamp};
+use model::{Address, DomainPair, Seq, Timestamp};
 use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use std::path::{Path, PathBuf};
@@ -124,6 +124,15 @@ pub(super) fn cursor(conn: &Connection, account: &Address) -> Result<MailboxCurs
     let Some((low, above)) = found else { return Ok(none) };
     let above = decode_run(&above).ok_or_else(|| damaged("a mailbox cursor"))?;
     Ok(MailboxCursor { low: Seq(low as u64), above: above.into_iter().map(Seq).collect(), ..none })
+}
+
+/// Mailboxes of pairs of domains, whether anything waits in them or not.
+pub(super) fn pairs(conn: &Connection) -> Result<Vec<Address>, Trouble> {
+    let mut query =
+        conn.prepare_cached("SELECT text FROM address WHERE instr(text, '>') > 0").map_err(trouble)?;
+    let texts = query.query_map((), |row| row.get::<_, String>(0)).map_err(trouble)?;
+    let texts: Vec<String> = texts.collect::<Result<_, _>>().map_err(trouble)?;
+    Ok(texts.iter().filter_map(|text| DomainPair::parse_mailbox(text)).map(|pair| pair.mailbox()).collect())
 }
 
 /// The tail is looked at before the stream table: whatever the writer moves from one to the other in between is then

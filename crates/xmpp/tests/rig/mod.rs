@@ -40,7 +40,7 @@ pub struct Rig {
 
 pub fn config(tls: TlsMode) -> Config {
     let addr = "127.0.0.1:5222".parse().unwrap();
-    let listener = Listener { name: "xmpp-c2s".into(), addr, transport: Transport::Tcp, tls };
+    let listener = Listener { name: "xmpp-c2s".into(), addr, transport: Transport::Tcp, tls, servers: false };
     Config::new(&["example.com", "example.org"], vec![listener], [9; 32], 4096).unwrap()
 }
 

@@ -1,0 +1,370 @@
+//! What goes to other companies' servers: one mailbox for each pair of domains, carried by whatever connection is
+//! authorised for the pair. Rows wait in the store like anybody's; what is not recorded waits here for as long as it
+//! takes to connect, and no longer.
+
+use crate::account::{Account, Posted, State};
+use crate::clock;
+use crate::house::Hub;
+use crate::link::{HubEvent, LinkCore};
+use crate::router::Committed;
+use model::{
+    Answer, Dialect, DomainPair, Envelope, Event, Outcome, Reason, Refusal, Seq, Settlement, Subscribe, Term,
+    Ticket,
+};
+use parking_lot::Mutex;
+use std::collections::{BTreeSet, VecDeque};
+use std::hash::BuildHasher;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use store::Trouble;
+
+/// What may wait unrecorded for one pair; the oldest goes first.
+const PASSING: usize = 1_000;
+/// How often rows that wait are looked at: whether they are overdue, and whether to try again.
+const LOOK: Duration = Duration::from_secs(2);
+/// Rows given up at a time.
+const PAGE: usize = 200;
+
+/// A pair's side of an account.
+pub(crate) struct Remote {
+    pub pair: DomainPair,
+    passing: VecDeque<Passing>,
+    /// Rows wait, as far as we know.
+    waiting: bool,
+    /// Why the last connection came to nothing.
+    failure: Option<Refusal>,
+}
+
+/// Something that is not recorded, on its way.
+struct Passing {
+    envelope: Arc<Envelope>,
+    /// Who wants to hear that it could not be passed on.
+    sender: Option<(Weak<LinkCore>, Ticket)>,
+}
+
+/// Pairs for which rows wait.
+#[derive(Default)]
+pub(crate) struct Waiting(Mutex<BTreeSet<DomainPair>>);
+
+impl Remote {
+    pub fn new(pair: DomainPair) -> Self {
+        Self { pair, passing: VecDeque::new(), waiting: false, failure: None }
+    }
+}
+
+impl State {
+    /// Nothing would be lost if this were forgotten.
+    pub fn is_idle_pair(&self) -> bool {
+        let idle = |r: &Remote| r.passing.is_empty() && !r.waiting;
+        self.remote.as_deref().is_some_and(idle) && self.devices.is_empty() && self.mailbox.open.is_empty()
+    }
+
+    /// Which connection carries this: always the same one for the same two parties, so that nothing overtakes.
+    pub fn carrier(&self, envelope: &Envelope, hasher: &impl BuildHasher) -> Option<usize> {
+        let ready: Vec<usize> =
+            (0..self.devices.len()).filter(|at| self.devices[*at].attend.is_some()).collect();
+        let parties = (&envelope.from.address, &envelope.to.address);
+        match ready.len() {
+            0 => None,
+            n => Some(ready[hasher.hash_one(parties) as usize % n]),
+        }
+    }
+}
+
+impl Hub {
+    /// Gives the hub somebody who opens connections, and calls those for whom rows have waited since before this
+    /// process began. Blocks.
+    ///
+    /// # Errors
+    /// [`Trouble`] when the store cannot be read.
+    pub fn dial_with(self: &Arc<Self>, dialler: Arc<dyn ports::Dialler>) -> Result<(), Trouble> {
+        if self.dialler.set(dialler).is_err() {
+            return Ok(());
+        }
+        for mailbox in self.parts.journal.pairs_waiting()? {
+            if let Some(pair) = DomainPair::of_mailbox(&mailbox) {
+                let account = self.pair(&pair);
+                self.note_waiting(&mut account.state.lock());
+                self.call(&pair);
+            }
+        }
+        Ok(())
+    }
+
+    fn call(&self, pair: &DomainPair) {
+        match self.dialler.get() {
+            Some(dialler) => dialler.call(pair),
+            None => tracing::debug!(%pair, "nobody opens connections"),
+        }
+    }
+
+    /// Does anything wait for a connection that carries for the pair?
+    pub fn wants(&self, pair: &DomainPair) -> bool {
+        let Some(account) = self.account_at_hand(&pair.mailbox()) else { return false };
+        let state = account.state.lock();
+        let waits = |r: &Remote| r.waiting || !r.passing.is_empty();
+        state.remote.as_deref().is_some_and(waits) && state.devices.iter().all(|s| s.attend.is_none())
+    }
+
+    /// Notes that rows wait for a pair.
+    pub(crate) fn note_waiting(&self, state: &mut State) {
+        if let Some(remote) = &mut state.remote
+            && !remote.waiting
+        {
+            remote.waiting = true;
+            self.waiting.0.lock().insert(remote.pair.clone());
+        }
+    }
+
+    /// Notes that none wait any more.
+    pub(crate) fn note_drained(&self, state: &mut State) {
+        if let Some(remote) = &mut state.remote
+            && remote.waiting
+        {
+            remote.waiting = false;
+            self.waiting.0.lock().remove(&remote.pair);
+        }
+    }
+
+    /// Rows went back to a mailbox; if it is a pair's that nobody carries for now, somebody must.
+    pub(crate) fn call_for(&self, account: &Account) {
+        let pair = {
+            let mut state = account.state.lock();
+            if state.devices.iter().any(|s| s.attend.is_some()) {
+                return;
+            }
+            self.note_waiting(&mut state);
+            state.remote.as_ref().map(|r| r.pair.clone())
+        };
+        if let Some(pair) = pair {
+            self.call(&pair);
+        }
+    }
+
+    /// A recorded row for another company's server.
+    pub(crate) fn post_abroad(self: &Arc<Self>, seq: Seq, account: &Arc<Account>, committed: Committed) {
+        let Committed { envelope, link, ticket, outcome_wanted, .. } = committed;
+        if matches!(&envelope.event, Event::Message(m) if !m.lasting) {
+            return self.pass_abroad(&link, ticket, account, &envelope, outcome_wanted);
+        }
+        self.awaiting.insert(seq, &link, ticket, outcome_wanted);
+        let posted = Arc::new(Posted { seq, envelope: envelope.clone(), lasting: true });
+        let heard = self.parts.bus.ring(account.address.as_str(), posted);
+        self.copy(account, &envelope);
+        if heard.0 == 0 {
+            self.call_for(account);
+        }
+    }
+
+    /// Passes on what is not recorded, or keeps it while a connection is opened. Blocks for what changes presence.
+    pub(crate) fn pass_abroad(
+        self: &Arc<Self>,
+        link: &Arc<LinkCore>,
+        ticket: Ticket,
+        account: &Arc<Account>,
+        envelope: &Arc<Envelope>,
+        outcome_wanted: bool,
+    ) {
+        let applied = match &envelope.event {
+            Event::Publish(_) => true,
+            Event::Subscribe(Subscribe { term: Term::Lease { .. }, .. }) => true,
+            Event::Subscribe(Subscribe { term: Term::Once { key }, .. }) => key.is_some(),
+            _ => false,
+        };
+        if applied {
+            self.apply(link, ticket, envelope, outcome_wanted);
+            return;
+        }
+        let answer = matches!(&envelope.event, Event::Opaque(o) if o.wants_answer)
+            || matches!(&envelope.event, Event::Message(_));
+        let sender = (answer || outcome_wanted).then(|| (Arc::downgrade(link), ticket));
+        if self.carry(account, envelope, sender) && outcome_wanted {
+            link.send(HubEvent::Settled(ticket, Outcome::Delivered.into()));
+        }
+    }
+
+    /// Sends what the hub itself has to tell somebody elsewhere, if it may be told.
+    pub(crate) fn tell_abroad(self: &Arc<Self>, envelope: &Arc<Envelope>) {
+        if let Err(refusal) = self.parts.partners.permit(envelope) {
+            return tracing::debug!(to = %envelope.to.address, %refusal, "not told");
+        }
+        let pair = DomainPair::between(&envelope.from.address, &envelope.to.address);
+        if self.parts.partners.routes(&pair).is_ok() {
+            self.carry(&self.pair(&pair), envelope, None);
+        }
+    }
+
+    /// `true` if a connection has it now; else it waits for one.
+    fn carry(
+        &self,
+        account: &Arc<Account>,
+        envelope: &Arc<Envelope>,
+        sender: Option<(Weak<LinkCore>, Ticket)>,
+    ) -> bool {
+        let mut state = account.state.lock();
+        if let Some(at) = state.carrier(envelope, &self.hasher) {
+            self.tell(account, &state.devices[at], envelope);
+            return true;
+        }
+        let Some(remote) = &mut state.remote else { return false };
+        remote.passing.push_back(Passing { envelope: envelope.clone(), sender });
+        let crowded = if remote.passing.len() > PASSING { remote.passing.pop_front() } else { None };
+        let pair = remote.pair.clone();
+        drop(state);
+        if let Some(crowded) = crowded {
+            self.give_up(crowded, &Refusal::new(Reason::Overloaded));
+        }
+        self.call(&pair);
+        false
+    }
+
+    fn give_up(&self, passing: Passing, refusal: &Refusal) {
+        if let Some((link, ticket)) = passing.sender
+            && let Some(link) = link.upgrade()
+        {
+            self.refuse(&link, ticket, &passing.envelope, refusal.clone());
+        }
+    }
+
+    /// A connection carries for a pair now: what waited unrecorded goes first.
+    pub(crate) fn flush_passing(&self, account: &Arc<Account>, state: &mut State) {
+        let Some(remote) = &mut state.remote else { return };
+        remote.failure = None;
+        for passing in std::mem::take(&mut remote.passing) {
+            if let Some(at) = state.carrier(&passing.envelope, &self.hasher) {
+                self.tell(account, &state.devices[at], &passing.envelope);
+            }
+        }
+    }
+
+    /// No connection could be had for a pair. Whoever waits for an answer hears it now; rows wait on for as long as
+    /// they may, unless nobody can expect that trying again would help.
+    pub fn unreached(self: &Arc<Self>, pair: &DomainPair, refusal: &Refusal) {
+        let Some(account) = self.account_at_hand(&pair.mailbox()) else { return };
+        let passing = {
+            let mut state = account.state.lock();
+            if state.devices.iter().any(|s| s.attend.is_some()) {
+                return;
+            }
+            let Some(remote) = &mut state.remote else { return };
+            remote.failure = Some(refusal.clone());
+            std::mem::take(&mut remote.passing)
+        };
+        for passing in passing {
+            self.give_up(passing, refusal);
+        }
+        if !refusal.reason.is_transient() {
+            let hub = self.clone();
+            self.blocking(move || hub.give_up_rows(&account, u64::MAX));
+        }
+    }
+
+    /// Rows that waited too long are given up, so that their senders hear; and what went back is tried again.
+    pub(crate) async fn look_after_pairs(hub: Weak<Self>) {
+        let mut interval = tokio::time::interval(LOOK);
+        loop {
+            interval.tick().await;
+            let Some(hub) = hub.upgrade() else { return };
+            hub.forget_idle_pairs();
+            let waiting = hub.waiting.0.lock().clone();
+            if waiting.is_empty() {
+                continue;
+            }
+            let looked = hub.clone();
+            let _ = hub.runtime.spawn_blocking(move || looked.look_after(&waiting)).await;
+        }
+    }
+
+    fn look_after(self: &Arc<Self>, waiting: &BTreeSet<DomainPair>) {
+        let patience = self.parts.rules.federation_patience_ms();
+        let before = clock::wall().unix_ms().saturating_sub(patience);
+        for pair in waiting {
+            let account = self.pair(pair);
+            self.give_up_rows(&account, before);
+            let carried = {
+                let mut state = account.state.lock();
+                state.mailbox.stalled = false;
+                self.consider_drain(&account, &mut state);
+                state.devices.iter().any(|s| s.attend.is_some())
+            };
+            if !carried {
+                self.call(pair);
+            }
+        }
+    }
+
+    /// Gives up rows that entered before this time, Unix milliseconds, and are with nobody. Blocks.
+    fn give_up_rows(self: &Arc<Self>, account: &Arc<Account>, before: u64) {
+        if let Err(trouble) = self.try_give_up(account, before) {
+            tracing::error!(mailbox = %account.address, %trouble, "the mailbox cannot be read");
+        }
+    }
+
+    fn try_give_up(self: &Arc<Self>, account: &Arc<Account>, before: u64) -> Result<(), Trouble> {
+        self.load_cursor(account)?;
+        let mut after = Seq(account.state.lock().mailbox.low);
+        loop {
+            let rows = self.parts.journal.waiting(&account.address, after, PAGE)?;
+            let Some(last) = rows.last() else { break };
+            after = last.seq;
+            for row in rows {
+                let Ok(kept) = model::codec::decode(&row.head, row.body.as_deref()) else { continue };
+                if kept.envelope.at.unix_ms() >= before {
+                    return Ok(());
+                }
+                let (refusal, cursor) = {
+                    let mut state = account.state.lock();
+                    if state.mailbox.is_settled(row.seq.0) {
+                        continue;
+                    }
+                    state.mailbox.done(row.seq.0);
+                    let failure = state.remote.as_ref().and_then(|r| r.failure.clone());
+                    (overdue(failure), crate::drain::cursor(account, &state))
+                };
+                self.parts.journal.advance(cursor);
+                self.settle(row.seq, Settlement::from(Outcome::Refused(refusal)));
+            }
+        }
+        let mut state = account.state.lock();
+        if state.mailbox.open.is_empty() && !state.mailbox.draining && !state.mailbox.missed {
+            self.note_drained(&mut state);
+        }
+        Ok(())
+    }
+
+    /// Asks somebody's own server whether it said this.
+    pub(crate) fn confirm(
+        self: &Arc<Self>,
+        link: &Arc<LinkCore>,
+        ticket: Ticket,
+        pair: &DomainPair,
+        proof: bytes::Bytes,
+    ) {
+        let Some(dialler) = self.dialler.get() else {
+            let refusal = Refusal::new(Reason::RemoteNotFound);
+            return link.send(HubEvent::Answer(ticket, Answer::Refused(refusal)));
+        };
+        let dialect: Dialect = link.dialect;
+        let link = Arc::downgrade(link);
+        let told = move |told: Result<(), Refusal>| {
+            let answer = match told {
+                Ok(()) => Answer::Verified(true),
+                Err(refusal) if refusal.reason == Reason::NotAuthorized => Answer::Verified(false),
+                Err(refusal) => Answer::Refused(refusal),
+            };
+            if let Some(link) = link.upgrade() {
+                link.send(HubEvent::Answer(ticket, answer));
+            }
+        };
+        dialler.confirm(pair, dialect, proof, Box::new(told));
+    }
+}
+
+/// What a sender hears of a row that waited too long.
+fn overdue(failure: Option<Refusal>) -> Refusal {
+    let mut refusal = failure.unwrap_or_else(|| {
+        Refusal::new(Reason::RemoteTimeout).with_text("their server took it from nobody in time")
+    });
+    refusal.rule.get_or_insert_with(|| "deadline".into());
+    refusal
+}

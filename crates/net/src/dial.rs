@@ -1,0 +1,276 @@
+//! Connections to other companies' servers: one at a time for each pair of domains, tried again with growing pauses
+//! for as long as something waits.
+
+use crate::clock::Clock;
+use crate::draining::Draining;
+use crate::drive::{Gear, Side, drive};
+use crate::resolve::{Resolver, Target, Unresolved};
+use crate::tally::Tally;
+use crate::tls::Tls;
+use connector::{Connector, Errand, Peer, TlsMode};
+use hub::Hub;
+use model::{Dialect, DomainPair, Reason, Refusal};
+use parking_lot::{Mutex, RwLock};
+use ports::{HopSecurity, Partners, Route, Told};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, oneshot};
+
+/// A server that takes this long to take a connection is not there.
+const CONNECT: Duration = Duration::from_secs(5);
+/// A machine that has not done its errand after this long never will.
+const ERRAND: Duration = Duration::from_secs(60);
+/// Pauses between attempts: doubled each time.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// Attempts under way at a time: for pairs that were well when last tried, and for those that were not, so that the
+/// dead never keep the living waiting.
+const FRESH: usize = 256;
+const RETRIES: usize = 32;
+
+/// What is under way for a pair.
+enum Attempt {
+    Dialling,
+    /// Not for a while, because of this.
+    Pausing(Refusal),
+}
+
+/// Opens connections.
+pub(crate) struct Dialler {
+    me: Weak<Self>,
+    hub: Arc<Hub>,
+    partners: Arc<dyn Partners>,
+    doors: RwLock<Vec<Arc<dyn Connector>>>,
+    resolver: RwLock<Arc<Resolver>>,
+    tls: Arc<RwLock<Option<Arc<Tls>>>>,
+    clock: Clock,
+    drain: Arc<Draining>,
+    pairs: Mutex<HashMap<DomainPair, Attempt>>,
+    fresh: Semaphore,
+    retries: Semaphore,
+    tally: Arc<Tally>,
+    runtime: Handle,
+}
+
+/// What a connection is opened with besides what it is opened for.
+pub(crate) struct Ground {
+    pub hub: Arc<Hub>,
+    pub partners: Arc<dyn Partners>,
+    pub resolver: Resolver,
+    pub tls: Arc<RwLock<Option<Arc<Tls>>>>,
+    pub clock: Clock,
+    pub drain: Arc<Draining>,
+}
+
+impl Dialler {
+    pub fn new(ground: Ground) -> Arc<Self> {
+        let Ground { hub, partners, resolver, tls, clock, drain } = ground;
+        Arc::new_cyclic(|me| Self {
+            me: me.clone(),
+            hub,
+            partners,
+            doors: RwLock::default(),
+            resolver: RwLock::new(Arc::new(resolver)),
+            tls,
+            clock,
+            drain,
+            pairs: Mutex::default(),
+            fresh: Semaphore::new(FRESH),
+            retries: Semaphore::new(RETRIES),
+            tally: Arc::default(),
+            runtime: Handle::current(),
+        })
+    }
+
+    /// Through which doors connections go from now on.
+    pub fn through(&self, doors: Vec<Arc<dyn Connector>>) {
+        *self.doors.write() = doors;
+    }
+
+    /// Whom to ask for addresses from now on.
+    pub fn ask(&self, resolver: Resolver) {
+        *self.resolver.write() = Arc::new(resolver);
+    }
+
+    /// Opened connections that have not ended.
+    pub fn open(&self) -> u64 {
+        self.tally.open()
+    }
+
+    /// Keeps trying while something waits.
+    async fn reach(self: Arc<Self>, pair: DomainPair) {
+        let mut pause = FIRST_PAUSE;
+        let mut failed = false;
+        loop {
+            let slots = if failed { &self.retries } else { &self.fresh };
+            let slot = slots.acquire().await;
+            let refusal = match self.try_routes(&pair).await {
+                Ok(()) => break,
+                Err(refusal) => refusal,
+            };
+            drop(slot);
+            tracing::info!(%pair, %refusal, "not reached");
+            failed = true;
+            self.pairs.lock().insert(pair.clone(), Attempt::Pausing(refusal.clone()));
+            self.hub.unreached(&pair, &refusal);
+            tokio::time::sleep(jittered(pause)).await;
+            if !self.hub.wants(&pair) {
+                break;
+            }
+            self.pairs.lock().insert(pair.clone(), Attempt::Dialling);
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+        self.pairs.lock().remove(&pair);
+    }
+
+    /// Every route, best first, until one carries. Says why the best of them did not.
+    async fn try_routes(&self, pair: &DomainPair) -> Result<(), Refusal> {
+        let mut first = None;
+        for route in self.partners.routes(pair)? {
+            let result = self.run(Errand::Carry(pair.clone()), &route).await;
+            self.partners.noted(pair, route.dialect, &result);
+            match result {
+                Ok(()) => return Ok(()),
+                Err(refusal) => first.get_or_insert(refusal),
+            };
+        }
+        Err(first.unwrap_or_else(|| Refusal::new(Reason::RemoteNotFound)))
+    }
+
+    /// Connects and runs an errand. The connection then goes on by itself.
+    async fn run(&self, errand: Errand, route: &Route) -> Result<(), Refusal> {
+        let Some(door) = self.doors.read().iter().find(|d| d.dialect() == route.dialect).cloned() else {
+            return Err(Refusal::new(Reason::Unsupported));
+        };
+        let (stream, target) = self.connect(&*door, errand.pair(), route).await?;
+        let peer = match (stream.peer_addr(), stream.local_addr()) {
+            (Ok(remote), Ok(local)) => Peer { remote, local },
+            _ => return Err(gone()),
+        };
+        let seed = crate::listen::seed().map_err(|_| Refusal::new(Reason::Internal))?;
+        let remote = errand.pair().remote.domain().to_owned();
+        let Some(machine) = door.dial(errand, target.tls, peer, seed) else {
+            return Err(Refusal::new(Reason::Unsupported));
+        };
+        let (link, inbox) = self.hub.join(door.dialect());
+        let ours = self.tls.read().as_ref().map(|tls| tls.calling());
+        let Some(tls) = ours.or_else(|| Tls::anonymous().ok()) else {
+            return Err(Refusal::new(Reason::Internal));
+        };
+        let alpn = door.search().and_then(|s| s.alpn);
+        let (done, told) = oneshot::channel();
+        self.tally.accepted.one();
+        let gear = Gear {
+            machine,
+            link,
+            inbox,
+            clock: self.clock,
+            side: Side::Client { tls, name: remote, alpn },
+            mode: target.tls,
+            drain: self.drain.clone(),
+            pass: None,
+            tally: self.tally.clone(),
+            errand: Some(done),
+        };
+        self.runtime.spawn(drive(stream, gear));
+        match tokio::time::timeout(ERRAND, told).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(gone()),
+            Err(_) => Err(Refusal::new(Reason::RemoteTimeout).with_text("their server does not answer")),
+        }
+    }
+
+    async fn connect(
+        &self,
+        door: &dyn Connector,
+        pair: &DomainPair,
+        route: &Route,
+    ) -> Result<(TcpStream, Target), Refusal> {
+        let Some(search) = door.search() else { return Err(Refusal::new(Reason::Unsupported)) };
+        let resolver = self.resolver.read().clone();
+        let found = match &route.at {
+            None => resolver.find(pair.remote.domain(), &search).await,
+            Some(hop) => {
+                let tls = match hop.security {
+                    HopSecurity::Usual => search.fallback.1,
+                    HopSecurity::Direct => TlsMode::Direct,
+                    HopSecurity::None => TlsMode::None,
+                };
+                resolver.host(&hop.host, hop.port.unwrap_or(search.fallback.0), tls).await
+            }
+        };
+        let mut last = None;
+        for target in found.map_err(|why| unresolved(&why))? {
+            match tokio::time::timeout(CONNECT, TcpStream::connect(target.addr)).await {
+                Ok(Ok(stream)) => {
+                    let _ = stream.set_nodelay(true);
+                    return Ok((stream, target));
+                }
+                Ok(Err(error)) => last = Some(format!("{} does not take connections: {error}", target.addr)),
+                Err(_) => last = Some(format!("{} does not answer", target.addr)),
+            }
+        }
+        Err(Refusal::new(Reason::RemoteTimeout).with_text(last.unwrap_or_default()))
+    }
+}
+
+impl ports::Dialler for Dialler {
+    fn call(&self, pair: &DomainPair) {
+        let Some(me) = self.me.upgrade() else { return };
+        let paused = match self.pairs.lock().entry(pair.clone()) {
+            Entry::Vacant(free) => {
+                free.insert(Attempt::Dialling);
+                None
+            }
+            Entry::Occupied(under_way) => match under_way.get() {
+                Attempt::Dialling => return,
+                Attempt::Pausing(refusal) => Some(refusal.clone()),
+            },
+        };
+        let pair = pair.clone();
+        self.runtime.spawn(async move {
+            match paused {
+                // What came while nothing is tried hears at once why.
+                Some(refusal) => me.hub.unreached(&pair, &refusal),
+                None => me.reach(pair).await,
+            }
+        });
+    }
+
+    fn confirm(&self, pair: &DomainPair, dialect: Dialect, proof: bytes::Bytes, told: Told) {
+        let Some(me) = self.me.upgrade() else { return told(Err(gone())) };
+        let pair = pair.clone();
+        self.runtime.spawn(async move {
+            let route = match me.partners.routes(&pair) {
+                Ok(routes) => routes.into_iter().find(|r| r.dialect == dialect),
+                Err(refusal) => return told(Err(refusal)),
+            };
+            let Some(route) = route else { return told(Err(Refusal::new(Reason::RemoteNotFound))) };
+            let _slot = me.fresh.acquire().await;
+            told(me.run(Errand::Confirm(pair, proof), &route).await);
+        });
+    }
+}
+
+fn gone() -> Refusal {
+    Refusal::new(Reason::RemoteTimeout).with_text("their server ended the connection")
+}
+
+fn unresolved(why: &Unresolved) -> Refusal {
+    let reason = match why {
+        Unresolved::Nothing(_) | Unresolved::Declined(_) => Reason::RemoteNotFound,
+        Unresolved::Failed(..) => Reason::RemoteTimeout,
+    };
+    Refusal::new(reason).with_text(why.to_string())
+}
+
+/// Somewhat less or more, so that a thousand servers that went at once are not called at once.
+fn jittered(pause: Duration) -> Duration {
+    let mut byte = [0u8; 1];
+    let _ = getrandom::fill(&mut byte);
+    pause.mul_f64(0.75 + f64::from(byte[0]) / 512.0)
+}

@@ -1,0 +1,148 @@
+//! Names to addresses: SRV, then A and AAAA (RFC 2782; RFC 6120 section 3.2; RFC 3263 section 4).
+
+use connector::{Search, TlsMode};
+use hickory_resolver::TokioResolver;
+use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
+use hickory_resolver::net::NetError;
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::proto::rr::RData;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+/// Addresses tried for one name at most, so that nobody makes us knock on doors for minutes.
+const TRIED: usize = 8;
+/// How long one server may take for one question, and how often it is asked.
+const PATIENCE: Duration = Duration::from_secs(3);
+const ATTEMPTS: usize = 2;
+
+/// Somewhere to connect to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub addr: SocketAddr,
+    pub tls: TlsMode,
+}
+
+/// Why a name leads nowhere.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unresolved {
+    #[error("DNS knows no server for {0}")]
+    Nothing(String),
+    /// The single target "." of RFC 2782.
+    #[error("{0} says in DNS that it has no such service")]
+    Declined(String),
+    #[error("DNS does not answer for {0}: {1}")]
+    Failed(String, String),
+}
+
+/// Who is asked.
+pub struct Resolver(TokioResolver);
+
+impl Resolver {
+    /// One that asks these servers, or, where there are none, those of the system.
+    ///
+    /// # Errors
+    /// In words, when the system's cannot be read.
+    pub fn open(servers: &[SocketAddr]) -> Result<Self, String> {
+        let mut builder = if servers.is_empty() {
+            TokioResolver::builder_tokio().map_err(|e| e.to_string())?
+        } else {
+            let servers = servers.iter().map(|server| {
+                let mut connections = vec![ConnectionConfig::udp(), ConnectionConfig::tcp()];
+                connections.iter_mut().for_each(|c| c.port = server.port());
+                NameServerConfig::new(server.ip(), true, connections)
+            });
+            let config = ResolverConfig::from_parts(None, Vec::new(), servers.collect());
+            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+        };
+        builder.options_mut().timeout = PATIENCE;
+        builder.options_mut().attempts = ATTEMPTS;
+        Ok(Self(builder.build().map_err(|e| e.to_string())?))
+    }
+
+    /// Where the servers of a domain are, in the order in which to try them.
+    pub(crate) async fn find(&self, domain: &str, search: &Search) -> Result<Vec<Target>, Unresolved> {
+        if let Ok(ip) = domain.trim_matches(['[', ']']).parse::<IpAddr>() {
+            let (port, tls) = search.fallback;
+            return Ok(vec![Target { addr: SocketAddr::new(ip, port), tls }]);
+        }
+        for group in search.services {
+            let mut found = Vec::new();
+            let mut declined = false;
+            for service in *group {
+                let name = format!("{}.{domain}.", service.name);
+                for srv in self.srv(&name, domain).await? {
+                    match srv.host.as_str() {
+                        "." => declined = true,
+                        _ => found.push((srv, service.tls)),
+                    }
+                }
+            }
+            if found.is_empty() {
+                if declined {
+                    return Err(Unresolved::Declined(domain.to_owned()));
+                }
+                continue;
+            }
+            // Weights are shares of the load between equals; drawing by them is left to the order of their answers.
+            found.sort_by_key(|(srv, _)| (srv.priority, u16::MAX - srv.weight));
+            let mut targets = Vec::new();
+            for (srv, tls) in found {
+                let addresses = self.addresses(&srv.host).await.unwrap_or_default();
+                targets.extend(addresses.into_iter().map(|ip| Target { addr: (ip, srv.port).into(), tls }));
+            }
+            targets.truncate(TRIED);
+            return match targets.is_empty() {
+                true => Err(Unresolved::Nothing(domain.to_owned())),
+                false => Ok(targets),
+            };
+        }
+        let (port, tls) = search.fallback;
+        self.host(domain, port, tls).await
+    }
+
+    /// The addresses of a host.
+    pub(crate) async fn host(&self, host: &str, port: u16, tls: TlsMode) -> Result<Vec<Target>, Unresolved> {
+        let addresses = self.addresses(host).await?;
+        let targets = addresses.into_iter().map(|ip| Target { addr: SocketAddr::new(ip, port), tls });
+        let targets: Vec<Target> = targets.take(TRIED).collect();
+        if targets.is_empty() { Err(Unresolved::Nothing(host.to_owned())) } else { Ok(targets) }
+    }
+
+    async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, Unresolved> {
+        if let Ok(ip) = host.trim_matches(['[', ']']).parse() {
+            return Ok(vec![ip]);
+        }
+        match self.0.lookup_ip(host).await {
+            Ok(found) => Ok(found.iter().collect()),
+            Err(error) if nothing(&error) => Ok(Vec::new()),
+            Err(error) => Err(Unresolved::Failed(host.to_owned(), error.to_string())),
+        }
+    }
+
+    async fn srv(&self, name: &str, domain: &str) -> Result<Vec<Srv>, Unresolved> {
+        match self.0.srv_lookup(name).await {
+            Ok(found) => Ok(found.answers().iter().filter_map(|r| Srv::of(&r.data)).collect()),
+            Err(error) if nothing(&error) => Ok(Vec::new()),
+            Err(error) => Err(Unresolved::Failed(domain.to_owned(), error.to_string())),
+        }
+    }
+}
+
+struct Srv {
+    host: String,
+    port: u16,
+    priority: u16,
+    weight: u16,
+}
+
+impl Srv {
+    fn of(data: &RData) -> Option<Self> {
+        let RData::SRV(srv) = data else { return None };
+        let host = srv.target.to_string();
+        Some(Self { host, port: srv.port, priority: srv.priority, weight: srv.weight })
+    }
+}
+
+fn nothing(error: &NetError) -> bool {
+    error.is_nx_domain() || error.is_no_records_found()
+}
