@@ -111,9 +111,9 @@ impl Hub {
             link.bound.lock().push(endpoint.clone());
         }
         if attend.is_some() {
-            self.flush_passing(&account, &mut state);
             state.mailbox.stalled = false;
             self.consider_drain(&account, &mut state);
+            self.carried(&account, &mut state);
         }
         Ok(Answer::Bound(endpoint))
     }
@@ -130,9 +130,9 @@ impl Hub {
         let Some(slot) = state.slot(link, endpoint) else { return };
         slot.attend = priority;
         if priority.is_some() {
-            self.flush_passing(&account, &mut state);
             state.mailbox.stalled = false;
             self.consider_drain(&account, &mut state);
+            self.carried(&account, &mut state);
         }
     }
 

@@ -213,7 +213,9 @@ impl Hub {
     fn drain(self: &Arc<Self>, account: &Arc<Account>) {
         if let Err(trouble) = self.drain_pages(account) {
             tracing::error!(account = %account.address, %trouble, "the mailbox cannot be read");
-            account.state.lock().mailbox.draining = false;
+            let mut state = account.state.lock();
+            state.mailbox.draining = false;
+            self.rows_gone(account, &mut state);
         }
     }
 
@@ -243,6 +245,7 @@ impl Hub {
                 // A device that just failed would fail again at once: wait for a reason to try.
                 if state.mailbox.stalled {
                     state.mailbox.draining = false;
+                    self.rows_gone(account, &mut state);
                     return Ok(());
                 }
                 state.mailbox.missed = false;
@@ -262,6 +265,7 @@ impl Hub {
                 state.mailbox.draining = false;
                 state.mailbox.settle_low();
                 self.note_drained(&mut state);
+                self.rows_gone(account, &mut state);
                 return Ok(());
             }
             for row in rows {
@@ -276,6 +280,7 @@ impl Hub {
                             == 0
                         {
                             state.mailbox.draining = false;
+                            self.rows_gone(account, &mut state);
                             return Ok(());
                         }
                     }

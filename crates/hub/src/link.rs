@@ -6,7 +6,7 @@ use crate::router::Committed;
 use crate::sessions::Handover;
 use crate::trace::Trail;
 use model::{
-    Address, Answer, Ask, Delivery, DeliveryId, Dialect, Endpoint, Envelope, LeaseKey, Notice, Seq,
+    Address, Answer, Ask, Delivery, DeliveryId, Dialect, Endpoint, Envelope, Event, LeaseKey, Notice, Seq,
     Settlement, Ticket,
 };
 use parking_lot::Mutex;
@@ -309,8 +309,16 @@ impl Hub {
                 self.parts.journal.settle(SettledRow { seq, outcome, losses: Vec::new() });
             }
             Job::Depart { seq, account, committed } => {
-                self.note_departing(&committed.envelope);
-                self.post_abroad(seq, &account, *committed);
+                // An answer may come back at once, so a wish is noted first; what follows from a decision, such as
+                // presence, must not overtake it.
+                let envelope = committed.envelope.clone();
+                if matches!(envelope.event, Event::Authorize(_)) {
+                    self.post_abroad(seq, &account, *committed);
+                    self.note_departing(&envelope);
+                } else {
+                    self.note_departing(&envelope);
+                    self.post_abroad(seq, &account, *committed);
+                }
             }
             Job::Ask(ticket, Ask::Confirm { pair, proof }) => self.confirm(link, ticket, &pair, proof),
             Job::Ask(ticket, Ask::Resume { key, owner }) => self.resume(link, ticket, &key, &owner),

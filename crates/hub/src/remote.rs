@@ -2,7 +2,7 @@
 //! authorised for the pair. Rows wait in the store like anybody's; what is not recorded waits here for as long as it
 //! takes to connect, and no longer.
 
-use crate::account::{Account, Posted, State};
+use crate::account::{Account, Posted, Slot, State};
 use crate::clock;
 use crate::house::Hub;
 use crate::link::{HubEvent, LinkCore};
@@ -14,6 +14,7 @@ use model::{
 use parking_lot::Mutex;
 use std::collections::{BTreeSet, VecDeque};
 use std::hash::BuildHasher;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use store::Trouble;
@@ -31,6 +32,8 @@ pub(crate) struct Remote {
     passing: VecDeque<Passing>,
     /// Rows wait, as far as we know.
     waiting: bool,
+    /// A connection has come, and the rows that waited for it are not all on their way yet.
+    opening: bool,
     /// Why the last connection came to nothing.
     failure: Option<Refusal>,
 }
@@ -40,6 +43,8 @@ struct Passing {
     envelope: Arc<Envelope>,
     /// Who wants to hear that it could not be passed on.
     sender: Option<(Weak<LinkCore>, Ticket)>,
+    /// And also that it could.
+    outcome_wanted: bool,
 }
 
 /// Pairs for which rows wait.
@@ -48,7 +53,7 @@ pub(crate) struct Waiting(Mutex<BTreeSet<DomainPair>>);
 
 impl Remote {
     pub fn new(pair: DomainPair) -> Self {
-        Self { pair, passing: VecDeque::new(), waiting: false, failure: None }
+        Self { pair, passing: VecDeque::new(), waiting: false, opening: false, failure: None }
     }
 }
 
@@ -61,8 +66,8 @@ impl State {
 
     /// Which connection carries this: always the same one for the same two parties, so that nothing overtakes.
     pub fn carrier(&self, envelope: &Envelope, hasher: &impl BuildHasher) -> Option<usize> {
-        let ready: Vec<usize> =
-            (0..self.devices.len()).filter(|at| self.devices[*at].attend.is_some()).collect();
+        let is_ready = |s: &Slot| s.attend.is_some() && !s.link.closed.load(Ordering::Acquire);
+        let ready: Vec<usize> = (0..self.devices.len()).filter(|at| is_ready(&self.devices[*at])).collect();
         let parties = (&envelope.from.address, &envelope.to.address);
         match ready.len() {
             0 => None,
@@ -178,7 +183,7 @@ impl Hub {
         let answer = matches!(&envelope.event, Event::Opaque(o) if o.wants_answer)
             || matches!(&envelope.event, Event::Message(_));
         let sender = (answer || outcome_wanted).then(|| (Arc::downgrade(link), ticket));
-        if self.carry(account, envelope, sender) && outcome_wanted {
+        if self.carry(account, envelope, sender, outcome_wanted) && outcome_wanted {
             link.send(HubEvent::Settled(ticket, Outcome::Delivered.into()));
         }
     }
@@ -190,7 +195,7 @@ impl Hub {
         }
         let pair = DomainPair::between(&envelope.from.address, &envelope.to.address);
         if self.parts.partners.routes(&pair).is_ok() {
-            self.carry(&self.pair(&pair), envelope, None);
+            self.carry(&self.pair(&pair), envelope, None, false);
         }
     }
 
@@ -200,21 +205,25 @@ impl Hub {
         account: &Arc<Account>,
         envelope: &Arc<Envelope>,
         sender: Option<(Weak<LinkCore>, Ticket)>,
+        outcome_wanted: bool,
     ) -> bool {
         let mut state = account.state.lock();
-        if let Some(at) = state.carrier(envelope, &self.hasher) {
+        let carrier = state.carrier(envelope, &self.hasher);
+        let Some(remote) = &mut state.remote else { return false };
+        if let Some(at) = carrier.filter(|_| !remote.opening) {
             self.tell(account, &state.devices[at], envelope);
             return true;
         }
-        let Some(remote) = &mut state.remote else { return false };
-        remote.passing.push_back(Passing { envelope: envelope.clone(), sender });
+        remote.passing.push_back(Passing { envelope: envelope.clone(), sender, outcome_wanted });
         let crowded = if remote.passing.len() > PASSING { remote.passing.pop_front() } else { None };
         let pair = remote.pair.clone();
         drop(state);
         if let Some(crowded) = crowded {
             self.give_up(crowded, &Refusal::new(Reason::Overloaded));
         }
-        self.call(&pair);
+        if carrier.is_none() {
+            self.call(&pair);
+        }
         false
     }
 
@@ -226,14 +235,44 @@ impl Hub {
         }
     }
 
-    /// A connection carries for a pair now: what waited unrecorded goes first.
-    pub(crate) fn flush_passing(&self, account: &Arc<Account>, state: &mut State) {
+    /// A connection carries for a pair now. What waited unrecorded goes after the rows: whom somebody has just accepted
+    /// must hear that before they hear how they are.
+    pub(crate) fn carried(&self, account: &Arc<Account>, state: &mut State) {
         let Some(remote) = &mut state.remote else { return };
         remote.failure = None;
-        for passing in std::mem::take(&mut remote.passing) {
-            if let Some(at) = state.carrier(&passing.envelope, &self.hasher) {
-                self.tell(account, &state.devices[at], &passing.envelope);
+        remote.opening = state.mailbox.draining;
+        self.flush_passing(account, state);
+    }
+
+    /// The rows that waited are on their way.
+    pub(crate) fn rows_gone(&self, account: &Arc<Account>, state: &mut State) {
+        if let Some(remote) = &mut state.remote {
+            remote.opening = false;
+            self.flush_passing(account, state);
+        }
+    }
+
+    fn flush_passing(&self, account: &Arc<Account>, state: &mut State) {
+        let Some(remote) = state.remote.as_mut().filter(|r| !r.opening) else { return };
+        let passing = std::mem::take(&mut remote.passing);
+        let mut kept = VecDeque::new();
+        for (at, passing) in passing.into_iter().map(|p| (state.carrier(&p.envelope, &self.hasher), p)) {
+            match at {
+                Some(at) => {
+                    self.tell(account, &state.devices[at], &passing.envelope);
+                    if let Some((link, ticket)) = passing.sender
+                        && passing.outcome_wanted
+                        && let Some(link) = link.upgrade()
+                    {
+                        link.send(HubEvent::Settled(ticket, Outcome::Delivered.into()));
+                    }
+                }
+                // It went while this was on its way.
+                None => kept.push_back(passing),
             }
+        }
+        if let Some(remote) = &mut state.remote {
+            remote.passing = kept;
         }
     }
 

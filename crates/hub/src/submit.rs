@@ -153,6 +153,11 @@ impl Hub {
                         .account_at_hand(presentity)
                         .is_some_and(|a| !a.state.lock().book.watchers.contains_key(&envelope.from.address))
             }
+            // A look, or the end of a lease on somebody elsewhere, is between this server and its own phone.
+            Event::Subscribe(s) if matches!(s.term, Term::Once { .. }) => false,
+            Event::Subscribe(s) if matches!(s.term, Term::Lease { .. }) => {
+                self.hosts(envelope.to.address.domain())
+            }
             event => event.is_journalled(),
         }
     }

@@ -42,9 +42,11 @@ impl Hub {
     /// Somebody elsewhere tells an account of ours how they are.
     pub(crate) fn hear_abroad(&self, presentity: &Address, to: &Account, tuples: &[Tuple]) {
         let mut state = to.state.lock();
-        if !sees(&state, presentity) {
+        // Also while the request is open: the answer, which is recorded first, may be on its way behind this.
+        if !state.book.watching.contains_key(presentity) {
             return;
         }
+        let granted = sees(&state, presentity);
         let known = state.abroad.entry(presentity.clone()).or_default();
         for tuple in tuples {
             let all = tuple.device.is_none() && tuple.basic == Basic::Closed;
@@ -54,7 +56,9 @@ impl Hub {
             }
         }
         let doc = known.doc(presentity);
-        known.watches.iter_mut().for_each(|watch| tell_one(watch, true, presentity, &doc));
+        if granted {
+            known.watches.iter_mut().for_each(|watch| tell_one(watch, true, presentity, &doc));
+        }
     }
 
     /// What was known of somebody elsewhere is so no longer: consent ended, or it is about to be asked anew.

@@ -1,0 +1,189 @@
+//! What crosses from one company to another: nothing is lost, nobody is left without an answer, and what two people
+//! agree on is the same on both sides.
+
+mod world;
+
+use hub::RuleSet;
+use model::{
+    Address, Authorize, Basic, Composing, Decision, Event, LeaseKey, Notify, Outcome, Reason, ReceiptKind,
+    Subscribe, Term, WatchState,
+};
+use std::sync::atomic::Ordering;
+use store::{Authorizations as _, Consent, Journal as _};
+use world::{Person, World};
+
+fn subscribe(term: Term) -> Event {
+    Event::Subscribe(Subscribe { term, note: None, original: None })
+}
+
+fn authorize(decision: Decision) -> Event {
+    Event::Authorize(Authorize { decision, original: None })
+}
+
+/// One asks, the other agrees, and the one sees the other.
+fn befriend(watcher: &mut Person, shown: &mut Person) {
+    watcher.say(shown.address(), subscribe(Term::Lasting));
+    let request =
+        shown.envelope("a request", |e| matches!(e, Event::Subscribe(s) if s.term == Term::Lasting));
+    assert_eq!(request.from.address, watcher.address());
+    shown.say(watcher.address(), authorize(Decision::Granted));
+    watcher.is_granted_and_sees(&shown.address());
+}
+
+#[test]
+fn messages_go_both_ways() {
+    let world = World::new();
+    let (mut romeo, mut juliet) =
+        (world.net.log_in("romeo", "orchard"), world.com.log_in("juliet", "balcony"));
+    let sent = romeo.write(&juliet.address(), "m1");
+    assert_eq!(juliet.message("m1").from, romeo.me);
+    assert_eq!(romeo.outcome_of(sent), Outcome::Delivered);
+    juliet.write(&romeo.address(), "m2");
+    assert_eq!(romeo.message("m2").from, juliet.me);
+    for n in 0..200 {
+        romeo.write(&juliet.address(), &format!("n{n}"));
+    }
+    for n in 0..200 {
+        let id = format!("n{n}");
+        let next = juliet.envelope(&id, |e| matches!(e, Event::Message(_)));
+        assert!(matches!(&next.event, Event::Message(m) if m.id == id), "{id} is overtaken by {next:?}");
+    }
+}
+
+#[test]
+fn a_user_that_is_not_there_is_told() {
+    let world = World::new();
+    let mut romeo = world.net.log_in("romeo", "orchard");
+    romeo.write(&Address::parse("nobody@example.com").unwrap(), "m1");
+    let receipt = romeo.envelope("bad news", |e| matches!(e, Event::Receipt(_)));
+    let Event::Receipt(receipt) = &receipt.event else { unreachable!() };
+    assert!(matches!(&receipt.kind, ReceiptKind::Failed(no) if no.reason == Reason::NotFound), "{receipt:?}");
+}
+
+#[test]
+fn a_company_that_is_not_to_be_spoken_with() {
+    let world = World::new();
+    let mut romeo = world.net.log_in("romeo", "orchard");
+    let sent = romeo.write(&Address::parse("paris@banned.example").unwrap(), "m1");
+    assert!(matches!(romeo.outcome_of(sent), Outcome::Refused(no) if no.reason == Reason::Policy));
+    assert_eq!(world.net.wire.calls.load(Ordering::Acquire), 0);
+}
+
+#[test]
+fn consent_is_the_same_on_both_sides_and_presence_follows_it() {
+    let world = World::new();
+    let (mut romeo, mut juliet) =
+        (world.net.log_in("romeo", "orchard"), world.com.log_in("juliet", "balcony"));
+    befriend(&mut romeo, &mut juliet);
+    let at = |store: &store::MemoryStore| {
+        store.get(&juliet.me.address, &romeo.me.address).unwrap().map(|a| a.consent)
+    };
+    assert_eq!(
+        (at(&world.net.store), at(&world.com.store)),
+        (Some(Consent::Granted), Some(Consent::Granted))
+    );
+    juliet.publish(Basic::Closed);
+    romeo.sees(&juliet.address(), false);
+    juliet.publish(Basic::Open);
+    romeo.sees(&juliet.address(), true);
+    // A second session is greeted with what is known; one that comes alone asks.
+    let mut second = world.net.log_in("romeo", "phone");
+    second.sees(&juliet.address(), true);
+    drop((second, romeo));
+    let mut romeo = world.net.log_in("romeo", "orchard");
+    romeo.sees(&juliet.address(), true);
+    juliet.say(romeo.address(), authorize(Decision::Denied));
+    romeo.sees(&juliet.address(), false);
+    romeo.envelope("the end", |e| matches!(e, Event::Authorize(a) if a.decision == Decision::Denied));
+    let at = |store: &store::MemoryStore| store.get(&juliet.me.address, &romeo.me.address).unwrap();
+    assert_eq!((at(&world.net.store), at(&world.com.store)), (None, None));
+}
+
+#[test]
+fn a_grant_nobody_asked_for_changes_nothing() {
+    let world = World::new();
+    let (mut romeo, mut juliet) =
+        (world.net.log_in("romeo", "orchard"), world.com.log_in("juliet", "balcony"));
+    juliet.say(romeo.address(), authorize(Decision::Granted));
+    juliet.write(&romeo.address(), "after");
+    romeo.message("after");
+    assert_eq!(world.net.store.get(&juliet.address(), &romeo.address()).unwrap(), None);
+}
+
+#[test]
+fn a_phone_watches_somebody_elsewhere() {
+    let world = World::new();
+    let (mut romeo, mut juliet) =
+        (world.net.log_in("romeo", "orchard"), world.com.log_in("juliet", "balcony"));
+    let key = LeaseKey::new("test-dialog");
+    let lease = |secs| subscribe(Term::Lease { key: key.clone(), secs });
+    let notify = |person: &mut Person, wanted: WatchState| {
+        person.envelope("news", |e| matches!(e, Event::Notify(n) if n.key.is_some() && n.state == wanted))
+    };
+    let asked = romeo.say(juliet.address(), lease(600));
+    assert_eq!(romeo.outcome_of(asked), Outcome::Pending);
+    juliet.envelope("a request", |e| matches!(e, Event::Subscribe(s) if s.term == Term::Lasting));
+    juliet.say(romeo.address(), authorize(Decision::Granted));
+    let open = |n: &Notify| n.key.is_some() && n.state == WatchState::Active && n.doc.is_open();
+    romeo.envelope("her", |e| matches!(e, Event::Notify(n) if open(n)));
+    romeo.say(juliet.address(), lease(0));
+    notify(&mut romeo, WatchState::Expired);
+}
+
+#[test]
+fn what_is_not_recorded_waits_for_the_connection_and_no_longer() {
+    let world = World::new();
+    let (mut romeo, mut juliet) =
+        (world.net.log_in("romeo", "orchard"), world.com.log_in("juliet", "balcony"));
+    let typing = || Event::Composing(Composing { active: true, thread: None, lang: None, original: None });
+    romeo.say(juliet.address(), typing());
+    juliet.envelope("typing", |e| matches!(e, Event::Composing(_)));
+    world.net.wire.cut();
+    world.net.wire.up.store(false, Ordering::Release);
+    let lost = romeo.say(juliet.address(), typing());
+    assert!(matches!(romeo.outcome_of(lost), Outcome::Refused(no) if no.reason == Reason::RemoteTimeout));
+}
+
+#[test]
+fn a_company_that_is_away_gets_everything_when_it_is_back() {
+    let world = World::new();
+    let (mut romeo, mut juliet) =
+        (world.net.log_in("romeo", "orchard"), world.com.log_in("juliet", "balcony"));
+    world.net.wire.up.store(false, Ordering::Release);
+    for n in 0..50 {
+        romeo.write(&juliet.address(), &format!("n{n}"));
+    }
+    world.net.wire.up.store(true, Ordering::Release);
+    for n in 0..50 {
+        juliet.message(&format!("n{n}"));
+    }
+}
+
+#[test]
+fn what_a_broken_connection_did_not_acknowledge_goes_again() {
+    let world = World::new();
+    let (mut romeo, mut juliet) =
+        (world.net.log_in("romeo", "orchard"), world.com.log_in("juliet", "balcony"));
+    world.net.wire.silent.store(true, Ordering::Release);
+    romeo.write(&juliet.address(), "m1");
+    while world.net.wire.calls.load(Ordering::Acquire) == 0 {
+        std::thread::yield_now();
+    }
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    world.net.wire.silent.store(false, Ordering::Release);
+    world.net.wire.cut();
+    juliet.message("m1");
+}
+
+#[test]
+fn who_waits_too_long_hears_that_it_failed() {
+    let world = World::new();
+    world.net.rules.set(RuleSet { federation_secs: 1, ..RuleSet::default() });
+    world.net.wire.up.store(false, Ordering::Release);
+    let (mut romeo, juliet) = (world.net.log_in("romeo", "orchard"), world.com.log_in("juliet", "balcony"));
+    let sent = romeo.write(&juliet.address(), "m1");
+    let Outcome::Refused(no) = romeo.outcome_of(sent) else { panic!("not refused") };
+    assert_eq!((no.reason, no.rule.as_deref()), (Reason::RemoteTimeout, Some("deadline")));
+    assert_eq!(no.text.as_deref(), Some("nobody is there"));
+    assert!(world.net.store.pairs_waiting().unwrap().is_empty());
+}
