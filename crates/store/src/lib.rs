@@ -4,6 +4,7 @@
 //! broken is [`Trouble`]. Reads block (they may touch the disk): call them from a thread that may wait. Writes to the
 //! journal never block: they queue for the one writer and report by callback.
 
+mod agreed;
 mod journal;
 mod memory;
 mod nouns;
@@ -13,6 +14,7 @@ mod sqlite;
 mod trouble;
 mod varint;
 
+pub use agreed::{Partners, Shelf};
 pub use journal::{
     Destroyed, Done, Draft, Erase, Health, Journal, MailboxCursor, Retain, Row, RowKind, Rows, SettledRow,
     Waiting,

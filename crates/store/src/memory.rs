@@ -2,12 +2,13 @@
 
 use crate::{
     Accounts, Authorization, Authorizations, Blank, CHAIN_SETTING, Done, Draft, Erase, Health, Journal,
-    Lease, Leases, MailboxCursor, RosterEntry, Rosters, Row, RowKind, SealedPasswords, Sealer, Settings,
-    SettledRow, Trouble, Unsealed, Waiting,
+    Lease, Leases, MailboxCursor, Partners, RosterEntry, Rosters, Row, RowKind, SealedPasswords, Sealer,
+    Settings, SettledRow, Shelf, Trouble, Unsealed, Waiting,
 };
 use bytes::Bytes;
 use model::{Address, Credential, DomainPair, LeaseKey, Scheme, Seq, Timestamp};
 use parking_lot::Mutex;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 /// A store without a disk. Rows are committed at once: `done` is called before `append` returns, on the calling thread,
@@ -36,6 +37,7 @@ struct Nouns {
     settings: HashMap<String, Vec<u8>>,
     sealed: HashMap<(Address, String), Vec<u8>>,
     leases: BTreeMap<LeaseKey, Lease>,
+    agreed: BTreeMap<(Shelf, String), Vec<u8>>,
 }
 
 impl MemoryStore {
@@ -356,5 +358,33 @@ impl Leases for MemoryStore {
         let mut nouns = self.nouns.lock();
         nouns.leases.retain(|_, lease| lease.until > now);
         Ok(nouns.leases.values().cloned().collect())
+    }
+}
+
+impl Partners for MemoryStore {
+    fn document(&self, shelf: Shelf, name: &str) -> Result<Option<Vec<u8>>, Trouble> {
+        Ok(self.nouns.lock().agreed.get(&(shelf, name.to_owned())).cloned())
+    }
+
+    fn add_document(&self, shelf: Shelf, name: &str, doc: &[u8]) -> Result<bool, Trouble> {
+        let mut nouns = self.nouns.lock();
+        let Entry::Vacant(free) = nouns.agreed.entry((shelf, name.to_owned())) else { return Ok(false) };
+        free.insert(doc.to_vec());
+        Ok(true)
+    }
+
+    fn put_document(&self, shelf: Shelf, name: &str, doc: &[u8]) -> Result<(), Trouble> {
+        self.nouns.lock().agreed.insert((shelf, name.to_owned()), doc.to_vec());
+        Ok(())
+    }
+
+    fn documents(&self, shelf: Shelf) -> Result<Vec<(String, Vec<u8>)>, Trouble> {
+        let nouns = self.nouns.lock();
+        let all = nouns.agreed.iter().filter(|((of, _), _)| *of == shelf);
+        Ok(all.map(|((_, name), doc)| (name.clone(), doc.clone())).collect())
+    }
+
+    fn remove_document(&self, shelf: Shelf, name: &str) -> Result<bool, Trouble> {
+        Ok(self.nouns.lock().agreed.remove(&(shelf, name.to_owned())).is_some())
     }
 }

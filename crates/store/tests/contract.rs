@@ -8,13 +8,17 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use store::{
     Accounts, Authorization, Authorizations, Blank, Consent, Done, Draft, Erase, Journal, Lease, Leases,
-    MailboxCursor, MemoryStore, Options, RosterEntry, Rosters, RowKind, SealedPasswords, Settings,
-    SettledRow, SqliteStore, Trouble,
+    MailboxCursor, MemoryStore, Options, Partners, RosterEntry, Rosters, RowKind, SealedPasswords, Settings,
+    SettledRow, Shelf, SqliteStore, Trouble,
 };
 
-trait Whole: Journal + Erase + Accounts + Rosters + Authorizations + Settings + SealedPasswords + Leases {}
-impl<T: Journal + Erase + Accounts + Rosters + Authorizations + Settings + SealedPasswords + Leases> Whole
-    for T
+trait Whole:
+    Journal + Erase + Accounts + Rosters + Authorizations + Settings + SealedPasswords + Leases + Partners
+{
+}
+impl<
+    T: Journal + Erase + Accounts + Rosters + Authorizations + Settings + SealedPasswords + Leases + Partners,
+> Whole for T
 {
 }
 
@@ -319,5 +323,33 @@ fn leases_last_until_they_lapse_or_end() {
             assert_eq!(found, both);
             assert_eq!(store.lasting(Timestamp(200)), Ok(vec![both[0].clone()]));
         }
+    });
+}
+
+#[test]
+fn agreements_are_documents_by_kind_and_name() {
+    each(|store| {
+        let names = |shelf| -> Vec<String> {
+            store.documents(shelf).unwrap().into_iter().map(|(name, _)| name).collect()
+        };
+        assert_eq!(store.document(Shelf::Partner, "acme"), Ok(None));
+        store.put_document(Shelf::Partner, "zeta", b"z").unwrap();
+        assert_eq!(store.add_document(Shelf::Partner, "acme", b"a"), Ok(true));
+        assert_eq!(store.add_document(Shelf::Partner, "acme", b"another"), Ok(false));
+        assert_eq!(
+            store.add_document(Shelf::Group, "acme", b"g"),
+            Ok(true),
+            "another kind, another document"
+        );
+        assert_eq!(store.document(Shelf::Partner, "acme"), Ok(Some(b"a".to_vec())));
+        store.put_document(Shelf::Partner, "acme", b"b").unwrap();
+        assert_eq!(store.document(Shelf::Partner, "acme"), Ok(Some(b"b".to_vec())));
+        assert_eq!(
+            (names(Shelf::Partner), names(Shelf::Group)),
+            (vec!["acme".into(), "zeta".into()], vec!["acme".into()])
+        );
+        assert_eq!(store.remove_document(Shelf::Partner, "acme"), Ok(true));
+        assert_eq!(store.remove_document(Shelf::Partner, "acme"), Ok(false));
+        assert_eq!((names(Shelf::Partner), names(Shelf::Group)), (vec!["zeta".into()], vec!["acme".into()]));
     });
 }

@@ -4,6 +4,7 @@
 //! one flush of the disk serves everybody who waited. Journal rows go into a table for each month without secondary
 //! index; which mailbox a row waits in is written behind, in long runs, and read again from the journal's tail at start.
 
+mod agreed;
 mod checkpoint;
 mod copy;
 mod fault;

@@ -1,0 +1,49 @@
+use crate::Trouble;
+
+/// What kind of document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Shelf {
+    /// What was agreed with another company.
+    Partner = 1,
+    /// A group of people.
+    Group = 2,
+    /// What the last test of a partner found.
+    Tested = 3,
+    /// An invitation that waits to be used, or was.
+    Invitation = 4,
+}
+
+/// What was agreed with other companies, and what belongs to it: documents by kind and name, which the store does not
+/// read.
+pub trait Partners: Send + Sync {
+    /// One document.
+    ///
+    /// # Errors
+    /// [`Trouble`] when the store cannot be read or written; likewise below.
+    fn document(&self, shelf: Shelf, name: &str) -> Result<Option<Vec<u8>>, Trouble>;
+
+    /// Stores one that is new. `false`, and nothing changed, if there is one of that name.
+    ///
+    /// # Errors
+    /// [`Trouble`]
+    fn add_document(&self, shelf: Shelf, name: &str, doc: &[u8]) -> Result<bool, Trouble>;
+
+    /// Stores or replaces one.
+    ///
+    /// # Errors
+    /// [`Trouble`]
+    fn put_document(&self, shelf: Shelf, name: &str, doc: &[u8]) -> Result<(), Trouble>;
+
+    /// All of a kind, by name.
+    ///
+    /// # Errors
+    /// [`Trouble`]
+    fn documents(&self, shelf: Shelf) -> Result<Vec<(String, Vec<u8>)>, Trouble>;
+
+    /// Removes one. `false` if there was none: of several who remove it, one hears `true`.
+    ///
+    /// # Errors
+    /// [`Trouble`]
+    fn remove_document(&self, shelf: Shelf, name: &str) -> Result<bool, Trouble>;
+}
