@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// The rules that refuse: the stages, the journal, and whatever else.
-const STAGES: [&str; 6] = ["identity", "limits", "throttle", "consent", "journal", "other"];
+const STAGES: [&str; 7] = ["identity", "federation", "limits", "throttle", "consent", "journal", "other"];
 const DIALECTS: [Dialect; 3] = [Dialect::Hub, Dialect::Xmpp, Dialect::Sip];
 const OUTCOMES: [&str; 5] = ["delivered", "accepted", "pending", "refused", "unknown"];
 
@@ -53,6 +53,9 @@ impl Counting {
 
     pub fn refused(&self, refusal: &Refusal) {
         let rule = refusal.rule.as_deref().unwrap_or("other");
+        // Which partner's rule it was is told elsewhere: no number of them may make numbers of metrics.
+        let rule =
+            if rule.starts_with("partner:") || rule.starts_with("federation.") { "federation" } else { rule };
         let stage = STAGES.iter().position(|stage| *stage == rule).unwrap_or(STAGES.len() - 1);
         self.refused[stage][refusal.reason as usize - 1].fetch_add(1, Relaxed);
     }

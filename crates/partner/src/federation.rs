@@ -1,11 +1,18 @@
 //! What the hub asks of us.
 
-use crate::trust::{Roots, prove};
-use model::{Address, Admission, Dialect, DomainPair, Envelope, Opener, Reason, Refusal};
-use parking_lot::RwLock;
+use crate::agreement::{Day, Partner};
+use crate::notes::{Contact, Notes, Observed};
+use crate::people::Group;
+use crate::rules::{No, Way};
+use crate::snapshot::Snapshot;
+use crate::trust::{Measure, Roots, prove};
+use model::{Address, Admission, Dialect, DomainPair, Envelope, Opener, Reason, Refusal, Timestamp};
+use parking_lot::{Mutex, RwLock};
 use ports::{Applicant, Partners, Route};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+use store::{MemoryStore, Shelf, Trouble};
 
 /// With whom this server federates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -15,6 +22,12 @@ pub enum Mode {
     Off,
     /// With everybody who can prove who they are.
     Open,
+    /// With agreed partners alone.
+    Allow,
+    /// With everybody but those who are marked as denied.
+    Deny,
+    /// With everybody, and what `Allow` would refuse is noted.
+    Observe,
 }
 
 /// How this server federates.
@@ -28,41 +41,89 @@ pub struct Settings {
     pub dialback: bool,
     /// What is spoken with whom nothing else was agreed, best first.
     pub dialects: Vec<Dialect>,
+    /// Who of ours may talk to other companies: groups, addresses, `*@domain`; empty: everybody.
+    pub who: Vec<String>,
+    /// Who of them may not.
+    pub except: Vec<String>,
 }
 
 /// Other companies.
-#[derive(Debug)]
 pub struct Federation {
     /// The domains this server hosts.
     domains: BTreeSet<Address>,
-    settings: RwLock<Arc<Settings>>,
+    pub(crate) store: Arc<dyn store::Partners>,
+    now: RwLock<Arc<Snapshot>>,
+    notes: Notes,
+    /// Held while what was agreed is changed.
+    pub(crate) writing: Mutex<()>,
 }
 
 impl Federation {
-    /// A server of these domains, and how it federates.
+    /// A server of these domains, and how it federates, with nobody in particular.
     pub fn new(domains: BTreeSet<Address>, settings: Settings) -> Self {
-        Self { domains, settings: RwLock::new(Arc::new(settings)) }
+        let store = Arc::new(MemoryStore::new());
+        Self::with(domains, store, Snapshot::new(Arc::new(settings), [], BTreeMap::new(), None))
+    }
+
+    /// The same with what was agreed before. Blocks.
+    ///
+    /// # Errors
+    /// [`Trouble`] when it cannot be read.
+    pub fn open(
+        domains: BTreeSet<Address>,
+        settings: Settings,
+        store: Arc<dyn store::Partners>,
+    ) -> Result<Self, Trouble> {
+        let mut partners = Vec::new();
+        for (name, doc) in store.documents(Shelf::Partner)? {
+            partners.push(read::<Partner>(&name, &doc)?);
+        }
+        let mut groups = BTreeMap::new();
+        for (name, doc) in store.documents(Shelf::Group)? {
+            let group = read::<Group>(&name, &doc)?;
+            groups.insert(name, group);
+        }
+        Ok(Self::with(domains, store, Snapshot::new(Arc::new(settings), partners, groups, None)))
+    }
+
+    fn with(domains: BTreeSet<Address>, store: Arc<dyn store::Partners>, now: Snapshot) -> Self {
+        let now = RwLock::new(Arc::new(now));
+        Self { domains, store, now, notes: Notes::default(), writing: Mutex::default() }
     }
 
     /// Federates otherwise from now on.
     pub fn set(&self, settings: Settings) {
-        *self.settings.write() = Arc::new(settings);
+        let _writing = self.writing.lock();
+        let before = self.snapshot();
+        let partners: Vec<Partner> = before.partners.values().map(|agreed| agreed.partner.clone()).collect();
+        let next = Snapshot::new(Arc::new(settings), partners, before.groups.clone(), Some(&before));
+        self.replace(next);
     }
 
-    fn settings(&self) -> Arc<Settings> {
-        self.settings.read().clone()
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        self.now.read().clone()
     }
 
-    fn hosts(&self, domain: &Address) -> bool {
+    pub(crate) fn replace(&self, next: Snapshot) {
+        *self.now.write() = Arc::new(next);
+    }
+
+    pub(crate) fn hosts(&self, domain: &Address) -> bool {
         self.domains.contains(domain)
     }
 
-    /// May anything at all go between these two?
-    fn allow(&self, settings: &Settings, pair: &DomainPair) -> Result<(), Refusal> {
-        if settings.mode == Mode::Off {
-            let text = format!("this server has no way to {}", pair.remote);
-            return Err(Refusal::new(Reason::RemoteNotFound).with_text(text).by_rule("federation.mode"));
-        }
+    /// What is known of connections with domains that satisfy this, since the start.
+    pub fn contacts(&self, which: impl Fn(&str) -> bool) -> Vec<Contact> {
+        self.notes.contacts(|remote| which(remote.domain()))
+    }
+
+    /// What would have been refused since the start, had it not only been observed.
+    pub fn observed(&self) -> Vec<Observed> {
+        self.notes.observed()
+    }
+
+    /// May these two be spoken of at all?
+    fn place(&self, pair: &DomainPair) -> Result<(), Refusal> {
         if !self.hosts(&pair.local) {
             let text = format!("this server does not serve {}", pair.local);
             return Err(Refusal::new(Reason::RemoteNotFound).with_text(text).by_rule("federation.transit"));
@@ -73,39 +134,97 @@ impl Federation {
         }
         Ok(())
     }
+
+    /// The end of a judgement: where things are only observed, most of what is refused is noted and passes.
+    fn verdict(
+        &self,
+        snapshot: &Snapshot,
+        remote: &Address,
+        judged: Result<(), No>,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        match judged {
+            Ok(()) => Ok(()),
+            Err(No { refusal, firm: false }) if snapshot.settings.mode == Mode::Observe => {
+                self.notes.let_pass(remote, &refusal, now);
+                Ok(())
+            }
+            Err(No { refusal, .. }) => Err(refusal),
+        }
+    }
+
+    fn allow(&self, snapshot: &Snapshot, pair: &DomainPair, dialect: Option<Dialect>) -> Result<(), Refusal> {
+        let now = wall();
+        // Whoever federates with nobody has nothing else to explain.
+        let judged = snapshot.allow(&pair.remote, dialect, Day::of(now));
+        if snapshot.settings.mode != Mode::Off {
+            self.place(pair)?;
+        }
+        self.verdict(snapshot, &pair.remote, judged, now)
+    }
+}
+
+fn read<T: serde::de::DeserializeOwned>(name: &str, doc: &[u8]) -> Result<T, Trouble> {
+    serde_json::from_slice(doc).map_err(|e| Trouble::Damaged(format!("what was agreed on as {name}: {e}")))
+}
+
+pub(crate) fn wall() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 impl Partners for Federation {
     fn admit(&self, applicant: &Applicant) -> Result<Admission, Refusal> {
         let Applicant { pair, dialect, opener, certificates, secured } = applicant;
-        let settings = self.settings();
-        self.allow(&settings, pair)?;
-        if !secured {
+        let snapshot = self.snapshot();
+        self.allow(&snapshot, pair, Some(*dialect))?;
+        let agreed = snapshot.of(pair.remote.domain());
+        if !secured && !agreed.is_some_and(|a| a.partner.trust.insecure) {
             let text = format!("{} must use TLS", pair.remote);
             return Err(Refusal::new(Reason::Policy).with_text(text).by_rule("federation.tls"));
         }
         let client = *opener == Opener::Them;
-        let certified = match certificates {
-            Some(shown) => prove(shown, pair.remote.domain(), *dialect, &settings.roots, client, true),
-            None => Err("it shows no certificate".to_owned()),
+        let ours = &snapshot.settings.roots;
+        let judge = |measure: Measure<'_>| match certificates {
+            Some(shown) => prove(shown, pair.remote.domain(), *dialect, measure),
+            None if *secured => Err("it shows no certificate".to_owned()),
+            None => Err("the connection is not secured, so nothing is proved".to_owned()),
         };
-        Ok(Admission { certified, dialback: settings.dialback })
+        let proved = match agreed {
+            Some(agreed) => agreed.prove(ours, client, judge),
+            None => judge(Measure { roots: &[ours], pins: &[], client, tolerant: true }),
+        };
+        self.notes.shown(&pair.remote, *dialect, *opener, &proved, wall());
+        let dialback = snapshot.settings.dialback && agreed.is_none_or(|a| a.may_call_back());
+        Ok(Admission { certified: proved.map(drop), dialback })
     }
 
     fn permit(&self, envelope: &Envelope) -> Result<(), Refusal> {
         let (from, to) = (envelope.from.address.to_domain(), envelope.to.address.to_domain());
-        match (self.hosts(&from), self.hosts(&to)) {
-            (true, true) => Ok(()),
-            (true, false) => self.allow(&self.settings(), &DomainPair { local: from, remote: to }),
-            (false, _) => self.allow(&self.settings(), &DomainPair { local: to, remote: from }),
+        let (pair, way) = match (self.hosts(&from), self.hosts(&to)) {
+            (true, true) => return Ok(()),
+            (true, false) => (DomainPair { local: from, remote: to }, Way::Outward),
+            (false, _) => (DomainPair { local: to, remote: from }, Way::Inward),
+        };
+        let snapshot = self.snapshot();
+        let judged = snapshot.judge(&pair, envelope, way);
+        if snapshot.settings.mode != Mode::Off {
+            self.place(&pair)?;
         }
+        self.verdict(&snapshot, &pair.remote, judged, envelope.at)
     }
 
     fn routes(&self, pair: &DomainPair) -> Result<Vec<Route>, Refusal> {
-        let settings = self.settings();
-        self.allow(&settings, pair)?;
-        Ok(settings.dialects.iter().map(|dialect| Route { dialect: *dialect, at: None }).collect())
+        let snapshot = self.snapshot();
+        self.allow(&snapshot, pair, None)?;
+        let usual = &snapshot.settings.dialects;
+        Ok(match snapshot.of(pair.remote.domain()) {
+            Some(agreed) => agreed.routes(usual),
+            None => usual.iter().map(|dialect| Route { dialect: *dialect, at: None }).collect(),
+        })
     }
 
-    fn noted(&self, _: &DomainPair, _: Dialect, _: &Result<(), Refusal>) {}
+    fn noted(&self, pair: &DomainPair, dialect: Dialect, how: &Result<(), Refusal>) {
+        self.notes.tried(pair, dialect, how, wall());
+    }
 }

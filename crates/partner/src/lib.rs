@@ -1,8 +1,20 @@
 //! Other companies: what was agreed with each, and whether who calls is who it says.
 
+mod agreement;
+mod book;
 mod federation;
+mod kinds;
+mod meter;
 mod names;
+mod notes;
+mod people;
+mod rules;
+mod snapshot;
 mod trust;
 
+pub use agreement::{Feature, Limits, Partner, Protocol, RouteSecurity, StaticRoute, Trust};
+pub use book::BookError;
 pub use federation::{Federation, Mode, Settings};
-pub use trust::{Roots, RootsError};
+pub use notes::{Contact, Observed};
+pub use people::Group;
+pub use trust::{Pin, Roots, RootsError};

@@ -1,0 +1,105 @@
+//! What feature something is a use of.
+
+use crate::agreement::Feature;
+use memchr::memmem;
+use model::{Envelope, Event, Message, Opaque, ReceiptKind};
+
+/// What an envelope uses; empty for what only keeps the rest going (service discovery, pings, errors).
+pub(crate) fn features(envelope: &Envelope) -> &'static [Feature] {
+    match &envelope.event {
+        Event::Message(message) if has_file(message) => &[Feature::Im, Feature::Files],
+        Event::Message(_) => &[Feature::Im],
+        Event::Composing(_) => &[Feature::Typing],
+        // That something did not arrive must be told whatever was agreed.
+        Event::Receipt(receipt) if matches!(receipt.kind, ReceiptKind::Failed(_)) => &[],
+        Event::Receipt(_) => &[Feature::Receipts],
+        Event::Publish(_) | Event::Subscribe(_) | Event::Authorize(_) | Event::Notify(_) => {
+            &[Feature::Presence]
+        }
+        Event::Opaque(opaque) => talk(opaque),
+    }
+}
+
+fn has_file(message: &Message) -> bool {
+    let text = |mime: &str| mime.split('/').next().is_some_and(|kind| kind.eq_ignore_ascii_case("text"));
+    message.parts.iter().any(|part| !text(&part.mime) && !part.mime.starts_with("message/"))
+}
+
+/// Words that tell what talk between devices is about: namespaces of XMPP, methods of SIP.
+const TELLING: &[(&str, &[Feature])] = &[
+    ("urn:xmpp:jingle:apps:file-transfer", &[Feature::Files]),
+    ("http://jabber.org/protocol/si", &[Feature::Files]),
+    ("http://jabber.org/protocol/bytestreams", &[Feature::Files]),
+    ("http://jabber.org/protocol/ibb", &[Feature::Files]),
+    ("jabber:iq:oob", &[Feature::Files]),
+    ("urn:xmpp:http:upload", &[Feature::Files]),
+    ("urn:xmpp:jingle", &[Feature::Calls]),
+    ("urn:xmpp:call", &[Feature::Calls]),
+    ("http://jabber.org/protocol/muc", &[Feature::Rooms]),
+    ("jabber:x:conference", &[Feature::Rooms]),
+    ("urn:xmpp:mix", &[Feature::Rooms]),
+    ("jabber:iq:search", &[Feature::Directory]),
+    ("vcard-temp", &[Feature::Directory]),
+    ("urn:ietf:params:xml:ns:vcard-4.0", &[Feature::Directory]),
+    ("application/sdp", &[Feature::Calls]),
+];
+
+/// What a namespace cannot hide behind: a character reference, which would spell it another way.
+const DISGUISE: &[u8] = b"&#";
+
+fn talk(opaque: &Opaque) -> &'static [Feature] {
+    let bytes = &opaque.original.bytes;
+    let told = TELLING.iter().find(|(word, _)| memmem::find(bytes, word.as_bytes()).is_some());
+    match told {
+        Some((_, features)) => features,
+        None if memmem::find(bytes, DISGUISE).is_some() => &Feature::ALL,
+        None => &[],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::{Dialect, Original, Part};
+
+    fn opaque(text: &'static str) -> Event {
+        let original = Original { dialect: Dialect::Xmpp, bytes: text.into() };
+        Event::Opaque(Opaque { original, wants_answer: true })
+    }
+
+    #[test]
+    fn what_each_event_uses() {
+        let message = |mime: &str| {
+            let part = Part { mime: mime.into(), lang: None, body: "x".into() };
+            Event::Message(Message { parts: vec![part], ..Message::default() })
+        };
+        let all: &[Feature] = &Feature::ALL;
+        for (event, uses) in [
+            (message("text/plain"), &[Feature::Im][..]),
+            (message("TEXT/html;charset=utf-8"), &[Feature::Im]),
+            (message("image/png"), &[Feature::Im, Feature::Files]),
+            (opaque("<iq><query xmlns='http://jabber.org/protocol/disco#info'/></iq>"), &[]),
+            (opaque("<iq><jingle xmlns='urn:xmpp:jingle:1'/></iq>"), &[Feature::Calls]),
+            (
+                opaque(
+                    "<iq><jingle xmlns='urn:xmpp:jingle:1'><d xmlns='urn:xmpp:jingle:apps:file-transfer:5'/></jingle></iq>",
+                ),
+                &[Feature::Files],
+            ),
+            (opaque("<iq><vCard xmlns='vcard-temp'/></iq>"), &[Feature::Directory]),
+            (opaque("<iq><jingle xmlns='urn:xmpp:&#106;ingle:1'/></iq>"), all),
+        ] {
+            let address = model::Address::parse("a@a.example").unwrap();
+            let envelope = Envelope {
+                id: model::EnvelopeId(1),
+                at: model::Timestamp(0),
+                origin: model::Origin::server(),
+                from: address.clone().into(),
+                to: address.into(),
+                hops: 1,
+                event: event.clone(),
+            };
+            assert_eq!(features(&envelope), uses, "{event:?}");
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Everything that was agreed, ready to be asked on the hot path: built anew with each change, and never changed.
+
+use crate::agreement::{Day, Partner, Protocol, RouteSecurity};
+use crate::federation::Settings;
+use crate::meter::Meter;
+use crate::people::{Group, People};
+use crate::trust::{Measure, Pin, Roots, authorities};
+use model::Dialect;
+use ports::{Hop, HopSecurity, Route};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// A partner, ready to be asked.
+pub(crate) struct Agreed {
+    pub partner: Partner,
+    pub last_day: Option<Day>,
+    /// Who of ours; `None`: everybody.
+    pub local: Option<People>,
+    /// Who of theirs; `None`: everybody.
+    pub remote: Option<People>,
+    pub used: Arc<Used>,
+    roots: Option<Roots>,
+    pins: Vec<Pin>,
+}
+
+/// What a partner has used up, in each direction. Outlives changes of what was agreed.
+#[derive(Debug, Default)]
+pub(crate) struct Used {
+    pub outward: Meter,
+    pub inward: Meter,
+}
+
+/// Everything, at one time.
+pub(crate) struct Snapshot {
+    pub settings: Arc<Settings>,
+    pub partners: BTreeMap<String, Arc<Agreed>>,
+    pub groups: BTreeMap<String, Group>,
+    /// Who of ours may federate; `None`: everybody.
+    pub who: Option<People>,
+    pub except: People,
+    exact: HashMap<String, Arc<Agreed>>,
+    /// By what follows `*.`.
+    below: HashMap<String, Arc<Agreed>>,
+}
+
+impl Snapshot {
+    pub fn new(
+        settings: Arc<Settings>,
+        partners: impl IntoIterator<Item = Partner>,
+        groups: BTreeMap<String, Group>,
+        before: Option<&Self>,
+    ) -> Self {
+        let some = |words: &[String]| (!words.is_empty()).then(|| People::of(words, &groups));
+        let mut snapshot = Self {
+            who: some(&settings.who),
+            except: People::of(&settings.except, &groups),
+            settings,
+            partners: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            exact: HashMap::new(),
+            below: HashMap::new(),
+        };
+        for partner in partners {
+            let known = before.and_then(|before| before.partners.get(&partner.name));
+            let agreed = Arc::new(Agreed {
+                last_day: partner.last_day(),
+                local: some(&partner.local),
+                remote: some(&partner.remote),
+                used: known.map(|known| known.used.clone()).unwrap_or_default(),
+                roots: partner.trust.authority.as_deref().and_then(|pem| authorities(pem).ok()),
+                pins: partner.trust.pins.iter().filter_map(|pin| pin.parse().ok()).collect(),
+                partner,
+            });
+            for domain in &agreed.partner.domains {
+                match domain.strip_prefix("*.") {
+                    Some(above) => snapshot.below.insert(above.to_owned(), agreed.clone()),
+                    None => snapshot.exact.insert(domain.clone(), agreed.clone()),
+                };
+            }
+            snapshot.partners.insert(agreed.partner.name.clone(), agreed);
+        }
+        snapshot.groups = groups;
+        snapshot
+    }
+
+    /// The partner a domain belongs to: what names it exactly, else the longest wildcard.
+    pub fn of(&self, domain: &str) -> Option<&Arc<Agreed>> {
+        if let Some(agreed) = self.exact.get(domain) {
+            return Some(agreed);
+        }
+        if self.below.is_empty() {
+            return None;
+        }
+        let mut rest = domain;
+        while let Some((_, above)) = rest.split_once('.') {
+            if let Some(agreed) = self.below.get(above) {
+                return Some(agreed);
+            }
+            rest = above;
+        }
+        None
+    }
+
+    /// Who else has one of these domains.
+    pub fn owner(&self, domain: &str) -> Option<&Arc<Agreed>> {
+        match domain.strip_prefix("*.") {
+            Some(above) => self.below.get(above),
+            None => self.exact.get(domain),
+        }
+    }
+}
+
+impl Agreed {
+    /// Is this dialect spoken with it?
+    pub fn speaks(&self, dialect: Dialect) -> bool {
+        let protocols = &self.partner.protocols;
+        protocols.is_empty() || Protocol::of(dialect).is_none_or(|p| protocols.contains(&p))
+    }
+
+    /// What counts as proof of its servers.
+    pub fn prove<T>(&self, ours: &Roots, client: bool, with: impl FnOnce(Measure<'_>) -> T) -> T {
+        let mut roots = Vec::with_capacity(2);
+        roots.extend(&self.roots);
+        if self.partner.trust.system {
+            roots.push(ours);
+        }
+        with(Measure { roots: &roots, pins: &self.pins, client, tolerant: self.partner.trust.tolerant })
+    }
+
+    /// May a server of its be called back where the certificate does not prove it? Never past a key or an authority
+    /// that was agreed on.
+    pub fn may_call_back(&self) -> bool {
+        let trust = &self.partner.trust;
+        trust.dialback && trust.system && self.pins.is_empty()
+    }
+
+    /// The ways to its servers, best first.
+    pub fn routes(&self, usual: &[Dialect]) -> Vec<Route> {
+        let own: Vec<Dialect> = self.partner.protocols.iter().map(|p| p.dialect()).collect();
+        let dialects = if own.is_empty() { usual } else { &own };
+        let mut routes = Vec::new();
+        for &dialect in dialects {
+            let before = routes.len();
+            let named = self.partner.routes.iter().filter(|r| r.protocol.dialect() == dialect);
+            routes.extend(named.map(|route| Route {
+                dialect,
+                at: Some(Hop {
+                    host: route.host.clone(),
+                    port: route.port,
+                    security: match route.security {
+                        RouteSecurity::Usual => HopSecurity::Usual,
+                        RouteSecurity::Tls => HopSecurity::Direct,
+                        RouteSecurity::None => HopSecurity::None,
+                    },
+                }),
+            }));
+            if routes.len() == before {
+                routes.push(Route { dialect, at: None });
+            }
+        }
+        routes
+    }
+}
