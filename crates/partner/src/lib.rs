@@ -16,5 +16,5 @@ pub use agreement::{Feature, Limits, Partner, Protocol, RouteSecurity, StaticRou
 pub use book::BookError;
 pub use federation::{Federation, Mode, Settings};
 pub use notes::{Contact, Observed};
-pub use people::Group;
+pub use people::{Group, is_who};
 pub use trust::{Pin, Roots, RootsError};

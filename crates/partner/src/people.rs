@@ -74,6 +74,14 @@ impl fmt::Display for Pattern {
     }
 }
 
+/// Does a word name somebody: `user@domain`, `*@domain` or a group?
+///
+/// # Errors
+/// In words, why not.
+pub fn is_who(word: &str) -> Result<(), String> {
+    Pattern::parse(word).map(drop)
+}
+
 /// Who is meant, ready to be asked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct People {

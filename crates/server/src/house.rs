@@ -12,6 +12,7 @@ use model::Dialect;
 use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 use store::{Settings, SqliteStore};
+use toml::Spanned;
 
 /// Everything but sockets.
 pub struct House {
@@ -78,7 +79,7 @@ pub fn build(config: &Config, workers: usize) -> Result<House, Failure> {
     let rules = Arc::new(Rules::new(rules_of(config)));
     let exporter = config.traces.clone().map(|(endpoint, ratio)| Arc::new(Exporter::start(endpoint, ratio)));
     let domains: std::collections::BTreeSet<_> = config.domains.iter().cloned().collect();
-    let partners = Arc::new(partner::Federation::new(domains.clone(), federation(config)?));
+    let partners = Arc::new(partner::Federation::open(domains.clone(), federation(config)?, store.clone())?);
     let stages: Vec<Box<dyn Stage>> = vec![
         Box::new(Identity),
         Box::new(Federation { partners: partners.clone() }),
@@ -158,8 +159,19 @@ pub fn federation(config: &Config) -> Result<partner::Settings, Failure> {
     let mode = match part.mode {
         FederationMode::Off => partner::Mode::Off,
         FederationMode::Open => partner::Mode::Open,
+        FederationMode::Allow => partner::Mode::Allow,
+        FederationMode::Deny => partner::Mode::Deny,
+        FederationMode::Observe => partner::Mode::Observe,
     };
-    Ok(partner::Settings { mode, roots, dialback: part.dialback, dialects: vec![Dialect::Xmpp] })
+    let words = |who: &[Spanned<String>]| who.iter().map(|word| word.get_ref().to_lowercase()).collect();
+    Ok(partner::Settings {
+        mode,
+        roots,
+        dialback: part.dialback,
+        dialects: vec![Dialect::Xmpp],
+        who: words(&part.who),
+        except: words(&part.except),
+    })
 }
 
 /// Whom to ask where other companies' servers are.

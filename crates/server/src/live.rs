@@ -94,9 +94,10 @@ const KEYS: &[(&str, When, Reading)] = &[
     ("federation", When::Now, |c| {
         let f = &c.federation;
         let authorities: Vec<&String> = f.authorities.iter().map(toml::Spanned::get_ref).collect();
+        let who = [&f.who, &f.except].map(|all| all.iter().map(|w| w.get_ref().clone()).collect::<Vec<_>>());
         let dns: Vec<_> = f.dns.iter().map(toml::Spanned::get_ref).collect();
         format!(
-            "{:?}, authorities {authorities:?}, system's {}, dialback {}, dns {dns:?}, deadline {}",
+            "{:?}, who {who:?}, authorities {authorities:?}, system's {}, dialback {}, dns {dns:?}, deadline {}",
             f.mode, f.system_authorities, f.dialback, f.deadline_seconds
         )
     }),

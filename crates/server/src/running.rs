@@ -62,6 +62,7 @@ impl Running {
         let desk = web::Desk {
             hub: house.hub.clone(),
             accounts: house.identity.clone(),
+            partners: house.partners.clone(),
             journal: house.store.clone(),
             chain: house.chain,
             operator: live.clone(),

@@ -12,6 +12,8 @@ pub struct Desk {
     pub hub: Arc<Hub>,
     /// Accounts.
     pub accounts: Arc<dyn AccountAdmin>,
+    /// Other companies.
+    pub partners: Arc<partner::Federation>,
     /// The record.
     pub journal: Arc<dyn Journal>,
     /// The record's chain.

@@ -6,8 +6,10 @@
 mod acts;
 mod backups;
 mod desk;
+mod groups;
 mod journal;
 mod operate;
+mod partners;
 mod problem;
 mod status;
 mod users;
@@ -15,8 +17,10 @@ mod who;
 
 pub use backups::BackupMade;
 pub use desk::Desk;
+pub use groups::{GroupList, Members};
 pub use journal::{JournalRow, JournalRows, LossView, RefusalView, SettledView, Verification, view};
 pub use operate::{Answered, Expired, Operator, Reloaded};
+pub use partners::{ObservedList, PartnerList, PartnerView};
 pub use problem::{Problem, ProblemBody};
 pub use status::{ListenerView, Status};
 pub use users::{NewUser, PasswordChange, UserList};
@@ -42,6 +46,14 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .routes(routes!(users::list, users::create))
         .routes(routes!(users::set_password))
         .routes(routes!(users::remove))
+        .routes(routes!(partners::list, partners::add))
+        .routes(routes!(partners::show, partners::edit, partners::remove))
+        .routes(routes!(partners::suspend))
+        .routes(routes!(partners::resume))
+        .routes(routes!(partners::observed))
+        .routes(routes!(groups::list))
+        .routes(routes!(groups::show, groups::add, groups::remove))
+        .routes(routes!(groups::take_out))
         .routes(routes!(journal::rows))
         .routes(routes!(journal::verify))
         .routes(routes!(backups::made))

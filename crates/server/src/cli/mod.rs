@@ -4,9 +4,11 @@ mod backup;
 mod check;
 mod config;
 mod doctor;
+mod group;
 mod init;
 mod journal;
 mod offline;
+mod partner;
 mod reload;
 mod restore;
 mod serve;
@@ -73,6 +75,10 @@ enum Command {
     Doctor(doctor::Doctor),
     /// Manages accounts.
     User(user::User),
+    /// Manages other companies: what was agreed with each.
+    Partner(partner::Partner),
+    /// Manages groups of people, for rules to name.
+    Group(group::Group),
     /// Reads and verifies the journal.
     Journal(journal::Journal),
     /// Copies store and configuration into a new directory, also while the server runs, and proves the copy.
@@ -99,6 +105,8 @@ impl Cli {
             Command::Config(command) => command.run(),
             Command::Doctor(command) => command.run(),
             Command::User(command) => command.run(),
+            Command::Partner(command) => command.run(),
+            Command::Group(command) => command.run(),
             Command::Journal(command) => command.run(),
             Command::Backup(command) => command.run(),
             Command::Restore(command) => command.run(),
@@ -112,6 +120,18 @@ impl Cli {
             }
         }
     }
+}
+
+/// Percent-encodes what is not plain in a URL's path.
+fn escape(text: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'@' | b'.' | b'-' | b'_');
+    text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
+}
+
+/// What the API said, for programs.
+fn json(what: &impl serde::Serialize) -> Result<String, Failure> {
+    let text = serde_json::to_string_pretty(what).map_err(|e| Failure::new(e.to_string()))?;
+    Ok(text + "\n")
 }
 
 /// A runtime with so many workers; 0 means one per core.

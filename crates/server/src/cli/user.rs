@@ -1,5 +1,5 @@
-use super::ConfigFile;
 use super::offline::with_server;
+use super::{ConfigFile, escape};
 use crate::failure::Failure;
 use clap::Subcommand;
 use std::io::{BufRead, IsTerminal, Write};
@@ -87,12 +87,6 @@ impl User {
         }
         Ok(ExitCode::SUCCESS)
     }
-}
-
-/// Percent-encodes what is not plain in a URL's path.
-fn escape(text: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'@' | b'.' | b'-' | b'_');
-    text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
 }
 
 /// Reads a password: one line of standard input, or asked for twice without echo.

@@ -29,7 +29,7 @@ pub(super) struct File {
     /// SIP clients.
     #[serde(default)]
     pub sip: SipPart,
-    /// Other companies; see [Federation](federation.md).
+    /// Other companies; see [Partners](partners.md).
     #[serde(default)]
     pub federation: FederationPart,
     /// What one account or address may use.
@@ -245,6 +245,12 @@ impl Default for Limits {
 pub struct FederationPart {
     /// With whom.
     pub mode: FederationMode,
+    /// Who of ours may talk to other companies: groups, addresses, `*@domain`; nobody named is everybody.
+    #[schemars(with = "Vec<String>")]
+    pub who: Vec<Spanned<String>>,
+    /// Who of them may not.
+    #[schemars(with = "Vec<String>")]
+    pub except: Vec<Spanned<String>>,
     /// PEM files with authorities that are trusted besides the system's.
     #[schemars(with = "Vec<String>")]
     pub authorities: Vec<Spanned<String>>,
@@ -263,6 +269,8 @@ impl Default for FederationPart {
     fn default() -> Self {
         Self {
             mode: FederationMode::Off,
+            who: Vec::new(),
+            except: Vec::new(),
             authorities: Vec::new(),
             system_authorities: true,
             dialback: true,
@@ -279,8 +287,14 @@ pub enum FederationMode {
     /// With nobody.
     #[default]
     Off,
-    /// With everybody who can prove who they are.
+    /// With everybody who can prove who they are; what was agreed with partners holds for them.
     Open,
+    /// With [partners](partners.md) alone.
+    Allow,
+    /// With everybody but partners that are marked as denied.
+    Deny,
+    /// With everybody, and what `allow` would refuse is noted: `rialto partner list --observed`.
+    Observe,
 }
 
 /// What is logged.

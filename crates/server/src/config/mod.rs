@@ -167,6 +167,11 @@ impl Config {
             let why = "nobody can log in here: `tls = \"none\"` needs `require_tls = false` in [xmpp]";
             return Err(Mistake::at(path, text, plain.address.span(), why));
         }
+        for word in file.federation.who.iter().chain(&file.federation.except) {
+            if let Err(why) = partner::is_who(word.get_ref()) {
+                return Err(Mistake::at(path, text, word.span(), &why));
+            }
+        }
         for authority in &file.federation.authorities {
             if let Err(error) = std::fs::File::open(base.join(authority.get_ref())) {
                 let why = format!("{error}; name a PEM file with the authority's certificate");

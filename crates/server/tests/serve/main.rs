@@ -5,6 +5,7 @@ mod drain;
 mod harness;
 mod log;
 mod metrics;
+mod partners;
 mod private;
 mod proxy;
 mod record;

@@ -1,0 +1,144 @@
+//! `rialto partner`
+
+mod shown;
+mod terms;
+
+use super::ConfigFile;
+use super::escape;
+use super::offline::with_server;
+use crate::failure::Failure;
+use clap::Subcommand;
+use partner::Partner as Agreed;
+use std::process::ExitCode;
+use terms::Terms;
+use web::{ObservedList, PartnerList, PartnerView};
+
+/// `rialto partner`
+#[derive(Debug, clap::Args)]
+pub struct Partner {
+    #[command(subcommand)]
+    act: Act,
+}
+
+#[derive(Debug, Subcommand)]
+enum Act {
+    /// Adds another company.
+    Add {
+        /// Its name here.
+        name: String,
+        #[command(flatten)]
+        terms: Box<Terms>,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Changes what was agreed with one.
+    Edit {
+        /// Its name.
+        name: String,
+        #[command(flatten)]
+        terms: Box<Terms>,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Shows what was agreed with one, and how its servers are.
+    Show {
+        /// Its name, or a domain of its.
+        name: String,
+        /// As the API tells it.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Lists partners, one a line.
+    List {
+        /// Instead: what would have been refused since the start, had the mode not been `observe`.
+        #[arg(long)]
+        observed: bool,
+        /// As the API tells it.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Lets nothing pass until it is resumed.
+    Suspend {
+        /// Its name.
+        name: String,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Ends a suspension.
+    Resume {
+        /// Its name.
+        name: String,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Forgets one; what was written stays on record.
+    Remove {
+        /// Its name.
+        name: String,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+}
+
+/// Where a partner is in the API.
+fn path(name: &str) -> String {
+    format!("/v1/partners/{}", escape(name))
+}
+
+impl Partner {
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        match self.act {
+            Act::Add { name, terms, file } => {
+                let mut new = Agreed::new(&name, Vec::new());
+                terms.applied_to(&mut new)?;
+                with_server(&file, |c| async move { c.post::<_, Agreed>("/v1/partners", &new).await })?;
+                println!("added {name}");
+            }
+            Act::Edit { name, terms, file } => {
+                let path = path(&name);
+                with_server(&file, |c| async move {
+                    let PartnerView { mut partner, .. } = c.get(&path).await?;
+                    terms.applied_to(&mut partner)?;
+                    c.put::<_, Agreed>(&path, &partner).await
+                })?;
+                println!("changed {name}");
+            }
+            Act::Show { name, json, file } => {
+                let path = path(&name);
+                let view: PartnerView = with_server(&file, |c| async move { c.get(&path).await })?;
+                print!("{}", if json { super::json(&view)? } else { shown::partner(&view) });
+            }
+            Act::List { observed: true, json, file } => {
+                let seen: ObservedList = with_server(&file, |c| async move { c.get("/v1/observed").await })?;
+                print!("{}", if json { super::json(&seen)? } else { shown::observed(&seen) });
+            }
+            Act::List { json, file, .. } => {
+                let list: PartnerList = with_server(&file, |c| async move { c.get("/v1/partners").await })?;
+                print!("{}", if json { super::json(&list)? } else { shown::list(&list) });
+            }
+            Act::Suspend { name, file } => {
+                act(&file, &name, "suspend")?;
+                println!("suspended {name}");
+            }
+            Act::Resume { name, file } => {
+                act(&file, &name, "resume")?;
+                println!("resumed {name}");
+            }
+            Act::Remove { name, file } => {
+                let path = path(&name);
+                with_server(&file, |c| async move { c.delete::<()>(&path).await })?;
+                println!("removed {name}");
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn act(file: &ConfigFile, name: &str, what: &str) -> Result<Agreed, Failure> {
+    let path = format!("{}/{what}", path(name));
+    with_server(file, |c| async move { c.post(&path, &()).await })
+}
