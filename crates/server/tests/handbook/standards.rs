@@ -83,6 +83,14 @@ const CHAPTERS: &[Chapter] = &[
             ("RFC 9266", "Channel bindings for TLS 1.3", "`tls-exporter`"),
         ],
     ),
+    (
+        "Between servers",
+        &[
+            ("RFC 2782", "SRV records", ""),
+            ("RFC 3263", "Locating SIP servers", ""),
+            ("XEP-0220", "Server Dialback", ""),
+        ],
+    ),
 ];
 
 /// Cited for a detail of something else: no protocol that anybody could ask us for.
