@@ -59,6 +59,16 @@ impl Resolver {
         Ok(Self(builder.build().map_err(|e| e.to_string())?))
     }
 
+    /// One that asks nobody, and so finds nobody.
+    ///
+    /// # Errors
+    /// In words, when not even that can be made.
+    pub fn nobody() -> Result<Self, String> {
+        let config = ResolverConfig::from_parts(None, Vec::new(), Vec::new());
+        let builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+        Ok(Self(builder.build().map_err(|e| e.to_string())?))
+    }
+
     /// Where the servers of a domain are, in the order in which to try them.
     pub(crate) async fn find(&self, domain: &str, search: &Search) -> Result<Vec<Target>, Unresolved> {
         if let Ok(ip) = domain.trim_matches(['[', ']']).parse::<IpAddr>() {
