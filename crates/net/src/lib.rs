@@ -19,6 +19,7 @@ mod tally;
 mod tcp;
 mod tls;
 mod udp;
+mod visit;
 
 pub use admit::Admission;
 pub use listen::{Bound, Change, ListenError, Net, Opening};
@@ -26,3 +27,4 @@ pub use proxy::Network;
 pub use resolve::Resolver;
 pub use tally::ListenerCounts;
 pub use tls::{Tls, TlsError};
+pub use visit::{Spot, Survey, Visit};

@@ -129,6 +129,11 @@ impl Resolver {
         }
     }
 
+    /// How many SRV records of this name there are.
+    pub(crate) async fn count(&self, name: &str, domain: &str) -> Result<usize, String> {
+        self.srv(name, domain).await.map(|found| found.len()).map_err(|why| why.to_string())
+    }
+
     async fn srv(&self, name: &str, domain: &str) -> Result<Vec<Srv>, Unresolved> {
         match self.0.srv_lookup(name).await {
             Ok(found) => Ok(found.answers().iter().filter_map(|r| Srv::of(&r.data)).collect()),

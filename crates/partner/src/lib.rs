@@ -3,6 +3,7 @@
 mod agreement;
 mod book;
 mod federation;
+mod inspect;
 mod kinds;
 mod meter;
 mod names;
@@ -15,6 +16,7 @@ mod trust;
 pub use agreement::{Feature, Limits, Partner, Protocol, RouteSecurity, StaticRoute, Trust};
 pub use book::BookError;
 pub use federation::{Federation, Mode, Settings};
+pub use inspect::Inspected;
 pub use notes::{Contact, Observed};
 pub use people::{Group, is_who};
 pub use trust::{Pin, Roots, RootsError};

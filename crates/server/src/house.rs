@@ -185,8 +185,7 @@ pub fn resolver(config: &Config) -> Result<net::Resolver, Failure> {
         // A machine without name servers is no fault where nobody is looked for.
         return found.or_else(|_| net::Resolver::nobody()).map_err(Failure::new);
     }
-    found
-        .map_err(|why| Failure::new(format!("no name servers: {why}; name them with `dns` in [federation]")))
+    found.map_err(|why| Failure::new(format!("no name servers: {why}; name them with `dns` in [federation]")))
 }
 
 fn xmpp_door(config: &Config, store: &SqliteStore) -> Result<xmpp::Door, Failure> {

@@ -5,6 +5,7 @@ use crate::failure::Failure;
 use crate::house::{self, House};
 use crate::log::Log;
 use crate::metrics::Sources;
+use crate::probe::{self, Ground};
 use crate::recording::Recorder;
 use crate::supervisor::Supervisor;
 use connector::TlsMode;
@@ -253,6 +254,19 @@ impl Operator for Live {
         }
         let done = done.unwrap_or_default();
         Ok(web::Expired { rule: rule.to_string(), destroyed: done.rows, waiting: done.held })
+    }
+
+    fn probe(&self, name: String) -> Answered<Result<web::Probed, String>> {
+        let inner = self.inner.clone();
+        Box::pin(async move {
+            let ground = {
+                let now = inner.now.lock();
+                let local = now.config.domains.first().cloned().ok_or("this server has no domain")?;
+                let resolver = house::resolver(&now.config).map_err(|failure| failure.to_string())?;
+                Ground { partners: inner.partners.clone(), resolver, tls: now.tls.clone(), local }
+            };
+            probe::probe(&ground, &name).await
+        })
     }
 
     fn listeners(&self) -> Vec<ListenerView> {

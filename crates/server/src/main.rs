@@ -10,6 +10,7 @@ mod house;
 mod live;
 mod log;
 mod metrics;
+mod probe;
 mod recording;
 mod restore;
 mod running;

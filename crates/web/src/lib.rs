@@ -10,6 +10,7 @@ mod groups;
 mod journal;
 mod operate;
 mod partners;
+mod probes;
 mod problem;
 mod status;
 mod users;
@@ -21,6 +22,7 @@ pub use groups::{GroupList, Members};
 pub use journal::{JournalRow, JournalRows, LossView, RefusalView, SettledView, Verification, view};
 pub use operate::{Answered, Expired, Operator, Reloaded};
 pub use partners::{ObservedList, PartnerList, PartnerView};
+pub use probes::{Check, Probed, Verdict};
 pub use problem::{Problem, ProblemBody};
 pub use status::{ListenerView, Status};
 pub use users::{NewUser, PasswordChange, UserList};
@@ -50,6 +52,7 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .routes(routes!(partners::show, partners::edit, partners::remove))
         .routes(routes!(partners::suspend))
         .routes(routes!(partners::resume))
+        .routes(routes!(probes::test))
         .routes(routes!(partners::observed))
         .routes(routes!(groups::list))
         .routes(routes!(groups::show, groups::add, groups::remove))

@@ -1,5 +1,5 @@
 use crate::problem::blocking;
-use crate::{Desk, ListenerView, Problem, Who};
+use crate::{Desk, ListenerView, Probed, Problem, Who};
 use axum::Json;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
@@ -40,6 +40,9 @@ pub trait Operator: Send + Sync {
 
     /// Destroys the content that is older than the rule of retention says. Blocks.
     fn expire(&self, who: &str) -> Result<Expired, String>;
+
+    /// Tests the servers of a partner, or of any domain. On error, in words, there is nothing to test.
+    fn probe(&self, name: String) -> Answered<Result<Probed, String>>;
 
     /// What is listened on.
     fn listeners(&self) -> Vec<ListenerView>;

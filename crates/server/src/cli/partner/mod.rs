@@ -11,7 +11,7 @@ use clap::Subcommand;
 use partner::Partner as Agreed;
 use std::process::ExitCode;
 use terms::Terms;
-use web::{ObservedList, PartnerList, PartnerView};
+use web::{ObservedList, PartnerList, PartnerView, Probed};
 
 /// `rialto partner`
 #[derive(Debug, clap::Args)]
@@ -75,6 +75,16 @@ enum Act {
         #[command(flatten)]
         file: ConfigFile,
     },
+    /// Tests the servers of a partner, or of any domain, and says what is wrong and what to do. Status 0 if all is well.
+    Test {
+        /// A partner's name, or a domain.
+        name: String,
+        /// As the API tells it.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
     /// Forgets one; what was written stays on record.
     Remove {
         /// Its name.
@@ -127,6 +137,12 @@ impl Partner {
             Act::Resume { name, file } => {
                 act(&file, &name, "resume")?;
                 println!("resumed {name}");
+            }
+            Act::Test { name, json, file } => {
+                let path = format!("{}/test", path(&name));
+                let found: Probed = with_server(&file, |c| async move { c.post(&path, &()).await })?;
+                print!("{}", if json { super::json(&found)? } else { shown::probed(&found) });
+                return Ok(if found.good { ExitCode::SUCCESS } else { ExitCode::FAILURE });
             }
             Act::Remove { name, file } => {
                 let path = path(&name);

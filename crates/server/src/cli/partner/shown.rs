@@ -2,7 +2,7 @@
 
 use partner::{Contact, Feature, Partner, Protocol, RouteSecurity};
 use std::fmt::Write as _;
-use web::{ObservedList, PartnerList, PartnerView};
+use web::{ObservedList, PartnerList, PartnerView, Probed, Verdict};
 
 fn protocol(protocol: Protocol) -> &'static str {
     protocol.dialect().name()
@@ -38,6 +38,32 @@ pub fn observed(list: &ObservedList) -> String {
             seen.domain, seen.rule, seen.last, seen.words
         );
     }
+    text
+}
+
+/// Step by step.
+pub fn probed(probed: &Probed) -> String {
+    let mut text = String::new();
+    let of = probed.partner.as_ref().map(|p| format!(", of the partner {p}")).unwrap_or_default();
+    let _ = writeln!(text, "{}{of}", probed.domain);
+    for check in &probed.checks {
+        let verdict = match check.verdict {
+            Verdict::Good => "good",
+            Verdict::Note => "note",
+            Verdict::Bad => "BAD ",
+        };
+        let (protocol, step) = (&check.protocol, &check.step);
+        let _ = writeln!(text, "  {verdict}  {protocol:<5} {step:<12} {:>5} ms  {}", check.ms, check.found);
+        if let Some(remedy) = &check.remedy {
+            let _ = writeln!(text, "{:36}  -> {remedy}", "");
+        }
+    }
+    let end = if probed.good {
+        "this server can federate with it"
+    } else {
+        "this server cannot federate with it as things are"
+    };
+    let _ = writeln!(text, "{end}");
     text
 }
 

@@ -1,0 +1,262 @@
+//! A test of another company's servers, before anything was agreed with it or after: step by step, with what is wrong
+//! in plain words, and what to do.
+
+mod sip;
+mod xmpp;
+
+use connector::{Search, TlsFacts, TlsMode};
+use model::{Address, Dialect};
+use net::{Resolver, Spot, Tls, Visit};
+use partner::{Federation, Inspected, Partner, Protocol, RouteSecurity};
+use std::sync::Arc;
+use std::time::Instant;
+use web::{Check, Probed, Verdict};
+
+/// Warn of a certificate that expires within so many days.
+const SOON: i64 = 21;
+
+/// What a test is made with.
+pub struct Ground {
+    pub partners: Arc<Federation>,
+    pub resolver: Resolver,
+    pub tls: Option<Arc<Tls>>,
+    /// A domain of ours, in whose name we ask.
+    pub local: Address,
+}
+
+/// What one protocol's test has found so far.
+struct Report {
+    protocol: Protocol,
+    checks: Vec<Check>,
+    since: Instant,
+}
+
+impl Report {
+    fn new(protocol: Protocol) -> Self {
+        Self { protocol, checks: Vec::new(), since: Instant::now() }
+    }
+
+    fn add(&mut self, verdict: Verdict, step: &str, found: impl Into<String>, remedy: Option<&str>) {
+        let now = Instant::now();
+        let ms = u64::try_from((now - self.since).as_millis()).unwrap_or(u64::MAX);
+        self.since = now;
+        self.checks.push(Check {
+            protocol: self.protocol.dialect().name().to_owned(),
+            step: step.to_owned(),
+            verdict,
+            found: found.into(),
+            remedy: remedy.map(str::to_owned),
+            ms,
+        });
+    }
+
+    fn good(&mut self, step: &str, found: impl Into<String>) {
+        self.add(Verdict::Good, step, found, None);
+    }
+
+    fn note(&mut self, step: &str, found: impl Into<String>, remedy: &str) {
+        self.add(Verdict::Note, step, found, Some(remedy));
+    }
+
+    fn bad(&mut self, step: &str, found: impl Into<String>, remedy: &str) {
+        self.add(Verdict::Bad, step, found, Some(remedy));
+    }
+
+    fn is_good(&self) -> bool {
+        !self.checks.is_empty() && self.checks.iter().all(|check| check.verdict != Verdict::Bad)
+    }
+}
+
+/// Tests a partner, by its name, or any domain.
+///
+/// # Errors
+/// In words, where there is nothing to test.
+pub async fn probe(ground: &Ground, name: &str) -> Result<Probed, String> {
+    let partner = ground.partners.partner(name).ok();
+    let domain = match &partner {
+        Some(partner) if partner.name == name => {
+            let exact = partner.domains.iter().find(|domain| !domain.starts_with("*."));
+            exact.cloned().ok_or("this partner has wildcards only; name one of its domains")?
+        }
+        _ => name.trim_end_matches('.').to_lowercase(),
+    };
+    let good_name =
+        Address::parse(&domain).ok().filter(|a| a.user().is_none() && domain.contains(['.', ':']));
+    let domain = good_name.ok_or_else(|| format!("{name:?} is neither a partner nor a domain"))?;
+    let wanted = partner.as_ref().map(|p| p.protocols.clone()).unwrap_or_default();
+    let wants = |protocol| wanted.is_empty() || wanted.contains(&protocol);
+    let look = async |protocol: Protocol| match (wants(protocol), protocol) {
+        (false, _) => None,
+        (true, Protocol::Xmpp) => Some(xmpp::look(ground, partner.as_ref(), &domain).await),
+        (true, Protocol::Sip) => Some(sip::look(ground, partner.as_ref(), &domain).await),
+    };
+    let (xmpp, sip) = tokio::join!(look(Protocol::Xmpp), look(Protocol::Sip));
+    let reports: Vec<Report> = [xmpp, sip].into_iter().flatten().collect();
+    // Whoever agreed on both wants both; of a stranger one is enough.
+    let good = match wanted.is_empty() {
+        true => reports.iter().any(Report::is_good),
+        false => reports.iter().all(Report::is_good),
+    };
+    let checks = reports.into_iter().flat_map(|report| report.checks).collect();
+    let at = crate::house::now().to_string();
+    Ok(Probed { domain: domain.to_string(), partner: partner.map(|p| p.name), at, good, checks })
+}
+
+/// DNS and TCP: a connection to the first server that takes one.
+async fn reach(
+    ground: &Ground,
+    partner: Option<&Partner>,
+    domain: &Address,
+    search: &Search,
+    report: &mut Report,
+) -> Option<(Visit, Spot)> {
+    let routes = partner.map(|p| p.routes.as_slice()).unwrap_or_default();
+    let route = routes.iter().find(|route| route.protocol == report.protocol);
+    let spots = match route {
+        Some(route) => {
+            let tls = match route.security {
+                RouteSecurity::Usual => search.fallback.1,
+                RouteSecurity::Tls => TlsMode::Direct,
+                RouteSecurity::None => TlsMode::None,
+            };
+            let port = route.port.unwrap_or(search.fallback.0);
+            match ground.resolver.spots(&route.host, port, tls).await {
+                Ok(spots) => {
+                    report.good("dns", format!("not asked: the route to {} was agreed on", route.host));
+                    spots
+                }
+                Err(why) => {
+                    report.bad("dns", why, "correct the partner's route (`rialto partner edit --route`)");
+                    return None;
+                }
+            }
+        }
+        None => survey(ground, domain, search, report).await?,
+    };
+    let mut why = String::new();
+    for spot in spots {
+        match Visit::begin(spot.addr).await {
+            Ok(visit) => {
+                report.good("tcp", format!("{} takes connections", spot.addr));
+                return Some((visit, spot));
+            }
+            Err(error) => why = format!("{} takes no connections: {error}", spot.addr),
+        }
+    }
+    report.bad(
+        "tcp",
+        why,
+        "their server is down, or a firewall is in between: theirs must let this port in, and yours out",
+    );
+    None
+}
+
+async fn survey(
+    ground: &Ground,
+    domain: &Address,
+    search: &Search,
+    report: &mut Report,
+) -> Option<Vec<Spot>> {
+    let survey = ground.resolver.survey(domain.domain(), search).await;
+    let records: Vec<String> = survey
+        .asked
+        .iter()
+        .map(|(name, found)| match found {
+            Ok(0) => format!("{name}: none"),
+            Ok(n) => format!("{name}: {n}"),
+            Err(why) => format!("{name}: {why}"),
+        })
+        .collect();
+    let records = records.join(", ");
+    let named = survey.asked.iter().any(|(_, found)| found.as_ref().is_ok_and(|n| *n > 0));
+    match survey.spots {
+        Ok(spots) if named => {
+            report.good("dns", records);
+            Some(spots)
+        }
+        Ok(spots) => {
+            let remedy = "they should publish an SRV record; until then their domain's own address is tried";
+            report.note("dns", records, remedy);
+            Some(spots)
+        }
+        Err(why) => {
+            let remedy = "is the domain written as it should be? If so, they must publish an SRV record, or you name a \
+                          route (`rialto partner edit --route`)";
+            report.bad("dns", format!("{why} ({records})"), remedy);
+            None
+        }
+    }
+}
+
+/// TLS, and what the certificate proves.
+async fn secure(
+    ground: &Ground,
+    domain: &Address,
+    visit: Visit,
+    alpn: Option<&'static str>,
+    report: &mut Report,
+) -> Option<Visit> {
+    match visit.secure(ground.tls.as_deref(), domain.domain(), alpn).await {
+        Ok((visit, facts)) => {
+            report.good("tls", "the handshake is done");
+            certificate(ground, domain, &facts, report);
+            Some(visit)
+        }
+        Err(why) => {
+            let remedy =
+                "their server must speak TLS 1.2 or 1.3 on this port; perhaps something else listens there";
+            report.bad("tls", format!("the handshake failed: {why}"), remedy);
+            None
+        }
+    }
+}
+
+fn certificate(ground: &Ground, domain: &Address, facts: &TlsFacts, report: &mut Report) {
+    let dialect: Dialect = report.protocol.dialect();
+    let shown = facts.certificates.as_ref().and_then(|c| ground.partners.inspect(domain, dialect, c));
+    let Some(seen) = shown else {
+        return report.bad("certificate", "no certificate that can be read", "they must install one");
+    };
+    let is = format!("for {}, by {}, key {}", seen.names.join(", "), seen.issuer, seen.key);
+    match &seen.wrong {
+        None => report.good("certificate", is),
+        Some(why) => report.bad("certificate", format!("{why} ({is})"), remedy(&seen, why)),
+    }
+    match seen.days_left {
+        days if days < 0 => report.bad("expiry", format!("expired {} days ago", -days), "they must renew it"),
+        days if days < SOON => {
+            report.note("expiry", format!("expires in {days} days"), "they should renew it")
+        }
+        days => report.good("expiry", format!("expires in {days} days")),
+    }
+    if seen.days_early > 0 {
+        let found = format!("the certificate becomes valid in {} days", seen.days_early);
+        report.bad("clock", found, "one of the two clocks is wrong: compare yours with a time server first");
+    }
+    match seen.for_clients {
+        true => report.good("usage", "their server may show it when it connects to us, too"),
+        false => report.note(
+            "usage",
+            "it is not meant for servers that connect to others (no client authentication in its extended key usage)",
+            "nothing, while partners are tolerated (`--tolerant yes`, the default); a pinned key or their own authority \
+             would do as well",
+        ),
+    }
+}
+
+/// What to do about a certificate that proves nothing.
+fn remedy(seen: &Inspected, why: &str) -> &'static str {
+    if seen.days_left < 0 || seen.days_early > 0 {
+        "they must renew it, if both clocks are right"
+    } else if why.contains("key") && why.contains("agreed on") {
+        "ask them whether they changed their key; if they did, `rialto partner edit --pin` with the new one"
+    } else if why.contains(" is for ") || why.contains("names no domain") {
+        "they need a certificate that names the domain of their addresses"
+    } else if seen.chain == 0 && !why.contains("self-signed") {
+        "they probably leave out the intermediate certificate: the whole chain must be installed, leaf first; if their \
+         authority is their own, ask for its certificate (`rialto partner edit --ca`)"
+    } else {
+        "if that is as it should be, ask them on another way for their authority's certificate (`rialto partner edit \
+         --ca`), or for their key (`--pin`)"
+    }
+}
