@@ -88,6 +88,7 @@ const CHAPTERS: &[Chapter] = &[
         &[
             ("RFC 2782", "SRV records", ""),
             ("RFC 3263", "Locating SIP servers", ""),
+            ("XEP-0178", "SASL EXTERNAL with certificates", ""),
             ("XEP-0220", "Server Dialback", ""),
         ],
     ),
