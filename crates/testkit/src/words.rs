@@ -4,11 +4,11 @@
 
 use connector::{Flow, Input, Output};
 use model::{
-    Address, Admission, Answer, Ask, Device, Endpoint, Envelope, Loss, Notice, Outcome, Reason, Refusal,
-    RosterItem, Settlement, Subscription, Ticket,
+    Address, Admission, Answer, Ask, Device, DomainPair, Endpoint, Envelope, Loss, Notice, Outcome, Reason,
+    Refusal, RosterItem, Settlement, Subscription, Ticket,
 };
 
-/// `user@domain` or `user@domain/device`.
+/// `user@domain` or `user@domain/device`; `ours>theirs/device` for one that carries for a pair of domains.
 pub fn endpoint(text: &str) -> Endpoint {
     match text.split_once('/') {
         Some((address, device)) => Endpoint::full(address_of(address), Device::new(device).expect(text)),
@@ -17,7 +17,10 @@ pub fn endpoint(text: &str) -> Endpoint {
 }
 
 fn address_of(text: &str) -> Address {
-    Address::parse(text).expect(text)
+    match DomainPair::parse_mailbox(text) {
+        Some(pair) => pair.mailbox(),
+        None => Address::parse(text).expect(text),
+    }
 }
 
 /// `3` or `#3`.

@@ -50,6 +50,17 @@ fn own(text: &str) -> Option<Input<'static>> {
                 delayed_since: (words[0] == "late").then_some(Timestamp(1_600_000_000_000)),
             }))
         }
+        // A connection that carries for a pair of domains: which, from whom, to whom, what.
+        "carry" | "carry-late" => {
+            let (what, rest) = words[4].split_once(' ').unwrap_or((words[4], ""));
+            Some(Input::Deliver(Delivery {
+                id: DeliveryId(words[1].parse().unwrap()),
+                device: endpoint(words[2]),
+                envelope: Arc::new(envelope(words[3], what, rest)),
+                role: Role::Primary,
+                delayed_since: (words[0] == "carry-late").then_some(Timestamp(1_600_000_000_000)),
+            }))
+        }
         _ => None,
     }
 }
@@ -93,6 +104,7 @@ fn envelope(from: &str, to: &str, what: &str) -> Envelope {
             let term = Term::Lease { key: LeaseKey::new("sip-dialog:1"), secs: 3600 };
             Event::Subscribe(Subscribe { term, note: None, original: None })
         }
+        "probe" => Event::Subscribe(Subscribe { term: Term::Once { key: None }, note: None, original: None }),
         "granted" => Event::Authorize(Authorize { decision: Decision::Granted, original: None }),
         "denied" => Event::Authorize(Authorize { decision: Decision::Denied, original: None }),
         "open" => notify(WatchState::Active, vec![tuple]),

@@ -1,7 +1,7 @@
-//! The XMPP door: client streams (RFC 6120, RFC 6121) as a pure machine.
+//! The XMPP door: streams of clients and of other servers (RFC 6120, RFC 6121) as pure machines.
 //!
 //! Five layers, each testable alone. [`wire`] turns bytes into validated elements and back; [`sasl`] proves who
-//! somebody is; [`machine`] is the stream and its session; `features` holds one file for each extension;
+//! somebody is; [`machine`] is the stream of a client and its session, [`s2s`] the stream between servers; `features` holds one file for each extension;
 //! [`translate`] maps stanzas to the neutral nouns and back. [`jid`] is the only place where addresses are taken
 //! apart.
 //!
@@ -10,6 +10,7 @@
 mod features;
 pub mod jid;
 pub mod machine;
+pub mod s2s;
 pub mod sasl;
 pub mod translate;
 pub mod wire;

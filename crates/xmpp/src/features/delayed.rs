@@ -21,11 +21,16 @@ pub(crate) fn extra(c2s: &C2s, envelope: &Envelope, delayed_since: Option<Timest
     }
     let kept = matches!(envelope.event, Event::Message(_) | Event::Receipt(_) | Event::Subscribe(_));
     if let (Some(since), true) = (delayed_since, kept) {
-        out.extend_from_slice(b"<delay xmlns='urn:xmpp:delay' from='");
-        escape_attr(c2s.domain.as_deref().unwrap_or(""), &mut out);
-        out.extend_from_slice(b"' stamp='");
-        out.extend_from_slice(since.to_string().as_bytes());
-        out.extend_from_slice(b"'/>");
+        delay(c2s.domain.as_deref().unwrap_or(""), since, &mut out);
     }
     out
+}
+
+/// Appends that it waited, since when, and where (XEP-0203).
+pub(crate) fn delay(by: &str, since: Timestamp, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"<delay xmlns='urn:xmpp:delay' from='");
+    escape_attr(by, out);
+    out.extend_from_slice(b"' stamp='");
+    out.extend_from_slice(since.to_string().as_bytes());
+    out.extend_from_slice(b"'/>");
 }

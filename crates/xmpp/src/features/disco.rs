@@ -18,14 +18,19 @@ fn info(_: &mut C2s, request: &Request<'_, '_>) -> Reply {
     if let Some(error) = unknown(request) {
         return Reply::Error(error);
     }
+    Reply::Result(about(request.server, vars()))
+}
+
+/// What there is to know of the server, or of an account.
+pub(crate) fn about(server: bool, vars: impl Iterator<Item = &'static str>) -> Vec<u8> {
     let mut w = Writer::new();
     w.open_ns("query", DISCO_INFO);
-    let (category, kind) = if request.server { ("server", "im") } else { ("account", "registered") };
+    let (category, kind) = if server { ("server", "im") } else { ("account", "registered") };
     w.open("identity").attr("category", category).attr("type", kind).attr("name", "Rialto").end();
-    for var in vars() {
+    for var in vars {
         w.open("feature").attr("var", var).end();
     }
-    Reply::Result(w.finish())
+    w.finish()
 }
 
 fn items(_: &mut C2s, request: &Request<'_, '_>) -> Reply {

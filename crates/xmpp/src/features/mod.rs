@@ -3,7 +3,7 @@
 mod bind;
 pub(crate) mod carbons;
 pub(crate) mod delayed;
-mod disco;
+pub(crate) mod disco;
 mod ping;
 pub(crate) mod resumption;
 pub(crate) mod roster;

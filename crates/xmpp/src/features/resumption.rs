@@ -10,7 +10,7 @@ use model::{Answer, Ask, Endpoint, EnvelopeId, LeaseKey, Ticket};
 
 use super::carbons::Carbons;
 use super::stream_management::{Acks, failed};
-use crate::machine::{C2s, Submissions};
+use crate::machine::{Asked, C2s, Stub, Submissions};
 use crate::wire::{SM, STANZA_ERRORS, Stanza, Writer};
 
 /// More events than the hub keeps for a session without connection.
@@ -31,7 +31,7 @@ pub(crate) struct Session {
     full: String,
     lang: Option<Box<str>>,
     attending: bool,
-    submissions: Submissions,
+    submissions: Submissions<Stub, Asked>,
     acks: Acks,
     carbons: Carbons,
 }

@@ -59,25 +59,96 @@ pub(super) struct Sent {
     pub delivery: Option<Box<Handed>>,
 }
 
+/// Requests of one peer we keep in line; more are answered by the ones before them.
+const OWED: usize = 64;
+
 impl Acks {
-    /// Does the client acknowledge what it gets?
+    /// Does the peer acknowledge what it gets?
     pub fn enabled(&self) -> bool {
         self.since.is_some()
     }
+
+    /// It does from now on, and what it sends counts from the stanza with this number.
+    pub fn enable(&mut self, next: u64) {
+        self.since = Some(next);
+    }
+
+    /// The peer asks for our count; its next stanza will have this number.
+    pub fn owe(&mut self, next: u64) {
+        if self.owed.len() < OWED {
+            self.owed.push_back(next);
+        }
+    }
+
+    /// The count that is due, now that everything before the stanza with this number is done.
+    pub fn due(&mut self, done: u64) -> Option<u32> {
+        let since = self.since?;
+        let mut due = false;
+        while self.owed.front().is_some_and(|at| *at <= done) {
+            self.owed.pop_front();
+            due = true;
+        }
+        due.then(|| done.saturating_sub(since) as u32)
+    }
+
+    /// Remembers a stanza until the peer acknowledges it. True: the peer is to be asked for that now.
+    pub fn remember(&mut self, stanza: Box<[u8]>, delivery: Option<Handed>) -> bool {
+        self.sent.push_back(Sent { stanza, delivery: delivery.map(Box::new) });
+        self.unasked += 1;
+        !self.asked
+    }
+
+    /// The peer was asked.
+    pub fn ask(&mut self) {
+        self.asked = true;
+        self.unasked = 0;
+    }
+
+    /// What the peer has not acknowledged.
+    pub fn unacked(&self) -> usize {
+        self.sent.len()
+    }
+
+    /// The peer has handled `h` stanzas of ours: the deliveries that are done.
+    ///
+    /// # Errors
+    /// More than was ever sent (section 4): how many that was.
+    pub fn confirm(&mut self, h: u32) -> Result<Vec<Handed>, u32> {
+        let new = h.wrapping_sub(self.acked) as usize;
+        if new > self.sent.len() {
+            return Err(self.acked.wrapping_add(self.sent.len() as u32));
+        }
+        let done = self.sent.drain(..new).filter_map(|sent| sent.delivery).map(|handed| *handed).collect();
+        if self.sent.is_empty() {
+            self.allowance = 0;
+        }
+        self.acked = h;
+        self.asked = false;
+        Ok(done)
+    }
+
+    /// Was anything sent since we last asked, and is not acknowledged all the same?
+    pub fn is_unasked(&self) -> bool {
+        self.unasked > 0 && !self.sent.is_empty()
+    }
 }
 
-/// Requests of one client we keep in line; more are answered by the ones before them.
-const OWED: usize = 64;
+/// The end of a stream whose peer counts more than was ever sent.
+pub(crate) fn too_high(h: u32, sent: u32) -> Vec<u8> {
+    let mut w = Writer::new();
+    w.open("stream:error").empty_ns("undefined-condition", STREAM_ERRORS);
+    w.open_ns("handled-count-too-high", SM).attr("h", &h.to_string());
+    w.attr("send-count", &sent.to_string());
+    w.finish()
+}
 
 fn take(c2s: &mut C2s, stanza: &Stanza<'_>) -> bool {
     match stanza.name() {
         b"enable" => enable(c2s, stanza),
         b"resume" => resumption::resume(c2s, stanza),
         b"r" if c2s.acks.enabled() => {
-            if c2s.acks.owed.len() < OWED {
-                let next = c2s.next_number();
-                c2s.acks.owed.push_back(next);
-            }
+            let next = c2s.next_number();
+            c2s.acks.owe(next);
             c2s.acknowledge();
         }
         b"a" if c2s.acks.enabled() => match stanza.attr("h").and_then(|h| h.trim().parse().ok()) {
@@ -95,7 +166,8 @@ fn enable(c2s: &mut C2s, stanza: &Stanza<'_>) {
         return failed(c2s, "unexpected-request");
     }
     resumption::enabled(c2s, stanza);
-    c2s.acks.since = Some(c2s.next_number());
+    let next = c2s.next_number();
+    c2s.acks.enable(next);
 }
 
 pub(super) fn failed(c2s: &mut C2s, condition: &'static str) {
@@ -109,8 +181,7 @@ fn acknowledged(c2s: &mut C2s, h: u32) {
     if !c2s.handled(h) {
         return;
     }
-    c2s.acks.asked = false;
-    if c2s.acks.unasked > 0 {
+    if c2s.acks.is_unasked() {
         c2s.request_ack();
     }
 }
@@ -118,37 +189,26 @@ fn acknowledged(c2s: &mut C2s, h: u32) {
 impl C2s {
     /// The client has handled `h` stanzas of ours. False: more than was ever sent, and that was its end.
     pub(super) fn handled(&mut self, h: u32) -> bool {
-        let new = h.wrapping_sub(self.acks.acked) as usize;
-        if new > self.acks.sent.len() {
-            // Section 4: more than was ever sent.
-            let mut w = Writer::new();
-            w.open("stream:error").empty_ns("undefined-condition", STREAM_ERRORS);
-            w.open_ns("handled-count-too-high", SM).attr("h", &h.to_string());
-            let sent = self.acks.acked.wrapping_add(self.acks.sent.len() as u32);
-            w.attr("send-count", &sent.to_string());
-            let error = w.finish();
-            self.out.write(&error);
-            self.out.write(b"</stream:stream>");
-            self.hang_up();
-            return false;
-        }
-        for sent in self.acks.sent.drain(..new) {
-            if let Some(delivery) = sent.delivery {
-                self.out.push(Output::Ack(delivery.id, delivery.settlement));
+        match self.acks.confirm(h) {
+            Ok(done) => {
+                for handed in done {
+                    self.out.push(Output::Ack(handed.id, handed.settlement));
+                }
+                true
+            }
+            Err(sent) => {
+                let error = too_high(h, sent);
+                self.out.write(&error);
+                self.out.write(b"</stream:stream>");
+                self.hang_up();
+                false
             }
         }
-        if self.acks.sent.is_empty() {
-            self.acks.allowance = 0;
-        }
-        self.acks.acked = h;
-        true
     }
 
     /// Remembers a stanza until the client acknowledges it.
     pub(crate) fn acknowledged_later(&mut self, stanza: Box<[u8]>, delivery: Option<Handed>) {
-        self.acks.sent.push_back(Sent { stanza, delivery: delivery.map(Box::new) });
-        self.acks.unasked += 1;
-        if !self.acks.asked && !self.is_resuming() {
+        if self.acks.remember(stanza, delivery) && !self.is_resuming() {
             self.request_ack();
         }
         if self.acks.sent.len() > self.config.unacked + self.acks.allowance {
@@ -160,21 +220,16 @@ impl C2s {
     /// Asks the client for its count.
     pub(crate) fn request_ack(&mut self) {
         self.out.write(b"<r xmlns='urn:xmpp:sm:3'/>");
-        self.acks.asked = true;
-        self.acks.unasked = 0;
+        self.acks.ask();
     }
 
     /// Answers the client's requests as far as what it sent before them is done.
     pub(crate) fn acknowledge(&mut self) {
-        let Some(since) = self.acks.since.filter(|_| !self.is_resuming()) else { return };
-        let done = self.done_before();
-        let mut due = false;
-        while self.acks.owed.front().is_some_and(|at| *at <= done) {
-            self.acks.owed.pop_front();
-            due = true;
+        if self.is_resuming() {
+            return;
         }
-        if due {
-            let h = done.saturating_sub(since) as u32;
+        let done = self.done_before();
+        if let Some(h) = self.acks.due(done) {
             self.out.write(format!("<a xmlns='urn:xmpp:sm:3' h='{h}'/>").as_bytes());
         }
     }

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use connector::{Dice, Flow, Input, Machine, Output, Seed, TlsFacts, TlsMode};
 use model::{Address, Endpoint, EnvelopeId, Now, Tick};
 
-use crate::features::{carbons::Carbons, resumption::Resuming, stream_management::Acks};
-use crate::jid;
-use crate::wire::Scanner;
-
 use super::Config;
 use super::login::Login;
 use super::out::Out;
-use super::submit::Submissions;
+use super::reading::{Reader, Reading};
+use super::submissions::Submissions;
+use super::submit::{Asked, Stub};
 use super::timers::Timers;
+use crate::features::{carbons::Carbons, resumption::Resuming, stream_management::Acks};
+use crate::jid;
 
 /// How far the stream has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,16 +44,7 @@ pub struct C2s {
     pub(crate) phase: Phase,
     pub(crate) tls_mode: TlsMode,
     pub(crate) tls: Option<Box<TlsFacts>>,
-    /// `None` only while it is lent to the loop that reads.
-    pub(super) scanner: Option<Scanner>,
-    /// What to do with the scanner before the next item.
-    pub(super) turn: Option<Turn>,
-    /// Bytes that arrived while the stream was parked.
-    pub(super) stash: Vec<u8>,
-    /// There may be something to read without new bytes.
-    pub(super) unread: bool,
-    /// An answer is awaited without which the next item cannot be understood.
-    pub(super) parked: bool,
+    pub(super) reader: Reader,
     pub(super) paused: bool,
     /// Our header is out on this stream.
     pub(super) header_sent: bool,
@@ -70,7 +61,7 @@ pub struct C2s {
     pub(crate) bare: String,
     /// The device is ready for messages.
     pub(crate) attending: bool,
-    pub(crate) submissions: Submissions,
+    pub(crate) submissions: Submissions<Stub, Asked>,
     pub(crate) acks: Acks,
     pub(crate) resuming: Option<Resuming>,
     /// What the client got before the server was restarted, as it says, and need not get again.
@@ -84,15 +75,6 @@ pub struct C2s {
 // Every session keeps one: a little more, and the allocator's next size costs each of them 256 bytes.
 const _: () = assert!(size_of::<C2s>() <= 1024);
 
-/// A change of the scanner that waits until the current item is let go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Turn {
-    /// A new stream header follows on the same connection, of somebody who is known now.
-    Restart,
-    /// TLS follows: whatever else has arrived is not to be trusted.
-    Forget,
-}
-
 impl C2s {
     /// A machine for a connection just accepted.
     pub fn new(config: Arc<Config>, tls_mode: TlsMode, seed: Seed) -> C2s {
@@ -105,11 +87,7 @@ impl C2s {
             phase: Phase::Opening,
             tls_mode,
             tls: None,
-            scanner: Some(Scanner::new(limits)),
-            turn: None,
-            stash: Vec::new(),
-            unread: false,
-            parked: false,
+            reader: Reader::new(limits),
             paused: false,
             header_sent: false,
             domain: None,
@@ -150,7 +128,7 @@ impl C2s {
     /// Nothing more will be said or heard. `stays`: the session may be resumed, if the client asked for that.
     pub(super) fn let_go(&mut self, stays: bool) {
         self.phase = Phase::Over;
-        self.stash = Vec::new();
+        self.reader.end();
         self.login = Login::default();
         // Deliveries that were never acknowledged go back to the mailbox by themselves.
         if let Some(device) = self.bound.take() {
@@ -161,12 +139,12 @@ impl C2s {
 
     /// Reads no further until an answer is there.
     pub(crate) fn park(&mut self) {
-        self.parked = true;
+        self.reader.park();
     }
 
     /// Goes on reading.
     pub(crate) fn unpark(&mut self) {
-        self.parked = false;
+        self.reader.unpark();
     }
 
     /// The device is bound: stanzas may flow.
@@ -193,7 +171,7 @@ impl C2s {
         }
         let unkept = self.submissions.unkept();
         let full = if self.paused { unkept > self.config.window / 2 } else { unkept >= self.config.window };
-        let stop = self.parked || full || self.draining.is_some();
+        let stop = self.reader.is_parked() || full || self.draining.is_some();
         if stop != self.paused {
             self.paused = stop;
             self.out.push(if stop { Output::Pause(Flow::ACCEPTED) } else { Output::Resume(Flow::ACCEPTED) });

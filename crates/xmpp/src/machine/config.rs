@@ -1,8 +1,9 @@
-//! What an operator may choose about client streams.
+//! What an operator may choose about streams.
 
 use std::time::Duration;
 
 use connector::Listener;
+use sha2::{Digest, Sha256};
 
 use crate::jid::{self, Malformed};
 use crate::sasl::Decoy;
@@ -31,6 +32,12 @@ pub struct Config {
     pub unacked: usize,
     /// Seconds a session without connection waits to be resumed (XEP-0198 section 5); 0: not at all.
     pub resume_secs: u32,
+    /// What keys of dialback are made from (XEP-0185): the same for all that answer for the domains.
+    pub dialback_secret: [u8; 32],
+    /// How long a connection with another server may be of no use to anybody.
+    pub s2s_idle: Duration,
+    /// The same as `window`, for other servers: many people share one connection.
+    pub s2s_window: usize,
     /// Answers for names nobody has.
     pub decoy: Decoy,
     /// Before authentication.
@@ -66,6 +73,9 @@ impl Config {
             window: 64,
             unacked: 1000,
             resume_secs: 300,
+            dialback_secret: derived(&secret),
+            s2s_idle: Duration::from_secs(600),
+            s2s_window: 1024,
             decoy: Decoy { secret, iterations },
             before_auth: Limits::BEFORE_AUTH,
             limits: Limits::C2S,
@@ -81,4 +91,11 @@ impl Config {
     pub(crate) fn first(&self) -> &str {
         self.domains.first().map_or("", String::as_str)
     }
+}
+
+/// Another secret, of which nobody learns the first.
+fn derived(secret: &[u8; 32]) -> [u8; 32] {
+    let mut hash = Sha256::new_with_prefix(b"dialback");
+    hash.update(secret);
+    hash.finalize().into()
 }

@@ -3,16 +3,13 @@
 use bytes::Bytes;
 use compact_str::CompactString;
 use connector::Output;
-use model::{
-    Answer, Ask, Authorize, Basic, Decision, Dialect, Endpoint, Event, LeaseKey, Opaque, Original, Publish,
-    Subscribe, Term,
-};
+use model::{Answer, Ask, Basic, Dialect, Endpoint, Event, LeaseKey, Opaque, Original, Publish};
 
 use crate::features;
 use crate::jid;
 use crate::translate::refusal::StanzaError;
 use crate::translate::{message, presence};
-use crate::wire::{CLIENT, ChildRef, Condition, DELAY, Kind, STANZA_ID, Stamp, Stanza, Writer};
+use crate::wire::{ChildRef, Condition, DELAY, Kind, STANZA_ID, Stamp, Stanza, Writer};
 
 use super::C2s;
 use super::c2s::Phase;
@@ -132,7 +129,7 @@ impl C2s {
         let event = match &*kind {
             "" | "unavailable" => return self.publish(stanza, &me, to, stub, seq, kind.is_empty()),
             "error" => return false,
-            "subscribe" | "unsubscribe" | "subscribed" | "unsubscribed" | "probe" => {
+            word if presence::is_act(word) => {
                 let Some(to) = &to else {
                     self.answer_error(&stub, &StanzaError::BAD_REQUEST);
                     return false;
@@ -144,19 +141,7 @@ impl C2s {
                 let stamp =
                     Stamp { from: &own, to: Some(&target), lang: self.lang.as_deref(), without_to: false };
                 stanza.write(&stamp, |child| self.is_forged(child), b"", &mut out);
-                let original = Some(Original { dialect: Dialect::Xmpp, bytes: out.into() });
-                match &*kind {
-                    "subscribe" => {
-                        let note = stanza.child("status", CLIENT).map(|s| s.text().into_owned());
-                        Event::Subscribe(Subscribe { term: Term::Lasting, note, original })
-                    }
-                    "unsubscribe" => Event::Subscribe(Subscribe { term: Term::End, note: None, original }),
-                    "probe" => {
-                        Event::Subscribe(Subscribe { term: Term::Once { key: None }, note: None, original })
-                    }
-                    "subscribed" => Event::Authorize(Authorize { decision: Decision::Granted, original }),
-                    _ => Event::Authorize(Authorize { decision: Decision::Denied, original }),
-                }
+                presence::act(&kind, stanza, out.into())
             }
             _ => {
                 // RFC 6121 section 4.7.1: no such type.
@@ -273,18 +258,8 @@ impl C2s {
         (out.into(), moved)
     }
 
-    /// Elements that only we may add: stanza ids in the name of our users and domains (XEP-0359 section 4), and
-    /// delays in the name of our domains (XEP-0203 section 4).
     fn is_forged(&self, child: &ChildRef<'_>) -> bool {
-        let ours = |by: &str| jid::parse(by).map(|by| self.config.hosts(by.address.domain()));
-        if child.is("stanza-id", STANZA_ID) {
-            // What cannot be read is not let through either.
-            child.attr("by").is_none_or(|by| ours(&by).unwrap_or(true))
-        } else if child.is("delay", DELAY) {
-            child.attr("from").is_some_and(|by| !by.contains('@') && ours(&by).unwrap_or(true))
-        } else {
-            false
-        }
+        is_forged(child, |domain| self.config.hosts(domain))
     }
 
     /// Asks the hub in the name of a request; `then` makes the reply.
@@ -333,5 +308,19 @@ impl C2s {
         if !self.full.is_empty() {
             w.attr("to", &self.full);
         }
+    }
+}
+
+/// Elements that only we may add: stanza ids in the name of our users and domains (XEP-0359 section 4), and delays in
+/// the name of our domains (XEP-0203 section 4).
+pub(crate) fn is_forged(child: &ChildRef<'_>, hosts: impl Fn(&str) -> bool) -> bool {
+    let ours = |by: &str| jid::parse(by).map(|by| hosts(by.address.domain()));
+    if child.is("stanza-id", STANZA_ID) {
+        // What cannot be read is not let through either.
+        child.attr("by").is_none_or(|by| ours(&by).unwrap_or(true))
+    } else if child.is("delay", DELAY) {
+        child.attr("from").is_some_and(|by| !by.contains('@') && ours(&by).unwrap_or(true))
+    } else {
+        false
     }
 }

@@ -10,7 +10,7 @@ use crate::sasl::{ClientFirst, Failure, Mechanism, Offer, Plain, Scram};
 use crate::wire::{Condition, SASL, SASL_CB, Stanza, Writer, content};
 
 use super::C2s;
-use super::c2s::{Phase, Turn};
+use super::c2s::Phase;
 use super::submit::Asked;
 
 /// The log-in of one stream.
@@ -143,13 +143,13 @@ impl C2s {
     }
 
     fn park_ask(&mut self, ask: Ask) {
-        self.parked = true;
+        self.reader.park();
         self.ask(ask, Asked::Login);
     }
 
     /// The hub answered a question of the log-in.
     pub(super) fn login_answered(&mut self, answer: Answer) {
-        self.parked = false;
+        self.reader.unpark();
         match (std::mem::take(&mut self.login.exchange), answer) {
             (Exchange::Password(account), Answer::Verified(true)) => self.logged_in(account, None),
             (Exchange::Password(_), Answer::Verified(false)) => self.refuse_login(Failure::NotAuthorized),
@@ -181,8 +181,7 @@ impl C2s {
         self.account = Some(account);
         self.phase = Phase::Reopening;
         self.login = Login::default();
-        self.turn = Some(Turn::Restart);
-        self.unread = true;
+        self.reader.restart();
     }
 
     fn refuse_login(&mut self, failure: Failure) {

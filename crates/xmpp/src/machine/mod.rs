@@ -12,7 +12,9 @@ mod drain;
 mod inbound;
 mod login;
 mod out;
+mod reading;
 mod stream;
+mod submissions;
 mod submit;
 mod timers;
 
@@ -20,5 +22,8 @@ pub use c2s::C2s;
 pub use config::Config;
 pub use door::Door;
 
-pub(crate) use inbound::{Reply, Request};
-pub(crate) use submit::Submissions;
+pub(crate) use inbound::{Reply, Request, is_forged};
+pub(crate) use out::Out;
+pub(crate) use reading::{Reader, Reading};
+pub(crate) use submissions::Submissions;
+pub(crate) use submit::{Asked, Stub, discreet};

@@ -6,69 +6,52 @@ use crate::features;
 use crate::jid;
 use crate::sasl::Offer;
 use crate::wire::{
-    CLIENT, Condition, Header, Item, Kind, SASL, STREAM_ERRORS, STREAMS, Stanza, TLS, Writer, escape_attr,
+    CLIENT, Condition, Header, Kind, Limits, SASL, STREAM_ERRORS, STREAMS, Stanza, TLS, Writer, escape_attr,
 };
 
 use super::C2s;
-use super::c2s::{Phase, Turn};
+use super::c2s::Phase;
+use super::reading::{Reader, Reading};
+
+impl Reading for C2s {
+    fn reader(&mut self) -> &mut Reader {
+        &mut self.reader
+    }
+
+    fn is_over(&self) -> bool {
+        self.phase == Phase::Over
+    }
+
+    fn is_securing(&self) -> bool {
+        self.phase == Phase::Securing
+    }
+
+    fn limits_before(&self) -> Limits {
+        self.config.before_auth
+    }
+
+    fn limits_now(&self) -> Limits {
+        if self.account.is_some() { self.config.limits } else { self.config.before_auth }
+    }
+
+    fn header(&mut self, header: Header) {
+        self.opened(header);
+    }
+
+    fn element(&mut self, stanza: &Stanza<'_>) {
+        self.first_level(stanza);
+    }
+
+    fn closed(&mut self) {
+        self.said_goodbye();
+    }
+
+    fn broken(&mut self, condition: Condition) {
+        self.fail(condition);
+    }
+}
 
 impl C2s {
-    /// Bytes from the client.
-    pub(super) fn read(&mut self, bytes: &[u8]) {
-        if self.phase == Phase::Securing {
-            // Sent in the clear behind our back; nothing of it may be believed (RFC 6120 section 5.4.3.3).
-            return;
-        }
-        if self.parked {
-            self.stash.extend_from_slice(bytes);
-            self.unread = true;
-            let limits = if self.account.is_some() { &self.config.limits } else { &self.config.before_auth };
-            if self.stash.len() > limits.bytes.max(65_536) {
-                self.fail(Condition::PolicyViolation);
-            }
-            return;
-        }
-        let Some(mut scanner) = self.scanner.take() else { return };
-        let mut input = bytes;
-        loop {
-            match self.turn.take() {
-                Some(Turn::Restart) => scanner.restart(self.config.limits),
-                Some(Turn::Forget) => {
-                    scanner.forget();
-                    scanner.restart(self.config.before_auth);
-                    input = &[];
-                }
-                None => {}
-            }
-            if self.phase == Phase::Over {
-                return;
-            }
-            if self.parked {
-                // The scanner may hold complete elements too: look again when the answer is there.
-                self.stash.extend_from_slice(input);
-                self.unread = true;
-                break;
-            }
-            match scanner.next(&mut input) {
-                Ok(None) => break,
-                Ok(Some(Item::Open(header))) => self.opened(header),
-                Ok(Some(Item::Close)) => self.closed(),
-                Ok(Some(Item::Element(stanza))) => self.element(&stanza),
-                Err(condition) => self.fail(condition),
-            }
-        }
-        self.scanner = Some(scanner);
-    }
-
-    /// Goes on with what arrived while the stream was parked.
-    pub(super) fn resume_reading(&mut self) {
-        while self.unread && !self.parked && self.phase != Phase::Over {
-            self.unread = false;
-            let stash = std::mem::take(&mut self.stash);
-            self.read(&stash);
-        }
-    }
-
     fn opened(&mut self, header: Header) {
         let wanted = header.to.as_deref().map(jid::domain);
         let domain = match (&wanted, &self.account) {
@@ -149,14 +132,14 @@ impl C2s {
     }
 
     /// A first-level element.
-    fn element(&mut self, stanza: &Stanza<'_>) {
+    fn first_level(&mut self, stanza: &Stanza<'_>) {
         let ns = stanza.ns();
         match stanza.kind() {
             Kind::Nonza if self.phase == Phase::Negotiating && ns == TLS.as_bytes() => self.starttls(stanza),
             Kind::Nonza if self.phase == Phase::Negotiating && ns == SASL.as_bytes() => self.sasl(stanza),
             Kind::Nonza if self.phase >= Phase::Unbound && features::nonza(self, stanza) => {}
             // A stream error of theirs: they are about to close.
-            Kind::Nonza if ns == STREAMS.as_bytes() && stanza.name() == b"error" => self.closed(),
+            Kind::Nonza if ns == STREAMS.as_bytes() && stanza.name() == b"error" => self.said_goodbye(),
             Kind::Nonza if self.phase < Phase::Unbound => self.fail(Condition::NotAuthorized),
             Kind::Nonza if ns == STREAMS.as_bytes() => self.fail(Condition::InvalidXml),
             Kind::Nonza => self.fail(Condition::UnsupportedStanzaType),
@@ -174,7 +157,7 @@ impl C2s {
         self.out.write(b"<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
         self.out.push(Output::Secure(Flow::ACCEPTED));
         self.phase = Phase::Securing;
-        self.turn = Some(Turn::Forget);
+        self.reader.forget();
     }
 
     /// TLS is up.
@@ -216,7 +199,7 @@ impl C2s {
     }
 
     /// The client closed its stream: so do we (RFC 6120 section 4.4).
-    fn closed(&mut self) {
+    fn said_goodbye(&mut self) {
         self.send_header();
         self.out.write(b"</stream:stream>");
         self.hang_up();

@@ -62,8 +62,6 @@ impl C2s {
             self.out.write(b" ");
         }
         self.timers.probed = Some(now);
-        if let Some(scanner) = &mut self.scanner {
-            scanner.relax();
-        }
+        self.reader.relax();
     }
 }

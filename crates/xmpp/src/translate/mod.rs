@@ -8,6 +8,7 @@ pub mod message;
 pub mod presence;
 pub mod receipt;
 pub mod refusal;
+pub(crate) mod render;
 
 use model::{Dialect, Original};
 

@@ -3,7 +3,10 @@
 
 use bytes::Bytes;
 use compact_str::CompactString;
-use model::{Activity, Basic, Device, Dialect, Loss, Original, Timestamp, Tuple};
+use model::{
+    Activity, Authorize, Basic, Decision, Device, Dialect, Event, Loss, Original, Subscribe, Term, Timestamp,
+    Tuple,
+};
 
 use crate::wire::{CLIENT, Stanza, Writer, with_attr};
 
@@ -26,6 +29,26 @@ pub fn read(stanza: &Stanza<'_>, device: Option<Device>, basic: Basic, at: Times
     }
     tuple.original = Some(Original { dialect: Dialect::Xmpp, bytes });
     tuple
+}
+
+/// Is this type of presence about a subscription (RFC 6121 section 4.7.1)?
+pub fn is_act(kind: &str) -> bool {
+    matches!(kind, "subscribe" | "unsubscribe" | "subscribed" | "unsubscribed" | "probe")
+}
+
+/// A presence stanza about a subscription, of a type that [`is_act`]. `bytes` is the stanza between bare addresses.
+pub fn act(kind: &str, stanza: &Stanza<'_>, bytes: Bytes) -> Event {
+    let original = Some(Original { dialect: Dialect::Xmpp, bytes });
+    match kind {
+        "subscribe" => {
+            let note = stanza.child("status", CLIENT).map(|s| s.text().into_owned());
+            Event::Subscribe(Subscribe { term: Term::Lasting, note, original })
+        }
+        "unsubscribe" => Event::Subscribe(Subscribe { term: Term::End, note: None, original }),
+        "probe" => Event::Subscribe(Subscribe { term: Term::Once { key: None }, note: None, original }),
+        "subscribed" => Event::Authorize(Authorize { decision: Decision::Granted, original }),
+        _ => Event::Authorize(Authorize { decision: Decision::Denied, original }),
+    }
 }
 
 /// RFC 6121 section 4.7.2.1; a word nobody knows is as good as none.

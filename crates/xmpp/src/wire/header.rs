@@ -4,7 +4,7 @@ use super::names::Binding;
 use super::stanza::Attr;
 use super::tag::{Attrs, Opened};
 use super::text::unescape;
-use super::{Condition, STREAMS};
+use super::{CLIENT, Condition, SERVER, STREAMS};
 
 /// What a peer said in its stream header (RFC 6120 section 4.7).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub struct Header {
     pub to: Option<String>,
     /// Who it says it is; proves nothing.
     pub from: Option<String>,
+    /// What the server calls the stream.
+    pub id: Option<String>,
     /// `version`, as major and minor number; (0, 0) when it is absent.
     pub version: (u16, u16),
     /// Default language of what follows.
@@ -65,6 +67,9 @@ pub(crate) fn read(win: &[u8], tag: &Opened, attrs: &[Attr]) -> Result<(Header, 
         if attr.declares {
             let prefix = name.strip_prefix(b"xmlns:").unwrap_or(b"");
             let raw = String::from_utf8_lossy(attr.value.of(win));
+            // Stanzas are the same on both kinds of stream (RFC 6120 section 4.8.3): they are read, kept and passed on
+            // as if they had come from a client.
+            let raw = if raw == SERVER { CLIENT.into() } else { raw };
             if prefix.is_empty() {
                 header.content = text.into_owned();
             }
@@ -74,6 +79,7 @@ pub(crate) fn read(win: &[u8], tag: &Opened, attrs: &[Attr]) -> Result<(Header, 
         match name {
             b"to" => header.to = Some(text.into_owned()),
             b"from" => header.from = Some(text.into_owned()),
+            b"id" => header.id = Some(text.into_owned()),
             b"xml:lang" => header.lang = Some(text.into_owned()),
             b"version" => header.version = version(&text).ok_or(Condition::UnsupportedVersion)?,
             _ => {}

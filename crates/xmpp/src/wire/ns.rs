@@ -56,3 +56,11 @@ pub const FORWARD: &str = "urn:xmpp:forward:0";
 pub const HINTS: &str = "urn:xmpp:hints";
 /// XEP-0071, read but never written.
 pub const XHTML_IM: &str = "http://jabber.org/protocol/xhtml-im";
+/// XEP-0220.
+pub const DIALBACK: &str = "jabber:server:dialback";
+/// XEP-0220 section 2.4, as a stream feature.
+pub const DIALBACK_FEATURE: &str = "urn:xmpp:features:dialback";
+/// XEP-0288.
+pub const BIDI: &str = "urn:xmpp:bidi";
+/// XEP-0288, as a stream feature.
+pub const BIDI_FEATURE: &str = "urn:xmpp:features:bidi";

@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
-use super::CLIENT;
 use super::names::{Binding, Scope};
 use super::tag::Attrs;
 use super::text::{content, tag_end, unescape};
 use super::write::{escape_attr, escape_attr_bytes};
+use super::{CLIENT, SERVER};
 
 /// A range of an element's bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -100,6 +100,11 @@ pub struct Stanza<'a> {
     pub(crate) children: &'a [Child],
     pub(crate) header: &'a [Binding],
     pub(crate) used: u32,
+}
+
+/// Is this the namespace of stanzas, on streams of clients or of servers (RFC 6120 section 4.8.3)?
+fn is_content(ns: &[u8]) -> bool {
+    ns == CLIENT.as_bytes() || ns == SERVER.as_bytes()
 }
 
 /// What [`Stanza::write`] puts into the new start tag in place of what the sender wrote.
@@ -200,6 +205,8 @@ impl<'a> Stanza<'a> {
         for attr in self.attrs {
             match attr.name.of(self.bytes) {
                 b"from" => continue,
+                // Every stream says by itself which of the two its stanzas are in.
+                b"xmlns" if is_content(attr.value.of(self.bytes)) => continue,
                 b"to" if stamp.to.is_some() || stamp.without_to => continue,
                 b"xml:lang" => lang = None,
                 _ => {}

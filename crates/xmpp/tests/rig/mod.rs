@@ -47,7 +47,10 @@ pub fn config(tls: TlsMode) -> Config {
 impl Rig {
     pub fn new(config: Config) -> Rig {
         let addr = "127.0.0.1:1".parse().unwrap();
-        let machine = Door::new(config).accept(0, Peer { remote: addr, local: addr }, [7; 32]);
+        Rig::of(Door::new(config).accept(0, Peer { remote: addr, local: addr }, [7; 32]))
+    }
+
+    pub fn of(machine: Box<dyn Machine>) -> Rig {
         Rig {
             machine,
             now: Clock::start().now(),
