@@ -212,9 +212,11 @@ fn xmpp_door(config: &Config, store: &SqliteStore) -> Result<xmpp::Door, Failure
         })
         .collect();
     let domains: Vec<&str> = config.domains.iter().map(model::Address::as_str).collect();
-    let mut door = xmpp::Config::new(&domains, listeners, decoy_secret(store)?, identity::ITERATIONS)
+    let decoy = secret(store, "xmpp.decoy-secret")?;
+    let mut door = xmpp::Config::new(&domains, listeners, decoy, identity::ITERATIONS)
         .map_err(|_| Failure::new("a domain cannot be used with XMPP"))?;
     door.require_tls = config.xmpp_require_tls;
+    door.dialback_secret = secret(store, "xmpp.dialback-secret")?;
     door.resume_secs = config.xmpp_resume_secs;
     Ok(xmpp::Door::new(door))
 }
@@ -238,14 +240,13 @@ fn sip_door(config: &Config) -> sip::Sip {
     sip::Sip::new(door)
 }
 
-/// The secret behind the answers for names nobody has: the same over restarts, or the answers would differ.
-fn decoy_secret(store: &SqliteStore) -> Result<[u8; 32], Failure> {
-    const KEY: &str = "xmpp.decoy-secret";
-    if let Some(kept) = store.value(KEY)?.and_then(|v| <[u8; 32]>::try_from(v).ok()) {
+/// A secret that is made once and then stays: behind the answers for names nobody has, and the keys of dialback.
+fn secret(store: &SqliteStore, name: &str) -> Result<[u8; 32], Failure> {
+    if let Some(kept) = store.value(name)?.and_then(|v| <[u8; 32]>::try_from(v).ok()) {
         return Ok(kept);
     }
     let mut fresh = [0u8; 32];
     getrandom::fill(&mut fresh).map_err(|e| Failure::new(format!("no randomness: {e}")))?;
-    store.set_value(KEY, &fresh)?;
+    store.set_value(name, &fresh)?;
     Ok(fresh)
 }

@@ -14,7 +14,7 @@ mod xml;
 mod xmpp;
 
 use crate::failure::Failure;
-use connector::{Connector, Input, Listener, Machine, Output, Peer, Seed};
+use connector::{Connector, Errand, Input, Listener, Machine, Output, Peer, Search, Seed, TlsMode};
 use log::{Entry, Said, Taken};
 use model::{Dialect, LeaseKey, Now, Tick};
 use parking_lot::Mutex;
@@ -127,9 +127,21 @@ impl Connector for Recording {
         self.door.heir(local, key, state, shards)
     }
 
+    fn search(&self) -> Option<Search> {
+        self.door.search()
+    }
+
+    // Connections with other servers are not recorded: what is in them is not of one account alone.
+    fn dial(&self, errand: Errand, tls: TlsMode, peer: Peer, seed: Seed) -> Option<Box<dyn Machine>> {
+        self.door.dial(errand, tls, peer, seed)
+    }
+
     fn accept(&self, listener: usize, peer: Peer, seed: Seed) -> Box<dyn Machine> {
         let machine = self.door.accept(listener, peer, seed);
         let Some(listener) = self.door.listeners().into_iter().nth(listener) else { return machine };
+        if listener.servers {
+            return machine;
+        }
         let kind = Kind {
             dialect: self.door.dialect(),
             transport: listener.transport,

@@ -13,7 +13,7 @@ const CHAPTERS: &[Chapter] = &[
     (
         "XMPP",
         &[
-            ("RFC 6120", "XMPP: Core", "client streams; streams between servers are not there yet"),
+            ("RFC 6120", "XMPP: Core", "streams of clients and between servers"),
             ("RFC 6121", "XMPP: Instant Messaging and Presence", "without roster versions and pre-approval"),
             ("RFC 7622", "XMPP: Address Format", ""),
             ("RFC 3921", "XMPP: Instant Messaging (2004)", "only the session request, for old clients"),
@@ -21,11 +21,15 @@ const CHAPTERS: &[Chapter] = &[
             ("XEP-0071", "XHTML-IM", "read for translation, never written"),
             ("XEP-0085", "Chat State Notifications", ""),
             ("XEP-0106", "JID Escaping", ""),
+            ("XEP-0178", "SASL EXTERNAL with certificates", "between servers"),
             ("XEP-0184", "Message Delivery Receipts", ""),
+            ("XEP-0185", "Dialback Key Generation", ""),
             ("XEP-0198", "Stream Management", "acknowledgements and resumption"),
             ("XEP-0199", "XMPP Ping", "answered"),
             ("XEP-0203", "Delayed Delivery", ""),
+            ("XEP-0220", "Server Dialback", ""),
             ("XEP-0280", "Message Carbons", ""),
+            ("XEP-0288", "Bidirectional Server-to-Server Connections", ""),
             ("XEP-0297", "Stanza Forwarding", "for carbons"),
             ("XEP-0333", "Displayed Markers", ""),
             (
@@ -33,8 +37,13 @@ const CHAPTERS: &[Chapter] = &[
                 "Message Processing Hints",
                 "`no-store` and `no-permanent-store` keep a message from waiting",
             ),
+            ("XEP-0344", "Dialback without Dialback", "a certificate proves the domain of a dialback"),
             ("XEP-0359", "Unique and Stable Stanza IDs", ""),
-            ("XEP-0368", "SRV records for XMPP over TLS", "a listener with TLS from the first byte"),
+            (
+                "XEP-0368",
+                "SRV records for XMPP over TLS",
+                "listeners with TLS from the first byte, and other servers found by it",
+            ),
             ("XEP-0440", "SASL Channel-Binding Type Capability", ""),
         ],
     ),
@@ -68,6 +77,13 @@ const CHAPTERS: &[Chapter] = &[
             ("RFC 7572", "SIP and XMPP: instant messages", ""),
             ("RFC 7573", "SIP and XMPP: chat sessions", "the table of chat states only; no MSRP"),
             ("RFC 8048", "SIP and XMPP: presence", ""),
+        ],
+    ),
+    (
+        "Between servers",
+        &[
+            ("RFC 2782", "DNS SRV", "how other servers are found"),
+            ("RFC 3263", "SIP: Locating Servers", "SRV and addresses"),
         ],
     ),
     (
