@@ -13,8 +13,11 @@
 //! deadline. And to show that something did *not* happen, a test first makes a later event happen (a "fence") and then
 //! reads the transcript up to it.
 
+pub mod abroad;
+pub mod authority;
 pub mod baresip;
 pub mod dice;
+pub mod dns;
 pub mod finch;
 pub mod gate;
 pub mod have;
@@ -24,6 +27,7 @@ pub mod known;
 pub mod linphone;
 pub mod load;
 pub mod ports;
+pub mod prosody;
 pub mod purple;
 pub mod raw;
 pub mod rialto;
@@ -31,6 +35,7 @@ pub mod sipp;
 pub mod slixmpp;
 pub mod talk;
 
+pub use abroad::Abroad;
 pub use illdisk::IllDisk;
 pub use rialto::Rialto;
 pub use talk::Talk;

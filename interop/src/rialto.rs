@@ -40,6 +40,16 @@ impl Rialto {
     /// If any step fails.
     #[must_use]
     pub fn start_with(users: &[&str], more: &str, log_level: &str) -> Self {
+        Self::start_by(users, |_| more.to_owned(), log_level)
+    }
+
+    /// The same where the configuration depends on the first of the server's ports; from the fifth on they are free for
+    /// listeners of the test's own.
+    ///
+    /// # Panics
+    /// If any step fails.
+    #[must_use]
+    pub fn start_by(users: &[&str], more: impl FnOnce(u16) -> String, log_level: &str) -> Self {
         let binary = have::rialto();
         let dir =
             tempfile::Builder::new().prefix("rialto-interop-").tempdir().expect("a temporary directory");
@@ -61,7 +71,7 @@ impl Rialto {
             .append(true)
             .open(rialto.config())
             .expect("init wrote the configuration");
-        write!(config, "\n{more}").expect("the temporary directory is writable");
+        write!(config, "\n{}", more(rialto.ports.base)).expect("the temporary directory is writable");
         for user in users {
             rialto.add_user(user, PASSWORD);
         }
@@ -186,6 +196,18 @@ impl Rialto {
     #[must_use]
     pub fn sips(&self) -> u16 {
         self.ports.base + 3
+    }
+
+    /// The port for other servers, with STARTTLS, where the test opened it.
+    #[must_use]
+    pub fn s2s(&self) -> u16 {
+        self.ports.base + 4
+    }
+
+    /// The same with TLS from the first byte.
+    #[must_use]
+    pub fn s2s_direct(&self) -> u16 {
+        self.ports.base + 5
     }
 
     /// A directory of a peer's own, removed with the server.

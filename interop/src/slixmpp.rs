@@ -1,5 +1,6 @@
 //! slixmpp, an XMPP library in Python.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use crate::{PASSWORD, Rialto, Talk, at, have};
@@ -23,6 +24,19 @@ impl Default for Way {
     }
 }
 
+/// Whose client it is, on whatever server.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// The address.
+    pub jid: String,
+    /// The port of the server.
+    pub port: u16,
+    /// The authority that the client trusts; `None`: it believes anybody.
+    pub ca: Option<PathBuf>,
+    /// Where its log goes.
+    pub log: PathBuf,
+}
+
 /// Start a client without waiting for its login.
 #[must_use]
 pub fn start(rialto: &Rialto, user: &str, way: &Way) -> Talk {
@@ -33,21 +47,34 @@ pub fn start(rialto: &Rialto, user: &str, way: &Way) -> Talk {
         name = format!("{name}-{resource}");
     }
     let port = if way.direct { rialto.xmpps() } else { rialto.xmpp() };
+    begin(name.clone(), &Account { jid, port, ca: Some(rialto.ca()), log: rialto.log(&name) }, way)
+}
+
+fn begin(name: String, account: &Account, way: &Way) -> Talk {
     let mut command = Command::new(have::python());
     command
         .arg(have::file("peers/slixmpp_peer.py"))
-        .arg(jid)
-        .args(["--password", &way.password, "--port", &port.to_string(), "--ca"])
-        .arg(rialto.ca())
+        .arg(&account.jid)
+        .args(["--password", &way.password, "--port", &account.port.to_string()])
         .env("PYTHONUNBUFFERED", "1");
+    if let Some(ca) = &account.ca {
+        command.arg("--ca").arg(ca);
+    }
     if way.direct {
         command.arg("--direct");
     }
     if way.stream_management {
         command.arg("--stream-management");
     }
-    let log = rialto.log(&name);
-    Talk::start(name, &mut command, log)
+    Talk::start(name, &mut command, account.log.clone())
+}
+
+/// Log in somewhere else over STARTTLS, and wait until that server knows that the client is there.
+#[must_use]
+pub fn elsewhere(account: &Account) -> Talk {
+    let peer = begin(format!("slixmpp-{}", account.jid), account, &Way::default());
+    arrived(&peer);
+    peer
 }
 
 /// Log in over STARTTLS and wait until the server knows that the client is there.

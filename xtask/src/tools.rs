@@ -12,7 +12,7 @@ const MACHINE: [(&str, &str); 3] = [
 ];
 
 /// The Debian packages with the real clients and what else the tests run, and a program or file that shows that each is there.
-const PACKAGES: [(&str, &str); 12] = [
+const PACKAGES: [(&str, &str); 15] = [
     ("tmux", "/usr/bin/tmux"),
     ("finch", "/usr/bin/finch"),
     ("libpurple-dev", "/usr/include/libpurple/purple.h"),
@@ -20,6 +20,10 @@ const PACKAGES: [(&str, &str); 12] = [
     ("linphone-cli", "/usr/bin/linphonec"),
     ("baresip-core", "/usr/bin/baresip"),
     ("sip-tester", "/usr/bin/sipp"),
+    ("prosody", "/usr/bin/prosody"),
+    // Without it Prosody asks no name server but the system's.
+    ("lua-unbound", "/usr/share/doc/lua-unbound"),
+    ("ejabberd", "/usr/sbin/ejabberdctl"),
     ("python3-venv", "/usr/share/doc/python3-venv"),
     ("procps", "/bin/kill"),
     // What the handbook's commands call.

@@ -1,0 +1,118 @@
+//! A throw-away certificate authority, and certificates that are good or bad in a way of one's choice.
+
+use std::path::{Path, PathBuf};
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, date_time_ymd,
+};
+
+/// An authority that one test trusts.
+pub struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    pem: String,
+    dir: PathBuf,
+}
+
+/// A certificate with its key, in files.
+#[derive(Clone, Debug)]
+pub struct Certificate {
+    /// The chain, leaf first.
+    pub chain: PathBuf,
+    /// The key.
+    pub key: PathBuf,
+}
+
+/// What is wrong with a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flaw {
+    /// Nothing.
+    None,
+    /// Its time is over.
+    Expired,
+    /// It is for another domain.
+    WrongName,
+    /// Nobody vouches for it.
+    SelfSigned,
+    /// It is for servers, and not for those who connect to them.
+    NoClientUse,
+}
+
+impl Authority {
+    /// Make one, and keep what it makes in this directory.
+    ///
+    /// # Panics
+    /// If a file cannot be written.
+    #[must_use]
+    pub fn new(dir: &Path) -> Self {
+        std::fs::create_dir_all(dir).expect("the temporary directory is writable");
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        params.distinguished_name.push(DnType::CommonName, "The tests' own authority");
+        let key = KeyPair::generate().expect("a key");
+        let pem = params.self_signed(&key).expect("a certificate").pem();
+        let authority = Self { issuer: Issuer::new(params, key), pem, dir: dir.to_owned() };
+        write(&authority.file(), &authority.pem);
+        authority
+    }
+
+    /// Its own certificate.
+    #[must_use]
+    pub fn file(&self) -> PathBuf {
+        self.dir.join("authority.pem")
+    }
+
+    /// Its own certificate together with another authority's.
+    ///
+    /// # Panics
+    /// If a file cannot be read or written.
+    #[must_use]
+    pub fn and(&self, other: &Path) -> PathBuf {
+        let file = self.dir.join("authorities.pem");
+        let other = std::fs::read_to_string(other).expect("the other authority's certificate");
+        write(&file, &format!("{}{other}", self.pem));
+        file
+    }
+
+    /// A certificate for a domain.
+    #[must_use]
+    pub fn certify(&self, domain: &str) -> Certificate {
+        self.certify_with(domain, Flaw::None)
+    }
+
+    /// The same with a flaw.
+    ///
+    /// # Panics
+    /// If a file cannot be written.
+    #[must_use]
+    pub fn certify_with(&self, domain: &str, flaw: Flaw) -> Certificate {
+        let name = if flaw == Flaw::WrongName { "somebody-else.example" } else { domain };
+        let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        if flaw != Flaw::NoClientUse {
+            params.extended_key_usages.push(ExtendedKeyUsagePurpose::ClientAuth);
+        }
+        params.not_before = date_time_ymd(2020, 1, 1);
+        params.not_after =
+            if flaw == Flaw::Expired { date_time_ymd(2021, 1, 1) } else { date_time_ymd(2120, 1, 1) };
+        let key = KeyPair::generate().expect("a key");
+        let chain = match flaw {
+            Flaw::SelfSigned => params.self_signed(&key).expect("a certificate").pem(),
+            _ => params.signed_by(&key, &self.issuer).expect("a certificate").pem(),
+        };
+        let made = Certificate {
+            chain: self.dir.join(format!("{domain}.pem")),
+            key: self.dir.join(format!("{domain}.key")),
+        };
+        write(&made.chain, &chain);
+        write(&made.key, &key.serialize_pem());
+        made
+    }
+}
+
+fn write(file: &Path, text: &str) {
+    std::fs::write(file, text).unwrap_or_else(|fault| panic!("{}: {fault}", file.display()));
+}

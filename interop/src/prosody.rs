@@ -1,0 +1,158 @@
+//! Prosody, a server of another company.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::authority::Certificate;
+use crate::ports::Ports;
+use crate::slixmpp::Account;
+use crate::talk::Talk;
+use crate::{PASSWORD, have};
+
+/// How it is set up.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Its domain.
+    pub domain: String,
+    /// Its certificate.
+    pub certificate: Certificate,
+    /// The authorities it trusts.
+    pub authorities: PathBuf,
+    /// The name server it asks.
+    pub dns: std::net::SocketAddr,
+    /// Only certificates prove anything; else dialback does as well.
+    pub secure_auth: bool,
+    /// Modules that are left out, such as `saslauth_external`.
+    pub without: Vec<&'static str>,
+    /// A directory of its own.
+    pub home: PathBuf,
+}
+
+/// A running Prosody.
+pub struct Prosody {
+    setup: Setup,
+    ports: Ports,
+    process: Option<Talk>,
+}
+
+impl Prosody {
+    /// Start one with these users, and wait until it is ready.
+    ///
+    /// # Panics
+    /// If it does not start.
+    #[must_use]
+    pub fn start(setup: Setup, users: &[&str]) -> Self {
+        let ports = Ports::take();
+        let accounts = setup.home.join("data").join(setup.domain.replace('.', "%2e")).join("accounts");
+        std::fs::create_dir_all(&accounts).expect("the temporary directory is writable");
+        for user in users {
+            let account = format!("return {{ [\"password\"] = \"{PASSWORD}\" }};\n");
+            std::fs::write(accounts.join(format!("{user}.dat")), account).expect("the same");
+        }
+        let mut prosody = Self { setup, ports, process: None };
+        std::fs::write(prosody.config(), prosody.configuration()).expect("the same");
+        prosody.run();
+        prosody
+    }
+
+    fn config(&self) -> PathBuf {
+        self.setup.home.join("prosody.cfg.lua")
+    }
+
+    fn run(&mut self) {
+        let mut command = Command::new(have::program("prosody", "prosody"));
+        command.args(["-F", "--config"]).arg(self.config());
+        let name = format!("prosody-{}", self.setup.domain);
+        let log = self.setup.home.join("prosody.err");
+        let process = Talk::start(name, &mut command, log);
+        process.expect_words(&["Activated service 's2s'"]);
+        process.expect_words(&["Activated service 'c2s'"]);
+        self.process = Some(process);
+    }
+
+    /// It goes, without a word.
+    pub fn stop(&mut self) {
+        self.process = None;
+    }
+
+    /// It is back.
+    pub fn restart(&mut self) {
+        self.run();
+    }
+
+    /// Shows another certificate from now on. It must be stopped.
+    ///
+    /// # Panics
+    /// If the configuration cannot be written.
+    pub fn show(&mut self, certificate: Certificate) {
+        self.setup.certificate = certificate;
+        std::fs::write(self.config(), self.configuration()).expect("the temporary directory is writable");
+    }
+
+    /// The port for other servers.
+    #[must_use]
+    pub fn s2s(&self) -> u16 {
+        self.ports.base + 1
+    }
+
+    /// What it said.
+    ///
+    /// # Panics
+    /// If it does not run.
+    #[must_use]
+    pub fn said(&self) -> &Talk {
+        self.process.as_ref().expect("it runs")
+    }
+
+    /// One of its users.
+    #[must_use]
+    pub fn account(&self, user: &str) -> Account {
+        Account {
+            jid: format!("{user}@{}", self.setup.domain),
+            port: self.ports.base,
+            ca: None,
+            log: self.setup.home.join(format!("{user}.log")),
+        }
+    }
+
+    fn configuration(&self) -> String {
+        let Setup { domain, certificate, authorities, dns, secure_auth, without, home } = &self.setup;
+        let quoted: Vec<String> = without.iter().map(|module| format!("\"{module}\"")).collect();
+        format!(
+            r#"
+run_as_root = true
+pidfile = "{home}/prosody.pid"
+data_path = "{home}/data"
+certificates = "{home}"
+authentication = "internal_plain"
+log = {{ debug = "*console" }}
+modules_enabled = {{ "disco", "roster", "saslauth", "tls", "dialback", "smacks", "ping", "posix", "carbons" }}
+modules_disabled = {{ {without} }}
+c2s_interfaces = {{ "127.0.0.1" }}
+c2s_ports = {{ {c2s} }}
+s2s_interfaces = {{ "127.0.0.1" }}
+s2s_ports = {{ {s2s} }}
+c2s_direct_tls_ports = {{ }}
+s2s_direct_tls_ports = {{ }}
+component_ports = {{ }}
+use_ipv6 = false
+s2s_require_encryption = true
+s2s_secure_auth = {secure_auth}
+unbound = {{
+    resolvconf = false, hoststxt = false, forward = "127.0.0.1@{dns}",
+    options = {{ ["do-not-query-localhost:"] = "no", ["cache-max-ttl:"] = "0", ["module-config:"] = "iterator" }},
+}}
+VirtualHost "{domain}"
+    ssl = {{ key = "{key}", certificate = "{chain}", cafile = "{authorities}" }}
+"#,
+            home = home.display(),
+            without = quoted.join(", "),
+            c2s = self.ports.base,
+            s2s = self.ports.base + 1,
+            dns = dns.port(),
+            key = certificate.key.display(),
+            chain = certificate.chain.display(),
+            authorities = authorities.display(),
+        )
+    }
+}
