@@ -80,13 +80,6 @@ const CHAPTERS: &[Chapter] = &[
         ],
     ),
     (
-        "Between servers",
-        &[
-            ("RFC 2782", "DNS SRV", "how other servers are found"),
-            ("RFC 3263", "SIP: Locating Servers", "SRV and addresses"),
-        ],
-    ),
-    (
         "Logins",
         &[
             ("RFC 4616", "PLAIN", "over TLS only"),
@@ -99,15 +92,7 @@ const CHAPTERS: &[Chapter] = &[
             ("RFC 9266", "Channel bindings for TLS 1.3", "`tls-exporter`"),
         ],
     ),
-    (
-        "Between servers",
-        &[
-            ("RFC 2782", "SRV records", ""),
-            ("RFC 3263", "Locating SIP servers", ""),
-            ("XEP-0178", "SASL EXTERNAL with certificates", ""),
-            ("XEP-0220", "Server Dialback", ""),
-        ],
-    ),
+    ("Between servers", &[("RFC 2782", "SRV records", ""), ("RFC 3263", "Locating SIP servers", "")]),
 ];
 
 /// Cited for a detail of something else: no protocol that anybody could ask us for.
