@@ -26,6 +26,7 @@ pub mod illdisk;
 pub mod known;
 pub mod linphone;
 pub mod load;
+pub mod pebble;
 pub mod ports;
 pub mod prosody;
 pub mod purple;

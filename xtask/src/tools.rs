@@ -12,7 +12,7 @@ const MACHINE: [(&str, &str); 3] = [
 ];
 
 /// The Debian packages with the real clients and what else the tests run, and a program or file that shows that each is there.
-const PACKAGES: [(&str, &str); 15] = [
+const PACKAGES: &[(&str, &str)] = &[
     ("tmux", "/usr/bin/tmux"),
     ("finch", "/usr/bin/finch"),
     ("libpurple-dev", "/usr/include/libpurple/purple.h"),
@@ -25,6 +25,8 @@ const PACKAGES: [(&str, &str); 15] = [
     ("lua-unbound", "/usr/share/doc/lua-unbound"),
     ("ejabberd", "/usr/sbin/ejabberdctl"),
     ("python3-venv", "/usr/share/doc/python3-venv"),
+    ("pebble", "/usr/bin/pebble"),
+    ("openssl", "/usr/bin/openssl"),
     ("procps", "/bin/kill"),
     // What the handbook's commands call.
     ("curl", "/usr/bin/curl"),

@@ -153,14 +153,17 @@ impl Dialler {
         };
         let seed = crate::listen::seed().map_err(|_| Refusal::new(Reason::Internal))?;
         let remote = errand.pair().remote.domain().to_owned();
+        let calling = match self.tls.read().as_ref() {
+            Some(tls) => tls.calling(errand.pair().local.domain()),
+            None => Tls::anonymous(),
+        };
+        let Ok(tls) = calling else {
+            return Err(Refusal::new(Reason::Internal));
+        };
         let Some(machine) = door.dial(errand, target.tls, peer, seed) else {
             return Err(Refusal::new(Reason::Unsupported));
         };
         let (link, inbox) = self.hub.join(door.dialect());
-        let ours = self.tls.read().as_ref().map(|tls| tls.calling());
-        let Some(tls) = ours.or_else(|| Tls::anonymous().ok()) else {
-            return Err(Refusal::new(Reason::Internal));
-        };
         let alpn = door.search().and_then(|s| s.alpn);
         let (done, told) = oneshot::channel();
         self.tally.accepted.one();

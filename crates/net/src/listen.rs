@@ -308,6 +308,11 @@ impl Net {
         bound
     }
 
+    /// Uses other certificates for handshakes from now on.
+    pub fn secure(&self, tls: Option<Arc<Tls>>) {
+        *self.tls.write() = tls;
+    }
+
     /// Puts other limits in force.
     pub fn admit(&self, admission: Admission) {
         self.gate.set(admission);

@@ -1,6 +1,7 @@
 //! TLS: one provider, TLS 1.2 at least.
 
 use crate::drive::Side;
+use crate::ring::{KeyFiles, Ring};
 use crate::shown::Shown;
 use bytes::Bytes;
 use connector::TlsFacts;
@@ -9,10 +10,7 @@ use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
 use rustls::server::NoServerSessionStorage;
 use rustls::{ClientConfig, ProtocolVersion, ServerConfig};
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use sha2::{Digest, Sha256, Sha384, Sha512};
-use std::path::Path;
+use rustls_pki_types::ServerName;
 use std::sync::{Arc, OnceLock};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
@@ -31,17 +29,18 @@ pub enum TlsError {
     /// Certificate and key do not go together, or are of a kind that is not supported.
     #[error("certificate and key cannot be used: {0}")]
     Pair(#[from] rustls::Error),
+    /// There is none.
+    #[error("there is no certificate")]
+    None,
 }
 
-/// Our certificate and how we use it. Another one is another `Tls`: open connections keep theirs.
+/// Our certificates and how we use them. Others are another `Tls`: open connections keep theirs.
 pub struct Tls {
-    leaf: Option<CertificateDer<'static>>,
-    end_point: Option<Bytes>,
+    ring: Arc<Ring>,
     /// For those who prove otherwise who they are.
     clients: TlsAcceptor,
     /// For other servers: they are asked for their certificates.
     peers: TlsAcceptor,
-    calling: Calling,
 }
 
 /// How we begin TLS ourselves.
@@ -49,44 +48,30 @@ pub struct Tls {
 pub(crate) struct Calling(Arc<ClientConfig>);
 
 impl Tls {
-    /// Reads a certificate chain and its key.
+    /// Reads certificates and their keys. The first is for everybody who asks for a domain that none is for.
     ///
     /// # Errors
     /// [`TlsError`], naming the file.
-    pub fn open(certificate: &Path, key: &Path) -> Result<Self, TlsError> {
-        let pem = |file: &Path, error: rustls_pki_types::pem::Error| TlsError::Pem {
-            file: file.display().to_string(),
-            error: error.to_string(),
-        };
-        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(certificate)
-            .and_then(|certs| certs.collect())
-            .map_err(|e| pem(certificate, e))?;
-        let private = PrivateKeyDer::from_pem_file(key).map_err(|e| pem(key, e))?;
-        let leaf = chain.first().cloned();
-        let end_point = leaf.as_ref().and_then(end_point);
+    pub fn open(files: &[KeyFiles]) -> Result<Self, TlsError> {
+        let ring = Arc::new(Ring::open(files)?);
         let serve = || ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
-        let clients = serve()?.with_no_client_auth().with_single_cert(chain.clone(), private.clone_key())?;
+        let clients = serve()?.with_no_client_auth().with_cert_resolver(ring.clone());
         let asked = Arc::new(Shown::default());
-        let peers =
-            serve()?.with_client_cert_verifier(asked).with_single_cert(chain.clone(), private.clone_key())?;
-        let calling = caller()?.with_client_auth_cert(chain, private)?;
-        Ok(Self {
-            leaf,
-            end_point,
-            clients: accepting(clients),
-            peers: accepting(peers),
-            calling: Calling::new(calling),
-        })
+        let peers = serve()?.with_client_cert_verifier(asked).with_cert_resolver(ring.clone());
+        Ok(Self { ring, clients: accepting(clients), peers: accepting(peers) })
     }
 
-    /// Our own certificate, DER.
-    pub fn leaf(&self) -> Option<&[u8]> {
-        self.leaf.as_deref()
+    /// Our own certificates, DER.
+    pub fn leaves(&self) -> Vec<Vec<u8>> {
+        self.ring.leaves().map(|leaf| leaf.to_vec()).collect()
     }
 
-    /// How we connect to others: we show the same certificate.
-    pub(crate) fn calling(&self) -> Calling {
-        self.calling.clone()
+    /// How we connect to others on behalf of a domain of ours: we show its certificate.
+    ///
+    /// # Errors
+    /// [`TlsError`] when there is no way to do TLS at all.
+    pub(crate) fn calling(&self, domain: &str) -> Result<Calling, TlsError> {
+        Ok(Calling::new(caller()?.with_client_cert_resolver(self.ring.speaking_for(domain))))
     }
 
     /// How we connect to others without having one.
@@ -113,7 +98,7 @@ impl Calling {
     }
 }
 
-fn provider() -> Arc<CryptoProvider> {
+pub(crate) fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
     PROVIDER.get_or_init(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider())).clone()
 }
@@ -143,7 +128,9 @@ pub(crate) async fn handshake(
         Side::Server { tls: Some(tls), peers } => {
             let acceptor = if *peers { &tls.peers } else { &tls.clients };
             let stream = acceptor.accept(plain).into_fallible().await.map_err(|(e, s)| (e, Some(s)))?;
-            let facts = facts(stream.get_ref().1, stream.get_ref().1.server_name(), tls.end_point.clone());
+            let connection = stream.get_ref().1;
+            let end_point = tls.ring.pick(connection.server_name()).end_point.clone();
+            let facts = facts(connection, connection.server_name(), end_point);
             Ok((TlsStream::Server(stream), facts))
         }
         Side::Client { tls, name, alpn } => {
@@ -157,24 +144,6 @@ pub(crate) async fn handshake(
             Ok((TlsStream::Client(stream), facts))
         }
     }
-}
-
-/// `tls-server-end-point` (RFC 5929 section 4.1): the certificate's hash by its signature's hash function, SHA-256
-/// where that is MD5 or SHA-1. `None` where the signature names no hash of its own (Ed25519).
-fn end_point(certificate: &CertificateDer<'_>) -> Option<Bytes> {
-    let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
-    let algorithm = parsed.signature_algorithm.algorithm.to_id_string();
-    let hash = match algorithm.as_str() {
-        "1.2.840.113549.1.1.4"
-        | "1.2.840.113549.1.1.5"
-        | "1.2.840.113549.1.1.11"
-        | "1.2.840.10045.4.1"
-        | "1.2.840.10045.4.3.2" => Sha256::digest(certificate).to_vec(),
-        "1.2.840.113549.1.1.12" | "1.2.840.10045.4.3.3" => Sha384::digest(certificate).to_vec(),
-        "1.2.840.113549.1.1.13" | "1.2.840.10045.4.3.4" => Sha512::digest(certificate).to_vec(),
-        _ => return None,
-    };
-    Some(Bytes::from(hash))
 }
 
 /// What a finished handshake proved.

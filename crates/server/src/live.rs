@@ -1,5 +1,6 @@
 //! What may change while the server runs: listeners, certificate, limits and rules.
 
+use crate::certificates;
 use crate::config::{Config, SipListen, SipTransport, XmppListen};
 use crate::failure::Failure;
 use crate::house::{self, House};
@@ -11,13 +12,14 @@ use crate::supervisor::Supervisor;
 use connector::TlsMode;
 use hub::{Hub, Rules};
 use model::Timestamp;
-use net::{Admission, Bound, ListenError, Net, Opening, Tls, TlsError};
+use net::{Admission, Bound, ListenError, Net, Opening, Tls};
 use parking_lot::{Mutex, RwLock};
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use store::SqliteStore;
+use tokio::sync::Notify;
 use web::{Answered, ListenerView, Operator, Reloaded};
 
 /// How often we look whether everybody has gone.
@@ -44,6 +46,7 @@ struct Inner {
     supervisor: Supervisor,
     log: Option<Log>,
     recorder: Option<Arc<Recorder>>,
+    hurry: OnceLock<Arc<Notify>>,
 }
 
 /// What is in force.
@@ -91,6 +94,7 @@ const KEYS: &[(&str, When, Reading)] = &[
     ("log.level", When::Now, |c| format!("{:?}", c.log.level)),
     ("log.targets", When::Now, |c| format!("{:?}", c.log.targets)),
     ("traces", When::Restart("the exporter begins with the server"), |c| format!("{:?}", c.traces)),
+    ("acme", When::Restart("the keeper of certificates begins with the server"), |c| format!("{:?}", c.acme)),
     ("metrics.listen", When::Restart("it is opened at the start"), |c| format!("{:?}", c.metrics)),
     ("federation", When::Now, |c| {
         let f = &c.federation;
@@ -118,8 +122,11 @@ impl Live {
         supervisor: Supervisor,
         log: Option<Log>,
     ) -> Result<Self, Failure> {
+        if config.acme.is_some() && certificates::files(&config).is_empty() {
+            certificates::shelf::make_placeholder(&config)?;
+        }
         let net = Net::new(house.hub.clone(), admission(&config), workers);
-        let tls = certificate(&config)?;
+        let tls = certificates::open(&config)?;
         let change = net
             .prepare(wanted(&config, &house.store, house.recorder.as_deref())?, tls.is_some())
             .map_err(|error| misplaced(&config, &error))?;
@@ -142,8 +149,31 @@ impl Live {
                 supervisor,
                 log,
                 recorder: house.recorder.clone(),
+                hurry: OnceLock::new(),
             }),
         })
+    }
+
+    /// The configuration in force.
+    pub fn config(&self) -> Config {
+        self.inner.now.lock().config.clone()
+    }
+
+    /// Uses the certificates that are on disk now, for handshakes from now on.
+    ///
+    /// # Errors
+    /// [`Failure`] where one cannot be used; nothing has changed then.
+    pub fn renew_certificates(&self) -> Result<(), Failure> {
+        let mut now = self.inner.now.lock();
+        let tls = certificates::open(&now.config)?;
+        self.inner.net.secure(tls.clone());
+        now.tls = tls;
+        Ok(())
+    }
+
+    /// What makes the keeper of certificates look now.
+    pub fn hurry_with(&self, hurry: Arc<Notify>) {
+        let _ = self.inner.hurry.set(hurry);
     }
 
     /// When it was opened.
@@ -183,7 +213,7 @@ impl Inner {
         }
         let mut now = self.now.lock();
         let mut config = Config::load(&now.config.source.path)?;
-        let tls = certificate(&config)?;
+        let tls = certificates::open(&config)?;
         let mut done = compare(&now.config, &config);
         // What needs a restart stays as it is, in what the doors are told, too; the next reload says so again.
         config.domains.clone_from(&now.config.domains);
@@ -191,13 +221,14 @@ impl Inner {
         config.workers = now.config.workers;
         config.metrics = now.config.metrics;
         config.traces.clone_from(&now.config.traces);
+        config.acme.clone_from(&now.config.acme);
         let (federation, resolver) = (house::federation(&config)?, house::resolver(&config)?);
         let doors = house::doors(&config, &self.store, self.recorder.as_deref())?;
         let change = self
             .net
             .prepare(wanted(&config, &self.store, self.recorder.as_deref())?, tls.is_some())
             .map_err(|error| misplaced(&config, &error))?;
-        if now.tls.as_ref().and_then(|t| t.leaf()) != tls.as_ref().and_then(|t| t.leaf()) {
+        if now.tls.as_ref().map(|t| t.leaves()) != tls.as_ref().map(|t| t.leaves()) {
             done.changed.push("tls: another certificate, for handshakes from now on".into());
         }
         let before = self.listeners();
@@ -269,6 +300,11 @@ impl Operator for Live {
         })
     }
 
+    fn renew_certificates(&self) -> bool {
+        let hurry = self.inner.hurry.get();
+        hurry.inspect(|hurry| hurry.notify_one()).is_some()
+    }
+
     fn listeners(&self) -> Vec<ListenerView> {
         self.inner.listeners()
     }
@@ -280,8 +316,10 @@ impl Operator for Live {
     fn metrics(&self) -> String {
         let inner = &self.inner;
         let listeners = inner.net.counts();
-        Sources { hub: &inner.hub, store: &inner.store, listeners, started: inner.started, now: wall() }
-            .text()
+        let leaves = inner.now.lock().tls.as_ref().map(|tls| tls.leaves()).unwrap_or_default();
+        let certificates = leaves.iter().filter_map(|leaf| certificates::paper::Paper::read(leaf)).collect();
+        let (started, now) = (inner.started, wall());
+        Sources { hub: &inner.hub, store: &inner.store, listeners, certificates, started, now }.text()
     }
 
     fn connections(&self) -> usize {
@@ -332,27 +370,6 @@ fn wanted(
         opening.proxies = proxies;
     }
     Ok(wanted)
-}
-
-/// Reads the certificate; what is wrong with it is said where the configuration names it.
-///
-/// # Errors
-/// [`Failure`] with file and line.
-pub fn certificate(config: &Config) -> Result<Option<Arc<Tls>>, Failure> {
-    let Some((certificate, key)) = &config.tls else { return Ok(None) };
-    match Tls::open(certificate, key) {
-        Ok(tls) => Ok(Some(Arc::new(tls))),
-        Err(error) => {
-            let (at, fix) = match &error {
-                TlsError::Pem { file, .. } if *file == key.display().to_string() => {
-                    ("tls.key", "this must be the private key in PEM, readable by the server")
-                }
-                TlsError::Pem { .. } => ("tls.certificate", "this must be the chain in PEM, leaf first"),
-                TlsError::Pair(_) => ("tls.certificate", "replace certificate and key together, then reload"),
-            };
-            Err(config.source.mistake(at, format!("{error}; {fix}")).into())
-        }
-    }
 }
 
 /// A listener that cannot be opened, said where the configuration names it.

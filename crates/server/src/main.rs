@@ -1,6 +1,7 @@
 //! `rialto`: business instant messaging and federation gateway.
 
 mod backup;
+mod certificates;
 mod cli;
 mod client;
 mod config;

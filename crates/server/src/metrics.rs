@@ -1,5 +1,6 @@
 //! Metrics in OpenMetrics text. The hot path only counts; everything here happens when somebody asks.
 
+use crate::certificates::paper::Paper;
 use hub::Hub;
 use model::Timestamp;
 use net::ListenerCounts;
@@ -34,6 +35,12 @@ const METRICS: &[(&str, Kind, &[&str], &str)] = {
             Counter,
             &["listener", "address", "cause"],
             "TLS handshakes that came to nothing: error or timeout",
+        ),
+        (
+            "rialto_certificate_expiry_timestamp_seconds",
+            Gauge,
+            &["name"],
+            "When a certificate of ours ends, in Unix time",
         ),
         ("rialto_datagrams", Counter, &["listener", "address"], "Datagrams received"),
         (
@@ -120,6 +127,8 @@ pub struct Sources<'a> {
     pub store: &'a SqliteStore,
     /// The listeners.
     pub listeners: Vec<ListenerCounts>,
+    /// Our certificates.
+    pub certificates: Vec<Paper>,
     /// When the server started.
     pub started: Timestamp,
     /// What time it is.
@@ -145,6 +154,10 @@ impl Sources<'_> {
         };
         put("rialto_build_info", &[env!("CARGO_PKG_VERSION")], 1);
         put("rialto_start_time_seconds", &[], self.started.unix_ms() / 1000);
+        for paper in &self.certificates {
+            let name = paper.names.first().cloned().unwrap_or_default();
+            put("rialto_certificate_expiry_timestamp_seconds", &[&name], paper.until.try_into().unwrap_or(0));
+        }
         put("rialto_uptime_seconds", &[], self.now.unix_ms().saturating_sub(self.started.unix_ms()) / 1000);
         for l in &self.listeners {
             let at = l.addr.to_string();

@@ -1,5 +1,7 @@
 //! A server that runs: the house with its sockets open.
 
+use crate::certificates;
+use crate::certificates::acme::{Keeper, Kept};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::house;
@@ -31,6 +33,8 @@ pub struct Running {
     store: Arc<store::SqliteStore>,
     api: JoinHandle<()>,
     retention: JoinHandle<()>,
+    watch: JoinHandle<()>,
+    _keeper: Option<Kept>,
 }
 
 /// Worker threads for this configuration.
@@ -87,7 +91,20 @@ impl Running {
             }
         });
         let retention = tokio::spawn(forget(live.clone()));
-        Ok(Self { live, exporter: house.exporter, metrics_at, control, store: house.store, api, retention })
+        let watched = live.clone();
+        let watch = tokio::spawn(certificates::watch(move || watched.config()));
+        let keeper = keep_certificates(&live, &house.store).await?;
+        Ok(Self {
+            watch,
+            _keeper: keeper,
+            live,
+            exporter: house.exporter,
+            metrics_at,
+            control,
+            store: house.store,
+            api,
+            retention,
+        })
     }
 
     /// What is listened on.
@@ -122,11 +139,34 @@ impl Running {
             exporter.flush().await;
         }
         self.retention.abort();
+        self.watch.abort();
         self.api.abort();
         let _ = std::fs::remove_file(&self.control);
         let store = self.store;
         let _ = tokio::task::spawn_blocking(move || store.close()).await;
     }
+}
+
+/// Sees to it that certificates come by themselves, if the configuration wants that.
+async fn keep_certificates(
+    live: &Arc<Live>,
+    store: &Arc<store::SqliteStore>,
+) -> Result<Option<Kept>, Failure> {
+    let (renewed, journal) = (live.clone(), store.clone());
+    let issued = move |domain: &str| {
+        let mut act = record::Act::done("certificate", "server").on(domain);
+        if let Err(failure) = renewed.renew_certificates() {
+            tracing::error!(%failure, "the new certificate cannot be used");
+            act.result = format!("refused: {failure}");
+        }
+        let journal = journal.clone();
+        tokio::task::spawn_blocking(move || act.note(journal.as_ref(), house::now()));
+    };
+    let keeper = Keeper::start(&live.config(), Box::new(issued)).await?;
+    if let Some(keeper) = &keeper {
+        live.hurry_with(keeper.hurry.clone());
+    }
+    Ok(keeper)
 }
 
 /// Looks every hour whether content has become older than the rule of retention says.

@@ -43,6 +43,7 @@ pub fn router(desk: Arc<Desk>) -> Router {
     let (router, document) = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(status::status))
         .routes(routes!(operate::reload))
+        .routes(routes!(operate::renew))
         .routes(routes!(operate::expire))
         .routes(routes!(operate::metrics))
         .routes(routes!(users::list, users::create))

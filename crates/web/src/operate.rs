@@ -44,6 +44,9 @@ pub trait Operator: Send + Sync {
     /// Tests the servers of a partner, or of any domain. On error, in words, there is nothing to test.
     fn probe(&self, name: String) -> Answered<Result<Probed, String>>;
 
+    /// Orders new certificates by ACME now. `false` if none come that way.
+    fn renew_certificates(&self) -> bool;
+
     /// What is listened on.
     fn listeners(&self) -> Vec<ListenerView>;
 
@@ -71,6 +74,18 @@ pub async fn reload(State(desk): State<Arc<Desk>>, who: Who) -> Result<Json<Relo
     });
     let broke_off = || Problem(StatusCode::INTERNAL_SERVER_ERROR, "the reload broke off".into());
     whole.await.unwrap_or_else(|_| Err(broke_off()))
+}
+
+/// Orders new certificates by ACME now, instead of when they are due.
+#[utoipa::path(post, path = "/v1/certificates/renew", responses(
+    (status = 200), (status = 409, body = crate::ProblemBody)))]
+pub async fn renew(State(desk): State<Arc<Desk>>, who: Who) -> Result<Json<()>, Problem> {
+    let none = "there is no [acme] section: certificates come by hand";
+    let end = match desk.operator.renew_certificates() {
+        true => Ok(Json(())),
+        false => Err(Problem(StatusCode::CONFLICT, none.into())),
+    };
+    blocking(move || desk.act(&who, "renew", "certificates", || end)).await
 }
 
 /// Destroys the content that is older than the rule of retention says now, instead of within the hour.

@@ -13,7 +13,7 @@ pub struct Check {
 impl Check {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         let config = Config::load(&self.file.config).map_err(|m| Failure::new(m.to_string()))?;
-        crate::live::certificate(&config)?;
+        crate::certificates::open(&config)?;
         let listeners = config.xmpp.len() + config.sip.len();
         if listeners == 0 {
             return Err(Failure::new(format!(

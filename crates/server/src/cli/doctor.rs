@@ -1,4 +1,6 @@
 use super::{ConfigFile, runtime};
+use crate::certificates;
+use crate::certificates::paper::{Paper, SOON, now};
 use crate::client::Control;
 use crate::config::Config;
 use crate::failure::Failure;
@@ -6,7 +8,7 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 /// `rialto doctor`
 #[derive(Debug, clap::Args)]
@@ -25,8 +27,9 @@ enum Finding {
 impl Doctor {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         let config = Config::load(&self.file.config).map_err(|m| Failure::new(m.to_string()))?;
-        let mut findings = vec![descriptors(), disk(&config.data), space(&config.data), key_mode(&config)];
-        findings.extend(certificate(&config));
+        let mut findings = vec![descriptors(), disk(&config.data), space(&config.data)];
+        findings.extend(key_modes(&config));
+        findings.extend(papers(&config));
         findings.push(server(&config)?);
         let mut bad = false;
         for finding in findings {
@@ -104,32 +107,40 @@ fn space(data: &Path) -> Finding {
     }
 }
 
-fn key_mode(config: &Config) -> Finding {
+fn key_modes(config: &Config) -> Vec<Finding> {
     use std::os::unix::fs::PermissionsExt;
-    let Some((_, key)) = &config.tls else {
-        return Finding::Warning("no certificate: nothing is encrypted".into(), "add a [tls] section");
-    };
-    match fs::metadata(key).map(|m| m.permissions().mode() & 0o077) {
+    let files = certificates::files(config);
+    if files.is_empty() {
+        let fix = "add a [tls] or an [acme] section";
+        return vec![Finding::Warning("no certificate: nothing is encrypted".into(), fix)];
+    }
+    let keys = files.iter().map(|f| &f.key);
+    keys.map(|key| match fs::metadata(key).map(|m| m.permissions().mode() & 0o077) {
         Ok(0) => Finding::Good(format!("{} is readable by its owner alone", key.display())),
         Ok(_) => Finding::Bad(format!("{} can be read by others", key.display()), "chmod 600"),
         Err(_) => Finding::Bad(format!("{} cannot be read", key.display()), "check its path and owner"),
-    }
+    })
+    .collect()
 }
 
-#[allow(clippy::disallowed_methods)]
-fn certificate(config: &Config) -> Option<Finding> {
-    use rustls_pki_types::pem::PemObject;
-    let (path, _) = config.tls.as_ref()?;
-    let der = rustls_pki_types::CertificateDer::from_pem_file(path).ok()?;
-    let (_, parsed) = x509_parser::parse_x509_certificate(&der).ok()?;
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-    let left = parsed.validity().not_after.timestamp() - i64::try_from(now).unwrap_or(i64::MAX);
-    let days = left / 86_400;
-    Some(match days {
-        ..0 => Finding::Bad("the certificate has expired".into(), "replace it: partners refuse it"),
-        0..21 => Finding::Warning(format!("the certificate expires in {days} days"), "replace it in time"),
-        _ => Finding::Good(format!("the certificate is good for {days} days")),
-    })
+fn papers(config: &Config) -> Vec<Finding> {
+    let papers = certificates::files(config).into_iter().filter_map(|f| Paper::open(&f.certificate).ok());
+    papers
+        .map(|paper| {
+            let whose = paper.names.first().cloned().unwrap_or_default();
+            match paper.days_left(now()) {
+                ..0 => Finding::Bad(
+                    format!("the certificate of {whose} has expired"),
+                    "replace it: partners refuse it",
+                ),
+                days @ 0..SOON => Finding::Warning(
+                    format!("the certificate of {whose} expires in {days} days"),
+                    "replace it in time",
+                ),
+                days => Finding::Good(format!("the certificate of {whose} is good for {days} days")),
+            }
+        })
+        .collect()
 }
 
 fn server(config: &Config) -> Result<Finding, Failure> {

@@ -1,6 +1,7 @@
 //! The command line, one file per command.
 
 mod backup;
+mod certificate;
 mod check;
 mod config;
 mod doctor;
@@ -79,6 +80,8 @@ enum Command {
     Partner(partner::Partner),
     /// Manages groups of people, for rules to name.
     Group(group::Group),
+    /// Shows, requests and installs our certificates.
+    Certificate(certificate::Certificate),
     /// Reads and verifies the journal.
     Journal(journal::Journal),
     /// Copies store and configuration into a new directory, also while the server runs, and proves the copy.
@@ -107,6 +110,7 @@ impl Cli {
             Command::User(command) => command.run(),
             Command::Partner(command) => command.run(),
             Command::Group(command) => command.run(),
+            Command::Certificate(command) => command.run(),
             Command::Journal(command) => command.run(),
             Command::Backup(command) => command.run(),
             Command::Restore(command) => command.run(),

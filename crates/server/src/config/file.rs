@@ -23,6 +23,8 @@ pub(super) struct File {
     pub workers: usize,
     /// The certificate.
     pub tls: Option<TlsPart>,
+    /// Certificates by themselves (RFC 8555).
+    pub acme: Option<AcmePart>,
     /// XMPP clients.
     #[serde(default)]
     pub xmpp: XmppPart,
@@ -72,6 +74,71 @@ pub(super) struct TlsPart {
     /// PEM file with its key.
     #[schemars(with = "String")]
     pub key: Spanned<String>,
+    /// Others for single domains; what [`rialto certificate`](certificates.md) keeps need not be named.
+    #[serde(default)]
+    pub domain: Vec<TlsDomain>,
+}
+
+/// A certificate for one domain.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TlsDomain {
+    /// The domain that clients and partners ask for.
+    pub name: String,
+    /// PEM file with the chain, leaf first.
+    #[schemars(with = "String")]
+    pub certificate: Spanned<String>,
+    /// PEM file with its key.
+    #[schemars(with = "String")]
+    pub key: Spanned<String>,
+}
+
+/// Certificates by themselves; see [Certificates](certificates.md).
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AcmePart {
+    /// The authority's directory.
+    #[serde(default = "lets_encrypt")]
+    pub directory: String,
+    /// Where the authority may write to, without `mailto:`.
+    #[serde(default)]
+    pub contact: Vec<String>,
+    /// You have read the authority's terms and agree.
+    #[schemars(with = "bool")]
+    pub agree_to_terms: bool,
+    /// How a domain is proved to be ours.
+    #[serde(default)]
+    pub challenge: AcmeChallenge,
+    /// Where `http-01` challenges are answered; the authority asks on port 80.
+    #[schemars(with = "String")]
+    #[serde(default = "port_80")]
+    pub listen: SocketAddr,
+    /// The command that publishes `dns-01` records: `HOOK set NAME VALUE` and `HOOK clear NAME VALUE`.
+    #[schemars(with = "Option<String>")]
+    pub dns_hook: Option<Spanned<String>>,
+    /// PEM file with the authority that signed the directory's own certificate, where the system does not know it.
+    #[schemars(with = "Option<String>")]
+    pub authority: Option<Spanned<String>>,
+}
+
+/// How a domain is proved to be ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
+pub enum AcmeChallenge {
+    /// By a file on port 80 of the domain.
+    #[default]
+    #[serde(rename = "http-01")]
+    Http01,
+    /// By a record in its DNS.
+    #[serde(rename = "dns-01")]
+    Dns01,
+}
+
+fn lets_encrypt() -> String {
+    "https://acme-v02.api.letsencrypt.org/directory".into()
+}
+
+fn port_80() -> SocketAddr {
+    SocketAddr::from(([0u16; 8], 80))
 }
 
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]

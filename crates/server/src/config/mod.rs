@@ -7,8 +7,8 @@ mod place;
 pub mod reference;
 
 pub use file::{
-    ConsentPart, FederationMode, FederationPart, Limits, Serves, SipListen, SipTransport, Strangers,
-    Watchers, XmppListen, XmppTls,
+    AcmeChallenge, AcmePart, ConsentPart, FederationMode, FederationPart, Limits, Serves, SipListen,
+    SipTransport, Strangers, Watchers, XmppListen, XmppTls,
 };
 pub use mistake::Mistake;
 pub use place::Source;
@@ -57,6 +57,10 @@ pub struct Config {
     pub data: PathBuf,
     /// Certificate chain and key, PEM.
     pub tls: Option<(PathBuf, PathBuf)>,
+    /// Others for single domains.
+    pub tls_domains: Vec<net::KeyFiles>,
+    /// How certificates come by themselves.
+    pub acme: Option<AcmePart>,
     /// XMPP listeners.
     pub xmpp: Vec<XmppListen>,
     /// Refuse XMPP logins before TLS.
@@ -133,16 +137,23 @@ impl Config {
                 "`domains` is empty: name at least the domain of your addresses",
             ));
         }
+        let mut tls_domains = Vec::new();
         let tls = match file.tls {
             None => None,
             Some(tls) => {
-                for part in [&tls.certificate, &tls.key] {
+                let others = tls.domain.iter().flat_map(|d| [&d.certificate, &d.key]);
+                for part in [&tls.certificate, &tls.key].into_iter().chain(others) {
                     let full = base.join(part.get_ref());
                     if let Err(error) = std::fs::File::open(&full) {
                         let why = format!("{}: {error}; `rialto init` makes a certificate", full.display());
                         return Err(Mistake::at(path, text, part.span(), why));
                     }
                 }
+                tls_domains.extend(tls.domain.iter().map(|d| net::KeyFiles {
+                    domain: Some(d.name.to_lowercase()),
+                    certificate: base.join(d.certificate.get_ref()),
+                    key: base.join(d.key.get_ref()),
+                }));
                 Some((base.join(tls.certificate.get_ref()), base.join(tls.key.get_ref())))
             }
         };
@@ -153,12 +164,39 @@ impl Config {
             .iter()
             .find(|l| l.transport == SipTransport::Tls)
             .map(|l| l.address.span()));
-        if let (Some(span), None) = (secured, &tls) {
+        let data = base.join(&file.data);
+        let kept = domains.iter().any(|d| data.join("certificates").join(format!("{d}.pem")).exists());
+        if let Some(acme) = &file.acme {
+            let wrong = |span, why: &str| Err(Mistake::at(path, text, span, why));
+            if !acme.agree_to_terms {
+                let at = text.find("agree_to_terms").unwrap_or(0);
+                return wrong(
+                    at..at,
+                    "read the authority's terms, and say `agree_to_terms = true` if you agree",
+                );
+            }
+            match (acme.challenge, &acme.dns_hook) {
+                (AcmeChallenge::Dns01, None) => {
+                    let at = text.find("dns-01").unwrap_or(0);
+                    return wrong(at..at, "`dns-01` needs `dns_hook`: the command that publishes a record");
+                }
+                (_, Some(hook)) if !base.join(hook.get_ref()).exists() => {
+                    return wrong(hook.span(), "there is no such command");
+                }
+                _ => {}
+            }
+            if let Some(authority) = &acme.authority
+                && let Err(error) = std::fs::File::open(base.join(authority.get_ref()))
+            {
+                return wrong(authority.span(), &format!("{error}; name a PEM file"));
+            }
+        }
+        if let (Some(span), None, None, false) = (secured, &tls, &file.acme, kept) {
             return Err(Mistake::at(
                 path,
                 text,
                 span,
-                "this listener wants TLS, but there is no [tls] section",
+                "this listener wants TLS, but there is no [tls] section, no [acme] section and no installed certificate",
             ));
         }
         if file.xmpp.require_tls
@@ -243,8 +281,10 @@ impl Config {
         Ok(Self {
             source: Source { path: path.to_owned(), text: text.to_owned() },
             domains,
-            data: base.join(file.data),
+            data,
             tls,
+            tls_domains,
+            acme: file.acme,
             xmpp: file.xmpp.listen,
             xmpp_require_tls: file.xmpp.require_tls,
             xmpp_resume_secs: file.xmpp.resume_seconds,

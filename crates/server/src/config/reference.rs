@@ -128,14 +128,16 @@ pub fn sample() -> String {
         for (word, what) in &row.choices {
             let _ = writeln!(text, "#   \"{word}\": {what}");
         }
-        let _ = match (&row.default, row.required && !row.many && row.section != "tls") {
+        let _ = match (&row.default, row.required && row.section.is_empty()) {
             (Some(default), _) => writeln!(text, "# {} = {default}", row.key),
             (None, true) => writeln!(text, "{} = [\"example.com\"]", row.key),
             (None, false) => writeln!(text, "# {} =", row.key),
         };
     }
     // A section of comments alone would switch something on by being there.
-    text.replace("\n[tls]\n", "\n# [tls]\n")
+    ["tls", "acme"]
+        .iter()
+        .fold(text, |text, name| text.replace(&format!("\n[{name}]\n"), &format!("\n# [{name}]\n")))
 }
 
 /// Without links, which only a page can follow.

@@ -80,6 +80,16 @@ const CHAPTERS: &[Chapter] = &[
         ],
     ),
     (
+        "Other servers and certificates",
+        &[
+            ("RFC 2782", "SRV records", ""),
+            ("RFC 3263", "Locating SIP servers", "SRV and addresses; no NAPTR"),
+            ("RFC 6125", "Names in certificates", "the common name counts for nothing"),
+            ("RFC 8555", "ACME", "`http-01` and `dns-01`"),
+            ("XEP-0220", "Server dialback", ""),
+        ],
+    ),
+    (
         "Logins",
         &[
             ("RFC 4616", "PLAIN", "over TLS only"),

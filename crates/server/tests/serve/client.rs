@@ -20,6 +20,11 @@ pub fn try_tls(addr: SocketAddr, ca: &Path) -> Option<Tls> {
 
 /// The same on a connection that is open already.
 pub fn tls_on(stream: TcpStream, ca: &Path) -> Option<Tls> {
+    tls_for(stream, ca, "example.com")
+}
+
+/// The same, asking for this name.
+pub fn tls_for(stream: TcpStream, ca: &Path, name: &'static str) -> Option<Tls> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(ca).expect("the authority")).expect("a certificate");
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -28,7 +33,7 @@ pub fn tls_on(stream: TcpStream, ca: &Path) -> Option<Tls> {
         .expect("versions")
         .with_root_certificates(roots)
         .with_no_client_auth();
-    let name = ServerName::try_from("example.com").expect("a name");
+    let name = ServerName::try_from(name).expect("a name");
     let mut tls = StreamOwned::new(ClientConnection::new(Arc::new(config), name).expect("a client"), stream);
     tls.conn.complete_io(&mut tls.sock).ok()?;
     Some(tls)

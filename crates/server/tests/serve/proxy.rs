@@ -105,7 +105,7 @@ fn setting_up_and_checking_know_ipv6() {
     let (said, good) = run(&["check", "--config", config]);
     assert!(good && said.contains("5 listener(s): good"), "{said}");
     let (said, _) = run(&["doctor", "--config", config]);
-    assert!(said.contains("the certificate is good for"), "{said}");
+    assert!(said.contains("the certificate of example.com is good for"), "{said}");
     let (said, good) = run(&["demo", "--exit", "--listen", "::1"]);
     assert!(good && said.contains("XMPP on [::1]:"), "{said}");
 }

@@ -1,0 +1,68 @@
+//! The certificates that this server keeps by itself, below its data: `certificates/DOMAIN.pem` and `DOMAIN.key`.
+
+use crate::config::Config;
+use crate::failure::Failure;
+use net::KeyFiles;
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// Where they are.
+pub fn dir(config: &Config) -> PathBuf {
+    config.data.join("certificates")
+}
+
+/// Where a domain's are, whether they exist or not.
+pub fn files(config: &Config, domain: &str) -> KeyFiles {
+    let named = |end: &str| dir(config).join(format!("{domain}.{end}"));
+    KeyFiles { domain: Some(domain.to_owned()), certificate: named("pem"), key: named("key") }
+}
+
+/// Where a key waits whose certificate was asked for and has not come.
+pub fn next_key(config: &Config, domain: &str) -> PathBuf {
+    dir(config).join(format!("{domain}.next.key"))
+}
+
+/// What is shown until the first certificate comes. Made by `make_placeholder`.
+pub fn placeholder(config: &Config) -> KeyFiles {
+    KeyFiles { domain: None, ..files(config, "placeholder") }
+}
+
+/// Makes a certificate by nobody, so that listeners can open before the first one was issued.
+///
+/// # Errors
+/// [`Failure`] when it cannot be written.
+pub fn make_placeholder(config: &Config) -> Result<(), Failure> {
+    let files = placeholder(config);
+    if files.certificate.exists() {
+        return Ok(());
+    }
+    let key = rcgen::KeyPair::generate()?;
+    let names: Vec<String> = config.domains.iter().map(|d| d.domain().to_owned()).collect();
+    let certificate = rcgen::CertificateParams::new(names)?.self_signed(&key)?;
+    put(&files.key, key.serialize_pem().as_bytes())?;
+    put(&files.certificate, certificate.pem().as_bytes())
+}
+
+/// Writes a file that only we can read, whole or not at all.
+///
+/// # Errors
+/// [`Failure`] naming the file.
+pub fn put(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let failed = |e: std::io::Error| Failure::new(format!("cannot write {}: {e}", path.display()));
+    if let Some(dir) = path.parent() {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
+    }
+    let mut part = path.as_os_str().to_owned();
+    part.push(".part");
+    let part = PathBuf::from(part);
+    let written = (|| {
+        let mut file =
+            fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&part, path)
+    })();
+    written.map_err(failed)
+}

@@ -1,0 +1,95 @@
+//! Certificates for single domains, and those an authority was asked for by hand.
+
+use crate::client::{connect, tls_for};
+use crate::harness::{LISTEN, Serve, prepared};
+use rcgen::{BasicConstraints, CertificateParams, CertificateSigningRequestParams, IsCa, Issuer, KeyPair};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+struct Authority(CertificateParams, KeyPair);
+
+impl Authority {
+    fn new(file: &Path) -> Self {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(rcgen::DnType::CommonName, "Another authority");
+        let key = KeyPair::generate().unwrap();
+        std::fs::write(file, params.self_signed(&key).unwrap().pem()).unwrap();
+        Self(params, key)
+    }
+
+    fn issuer(&self) -> Issuer<'_, &KeyPair> {
+        Issuer::from_params(&self.0, &self.1)
+    }
+}
+
+fn said(output: &std::process::Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[test]
+fn one_for_each_domain() {
+    let dir = prepared("", "");
+    let authority = Authority::new(&dir.path().join("other-ca.pem"));
+    let key = KeyPair::generate().unwrap();
+    let leaf = CertificateParams::new(vec!["chat.example.org".into()]).unwrap();
+    std::fs::write(dir.path().join("org.pem"), leaf.signed_by(&key, &authority.issuer()).unwrap().pem())
+        .unwrap();
+    std::fs::write(dir.path().join("org.key"), key.serialize_pem()).unwrap();
+    std::fs::set_permissions(dir.path().join("org.key"), PermissionsExt::from_mode(0o600)).unwrap();
+    let more = "[[tls.domain]]\nname = \"chat.example.org\"\ncertificate = \"org.pem\"\nkey = \"org.key\"\n";
+    std::fs::write(
+        dir.path().join("rialto.toml"),
+        std::fs::read_to_string(dir.path().join("rialto.toml")).unwrap() + more + LISTEN,
+    )
+    .unwrap();
+    let server = Serve::start_in(dir, &[], |_| {});
+    let addr = server.at("xmpps-c2s");
+    let (ours, theirs) = (server.path("ca.pem"), server.path("other-ca.pem"));
+    assert!(tls_for(connect(addr), &ours, "example.com").is_some());
+    assert!(tls_for(connect(addr), &theirs, "chat.example.org").is_some());
+    assert!(tls_for(connect(addr), &ours, "chat.example.org").is_none());
+    // A key that everybody can read is not used, and the reload changes nothing.
+    std::fs::set_permissions(server.path("org.key"), PermissionsExt::from_mode(0o644)).unwrap();
+    let (said, good) = server.reload();
+    assert!(!good && said.contains("everybody on this machine can read this key; chmod 600"), "{said}");
+    assert!(tls_for(connect(addr), &theirs, "chat.example.org").is_some());
+}
+
+#[test]
+fn a_request_goes_out_and_a_chain_comes_back() {
+    let server = Serve::start(&[], LISTEN);
+    let authority = Authority::new(&server.path("other-ca.pem"));
+    let out = server.path("request.pem");
+    let asked = server.run(&["certificate", "request", "example.com", "--out", out.to_str().unwrap()]);
+    assert!(asked.status.success(), "{}", said(&asked));
+    let waiting = server.path("data/certificates/example.com.next.key");
+    assert_eq!(waiting.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    // Asked again, the same key is asked for: the first request may be with the authority already.
+    let first = std::fs::read(&waiting).unwrap();
+    assert!(server.run(&["certificate", "request", "example.com"]).status.success());
+    assert_eq!(std::fs::read(&waiting).unwrap(), first);
+    let request = CertificateSigningRequestParams::from_pem(&std::fs::read_to_string(&out).unwrap()).unwrap();
+    let chain = server.path("chain.pem");
+    std::fs::write(&chain, request.signed_by(&authority.issuer()).unwrap().pem()).unwrap();
+    // One for another key, and one for another domain, are refused by name.
+    let stray = server.path("stray.pem");
+    for (name, complaint) in
+        [("example.com", "not for a key of ours"), ("example.org", "not for example.com")]
+    {
+        let params = CertificateParams::new(vec![name.into()]).unwrap();
+        let key = KeyPair::generate().unwrap();
+        std::fs::write(&stray, params.signed_by(&key, &authority.issuer()).unwrap().pem()).unwrap();
+        let refused = server.run(&["certificate", "install", "example.com", stray.to_str().unwrap()]);
+        assert!(!refused.status.success() && said(&refused).contains(complaint), "{}", said(&refused));
+    }
+    let addr = server.at("xmpps-c2s");
+    assert!(tls_for(connect(addr), &server.path("ca.pem"), "example.com").is_some());
+    let installed = server.run(&["certificate", "install", "example.com", chain.to_str().unwrap()]);
+    assert!(said(&installed).contains("the server uses it from now on"), "{}", said(&installed));
+    assert!(tls_for(connect(addr), &server.path("other-ca.pem"), "example.com").is_some());
+    let list = server.run(&["certificate", "list"]);
+    assert!(said(&list).contains("by CN=Another authority"), "{}", said(&list));
+    let renewed = server.run(&["certificate", "renew"]);
+    assert!(said(&renewed).contains("there is no [acme] section"), "{}", said(&renewed));
+}
