@@ -81,21 +81,22 @@ impl Visit {
         Ok(Self(Stream::Plain(soon(TcpStream::connect(addr)).await?)))
     }
 
-    /// Begins TLS, showing our certificate if we have one. Whatever the other side shows is taken.
+    /// Begins TLS, showing our certificate for a domain of ours if we have one. Whatever the other side shows is taken.
     ///
     /// # Errors
     /// In words.
     pub async fn secure(
         self,
-        ours: Option<&Tls>,
+        ours: Option<(&Tls, &str)>,
         name: &str,
         alpn: Option<&'static str>,
     ) -> Result<(Self, TlsFacts), String> {
         let Stream::Plain(plain) = self.0 else { return Err("it is secured already".into()) };
         let tls = match ours {
-            Some(ours) => ours.calling(),
-            None => Tls::anonymous().map_err(|e| e.to_string())?,
+            Some((ours, domain)) => ours.calling(domain),
+            None => Tls::anonymous(),
         };
+        let tls = tls.map_err(|e| e.to_string())?;
         let side = Side::Client { tls, name: name.to_owned(), alpn };
         let shaking = async { handshake(plain, &side).await.map_err(|(error, _)| error) };
         let (stream, facts) = soon(shaking).await?;

@@ -196,7 +196,8 @@ async fn secure(
     alpn: Option<&'static str>,
     report: &mut Report,
 ) -> Option<Visit> {
-    match visit.secure(ground.tls.as_deref(), domain.domain(), alpn).await {
+    let ours = ground.tls.as_deref().map(|tls| (tls, ground.local.domain()));
+    match visit.secure(ours, domain.domain(), alpn).await {
         Ok((visit, facts)) => {
             report.good("tls", "the handshake is done");
             certificate(ground, domain, &facts, report);
