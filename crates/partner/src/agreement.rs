@@ -206,6 +206,9 @@ pub struct Partner {
     /// Nothing ever passes: a company to keep away.
     #[serde(default)]
     pub denied: bool,
+    /// SHA-256 of the key with which its half of a handshake was signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_by: Option<String>,
     /// Counts changes; one that is based on an older count is refused.
     #[serde(default)]
     pub revision: u64,
@@ -232,6 +235,7 @@ impl Partner {
             expires: None,
             suspended: false,
             denied: false,
+            signed_by: None,
             revision: 0,
         }
     }

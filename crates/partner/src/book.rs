@@ -32,7 +32,7 @@ fn no_group(name: &str) -> BookError {
     BookError::Missing(format!("there is no group {name:?}"))
 }
 
-fn written<T: serde::Serialize>(what: &T) -> Result<Vec<u8>, BookError> {
+pub(crate) fn written<T: serde::Serialize>(what: &T) -> Result<Vec<u8>, BookError> {
     serde_json::to_vec(what).map_err(|e| BookError::Bad(e.to_string()))
 }
 
@@ -59,6 +59,10 @@ impl Federation {
     pub fn add_partner(&self, partner: Partner) -> Result<Partner, BookError> {
         let _writing = self.writing.lock();
         let partner = Partner { revision: 1, ..self.checked(partner)? };
+        self.keep_new(partner)
+    }
+
+    pub(crate) fn keep_new(&self, partner: Partner) -> Result<Partner, BookError> {
         if !self.store.add_document(Shelf::Partner, &partner.name, &written(&partner)?)? {
             return Err(BookError::Conflict(format!("there is a partner {:?} already", partner.name)));
         }
@@ -169,7 +173,7 @@ impl Federation {
     }
 
     /// In order, and in no conflict with what there is?
-    fn checked(&self, partner: Partner) -> Result<Partner, BookError> {
+    pub(crate) fn checked(&self, partner: Partner) -> Result<Partner, BookError> {
         let partner = partner.normalised().map_err(BookError::Bad)?;
         let snapshot = self.snapshot();
         for domain in &partner.domains {

@@ -108,6 +108,10 @@ impl Federation {
         *self.now.write() = Arc::new(next);
     }
 
+    pub(crate) fn domains(&self) -> impl Iterator<Item = &Address> {
+        self.domains.iter()
+    }
+
     pub(crate) fn hosts(&self, domain: &Address) -> bool {
         self.domains.contains(domain)
     }

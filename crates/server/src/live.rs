@@ -14,6 +14,8 @@ use hub::{Hub, Rules};
 use model::Timestamp;
 use net::{Admission, Bound, ListenError, Net, Opening, Tls};
 use parking_lot::{Mutex, RwLock};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -303,6 +305,18 @@ impl Operator for Live {
     fn renew_certificates(&self) -> bool {
         let hurry = self.inner.hurry.get();
         hurry.inspect(|hurry| hurry.notify_one()).is_some()
+    }
+
+    fn chain(&self) -> Result<Vec<Vec<u8>>, String> {
+        let (files, first) = {
+            let now = self.inner.now.lock();
+            (certificates::files(&now.config), now.config.domains.first().map(|d| d.domain().to_owned()))
+        };
+        let own = files.iter().rev().find(|f| f.domain.is_some() && f.domain == first);
+        let Some(file) = own.or(files.first()).map(|f| f.certificate.clone()) else { return Ok(Vec::new()) };
+        let wrong = |error: rustls_pki_types::pem::Error| format!("{}: {error}", file.display());
+        let certificates = CertificateDer::pem_file_iter(&file).map_err(wrong)?;
+        certificates.map(|one| one.map(|der| der.to_vec()).map_err(wrong)).collect()
     }
 
     fn listeners(&self) -> Vec<ListenerView> {

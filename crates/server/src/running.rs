@@ -67,6 +67,7 @@ impl Running {
             hub: house.hub.clone(),
             accounts: house.identity.clone(),
             partners: house.partners.clone(),
+            signer: partner::Signer::new(house.store.clone()),
             journal: house.store.clone(),
             chain: house.chain,
             operator: live.clone(),

@@ -14,6 +14,8 @@ pub struct Desk {
     pub accounts: Arc<dyn AccountAdmin>,
     /// Other companies.
     pub partners: Arc<partner::Federation>,
+    /// The key with which invitations are signed.
+    pub signer: partner::Signer,
     /// The record.
     pub journal: Arc<dyn Journal>,
     /// The record's chain.

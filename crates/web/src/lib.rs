@@ -7,6 +7,7 @@ mod acts;
 mod backups;
 mod desk;
 mod groups;
+mod handshakes;
 mod journal;
 mod operate;
 mod partners;
@@ -19,6 +20,7 @@ mod who;
 pub use backups::BackupMade;
 pub use desk::Desk;
 pub use groups::{GroupList, Members};
+pub use handshakes::{Acceptance, InvitationList, Paper};
 pub use journal::{JournalRow, JournalRows, LossView, RefusalView, SettledView, Verification, view};
 pub use operate::{Answered, Expired, Operator, Reloaded};
 pub use partners::{ObservedList, PartnerList, PartnerView};
@@ -54,6 +56,10 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .routes(routes!(partners::suspend))
         .routes(routes!(partners::resume))
         .routes(routes!(probes::test))
+        .routes(routes!(handshakes::invite, handshakes::waiting))
+        .routes(routes!(handshakes::withdraw))
+        .routes(routes!(handshakes::read))
+        .routes(routes!(handshakes::accept))
         .routes(routes!(partners::observed))
         .routes(routes!(groups::list))
         .routes(routes!(groups::show, groups::add, groups::remove))

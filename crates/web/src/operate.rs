@@ -47,6 +47,9 @@ pub trait Operator: Send + Sync {
     /// Orders new certificates by ACME now. `false` if none come that way.
     fn renew_certificates(&self) -> bool;
 
+    /// Our certificate's chain, leaf first, DER; empty where there is none. Blocks.
+    fn chain(&self) -> Result<Vec<Vec<u8>>, String>;
+
     /// What is listened on.
     fn listeners(&self) -> Vec<ListenerView>;
 

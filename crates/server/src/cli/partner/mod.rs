@@ -1,5 +1,6 @@
 //! `rialto partner`
 
+mod handshake;
 mod shown;
 mod terms;
 
@@ -61,6 +62,10 @@ enum Act {
         #[command(flatten)]
         file: ConfigFile,
     },
+    /// Invites another company: a signed paper for one use, which makes partners of both when they accept it.
+    Invite(handshake::Invite),
+    /// Accepts an invitation, or takes the answer to one.
+    Accept(handshake::Accept),
     /// Lets nothing pass until it is resumed.
     Suspend {
         /// Its name.
@@ -130,6 +135,8 @@ impl Partner {
                 let list: PartnerList = with_server(&file, |c| async move { c.get("/v1/partners").await })?;
                 print!("{}", if json { super::json(&list)? } else { shown::list(&list) });
             }
+            Act::Invite(invite) => invite.run()?,
+            Act::Accept(accept) => accept.run()?,
             Act::Suspend { name, file } => {
                 act(&file, &name, "suspend")?;
                 println!("suspended {name}");

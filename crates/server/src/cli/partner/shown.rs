@@ -1,6 +1,6 @@
 //! Partners for people's eyes.
 
-use partner::{Contact, Feature, Partner, Protocol, RouteSecurity};
+use partner::{Contact, Feature, Partner, Protocol, RouteSecurity, Shown};
 use std::fmt::Write as _;
 use web::{ObservedList, PartnerList, PartnerView, Probed, Verdict};
 
@@ -67,9 +67,36 @@ pub fn probed(probed: &Probed) -> String {
     text
 }
 
+/// In groups, for two people on the telephone.
+pub fn fingerprint(hex: &str) -> String {
+    let groups: Vec<&str> =
+        hex.as_bytes().chunks(4).filter_map(|four| std::str::from_utf8(four).ok()).collect();
+    groups.join(" ")
+}
+
+/// An invitation or an answer, for whoever is to accept it.
+pub fn paper(seen: &Shown) -> String {
+    let what = if seen.is_answer { "the answer to an invitation of ours" } else { "an invitation" };
+    let until = seen.expires.as_ref().map(|at| format!(", until {at}")).unwrap_or_default();
+    let fingerprint = fingerprint(&seen.fingerprint);
+    format!("{what}{until}\nsigned with:  {fingerprint}\n{}", terms(&seen.partner))
+}
+
 /// Everything about one.
 pub fn partner(view: &PartnerView) -> String {
-    let p = &view.partner;
+    let mut text = terms(&view.partner);
+    let mut line = |value: String| {
+        let _ = writeln!(text, "{:<12} {value}", "connections:");
+    };
+    if view.contacts.is_empty() {
+        line("none since the start".into());
+    }
+    view.contacts.iter().for_each(|contact| line(connections(contact)));
+    text
+}
+
+/// What was agreed.
+fn terms(p: &Partner) -> String {
     let mut text = String::new();
     let mut line = |name: &str, value: String| {
         if !value.is_empty() {
@@ -107,10 +134,9 @@ pub fn partner(view: &PartnerView) -> String {
         line("size", format!("{} bytes a message", p.limits.message_bytes));
     }
     line("contacts", p.contacts.join(", "));
-    if view.contacts.is_empty() {
-        line("connections", "none since the start".into());
+    if let Some(key) = &p.signed_by {
+        line("handshake", format!("signed with {}", fingerprint(key)));
     }
-    view.contacts.iter().for_each(|contact| line("connections", connections(contact)));
     text
 }
 

@@ -102,8 +102,9 @@ impl<T: serde::de::DeserializeOwned> FromStr for Word<T> {
     }
 }
 
+/// A route as it is written on the command line.
 #[derive(Debug, Clone)]
-struct Route(StaticRoute);
+pub struct Route(pub StaticRoute);
 
 impl FromStr for Route {
     type Err = String;

@@ -1,0 +1,102 @@
+//! Two fresh servers: one invites, the other accepts, by files alone.
+
+use crate::harness::rialto;
+use std::path::PathBuf;
+use tempfile::TempDir;
+
+struct Side {
+    dir: TempDir,
+}
+
+impl Side {
+    fn fresh(domain: &str) -> Self {
+        let dir = tempfile::Builder::new().prefix("rialto-side-").tempdir().expect("a temporary directory");
+        let made = rialto().args(["init", "--domain", domain, "--data"]).arg(dir.path()).output();
+        assert!(made.expect("the command starts").status.success());
+        Self { dir }
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        self.dir.path().join(file)
+    }
+
+    fn run(&self, args: &[&str]) -> (bool, String) {
+        let config = self.path("rialto.toml");
+        let done = rialto().args(args).arg("--config").arg(config).output().expect("the command starts");
+        (done.status.success(), String::from_utf8([done.stdout, done.stderr].concat()).expect("text"))
+    }
+
+    fn good(&self, args: &[&str]) -> String {
+        let (good, said) = self.run(args);
+        assert!(good, "{args:?}: {said}");
+        said
+    }
+
+    fn bad(&self, args: &[&str], words: &str) {
+        let (good, said) = self.run(args);
+        assert!(!good && said.contains(words), "{args:?}: {said}");
+    }
+}
+
+#[test]
+fn an_invitation_goes_there_and_its_answer_back() {
+    let (example, acme) = (Side::fresh("example.com"), Side::fresh("acme.example"));
+    let (invitation, reply) = (example.path("to-acme"), acme.path("reply"));
+    let (invitation, reply) = (invitation.to_str().expect("text"), reply.to_str().expect("text"));
+    let said = example.good(&[
+        "partner",
+        "invite",
+        "acme",
+        "--domain",
+        "acme.example",
+        "--without",
+        "files",
+        "--at",
+        "xmpp:127.0.0.1:15269",
+        "--our-contact",
+        "noc@example.com",
+        "--out",
+        invitation,
+    ]);
+    let fingerprint = said.split("telephone: ").nth(1).expect("a fingerprint").trim();
+    assert!(example.good(&["partner", "invite", "--list"]).contains(" for acme.example"));
+
+    acme.bad(&["partner", "accept", invitation], "compare the fingerprint");
+    acme.bad(&["partner", "accept", invitation, "--fingerprint", &"0".repeat(64)], "signed with another key");
+    assert_eq!(acme.good(&["partner", "list"]), "", "nothing has happened yet");
+    let said = acme.good(&["partner", "accept", invitation, "--fingerprint", fingerprint, "--reply", reply]);
+    for line in [
+        "partner:     example\n",
+        "domains:     example.com\n",
+        "route:       xmpp to 127.0.0.1:15269\n",
+        "their own authority alone",
+        "features:    im, presence, typing, receipts, rooms, calls, directory\n",
+        "contacts:    noc@example.com\n",
+    ] {
+        assert!(said.contains(line), "{line} in {said}");
+    }
+    acme.bad(&["partner", "accept", invitation, "--yes"], "accepted here already");
+    example.bad(&["partner", "accept", invitation, "--yes"], "this invitation is our own");
+    example.good(&["partner", "accept", reply, "--yes"]);
+    example.bad(&["partner", "accept", reply, "--yes"], "no invitation of ours waits");
+    assert!(acme.good(&["partner", "show", "example.com"]).contains(&format!("signed with {fingerprint}")));
+    assert!(example.good(&["partner", "show", "acme"]).contains("handshake:   signed with "));
+    assert_eq!(example.good(&["partner", "invite", "--list"]), "");
+    let record = example.good(&["journal", "tail", "--admin", "-n", "20"]);
+    for act in ["partner.invite acme by ", "partner.accept acme.example by "] {
+        assert!(record.contains(act), "{act} in {record}");
+    }
+}
+
+#[test]
+fn an_invitation_can_be_taken_back() {
+    let (example, acme) = (Side::fresh("example.com"), Side::fresh("acme.example"));
+    let text = example.good(&["partner", "invite", "acme", "--domain", "acme.example"]);
+    let word = text.lines().find(|line| line.starts_with("rialto1.")).expect("the word");
+    let said = acme.good(&["partner", "accept", word, "--yes", "--name", "them"]);
+    let answer = said.lines().find(|line| line.starts_with("rialto1.")).expect("the answer");
+    let list = example.good(&["partner", "invite", "--list"]);
+    let id = list.split(' ').next().expect("an id");
+    example.good(&["partner", "invite", "--withdraw", id]);
+    example.bad(&["partner", "accept", answer, "--yes"], "no invitation of ours waits");
+}

@@ -1,0 +1,107 @@
+use crate::problem::{Problem, ProblemBody, blocking};
+use crate::{Desk, Who};
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use partner::{Accepted, Invitation, Partner, Shown, StaticRoute, Waiting, Wish};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// Invitations that wait for their answers.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct InvitationList {
+    /// In no particular order.
+    pub invitations: Vec<Waiting>,
+}
+
+/// An invitation, or the answer to one.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct Paper {
+    /// As it was sent; what is around it is no matter.
+    pub word: String,
+}
+
+/// A paper that is accepted.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct Acceptance {
+    /// As it was sent.
+    pub word: String,
+    /// The partner as it was shown, with whatever was changed in it.
+    #[serde(default)]
+    pub partner: Option<Partner>,
+    /// Where our servers are, if DNS does not say.
+    #[serde(default)]
+    pub routes: Vec<StaticRoute>,
+    /// Whom they may call at ours.
+    #[serde(default)]
+    pub contacts: Vec<String>,
+}
+
+fn chain(desk: &Desk) -> Result<Vec<Vec<u8>>, Problem> {
+    desk.operator.chain().map_err(|why| Problem(StatusCode::INTERNAL_SERVER_ERROR, why))
+}
+
+/// Invites another company.
+#[utoipa::path(post, path = "/v1/invitations", request_body = Wish, responses(
+    (status = 201, body = Invitation), (status = 400, body = ProblemBody), (status = 409, body = ProblemBody)))]
+pub async fn invite(
+    State(desk): State<Arc<Desk>>,
+    who: Who,
+    Json(wish): Json<Wish>,
+) -> Result<(StatusCode, Json<Invitation>), Problem> {
+    blocking(move || {
+        let name = wish.partner.name.clone();
+        desk.act(&who, "partner.invite", &name, || {
+            let made = desk.partners.invite(&desk.signer, wish, &chain(&desk)?, None)?;
+            Ok((StatusCode::CREATED, Json(made)))
+        })
+    })
+    .await
+}
+
+/// Invitations that wait for their answers.
+#[utoipa::path(get, path = "/v1/invitations", responses((status = 200, body = InvitationList)))]
+pub async fn waiting(State(desk): State<Arc<Desk>>) -> Result<Json<InvitationList>, Problem> {
+    blocking(move || Ok(Json(InvitationList { invitations: desk.partners.invitations()? }))).await
+}
+
+/// Takes an invitation back.
+#[utoipa::path(delete, path = "/v1/invitations/{id}", responses(
+    (status = 200, description = "withdrawn"), (status = 404, body = ProblemBody)))]
+pub async fn withdraw(
+    State(desk): State<Arc<Desk>>,
+    who: Who,
+    Path(id): Path<String>,
+) -> Result<Json<()>, Problem> {
+    blocking(move || desk.act(&who, "partner.withdraw", &id, || Ok(Json(desk.partners.withdraw(&id)?)))).await
+}
+
+/// Reads an invitation, or the answer to one, and changes nothing.
+#[utoipa::path(post, path = "/v1/papers/read", request_body = Paper, responses(
+    (status = 200, body = Shown), (status = 400, body = ProblemBody), (status = 409, body = ProblemBody)))]
+pub async fn read(State(desk): State<Arc<Desk>>, Json(paper): Json<Paper>) -> Result<Json<Shown>, Problem> {
+    blocking(move || Ok(Json(desk.partners.read_paper(&paper.word)?))).await
+}
+
+/// Accepts an invitation, which gives an answer for whoever invited; or takes the answer to an invitation of ours.
+#[utoipa::path(post, path = "/v1/papers/accept", request_body = Acceptance, responses(
+    (status = 201, body = Accepted), (status = 400, body = ProblemBody), (status = 409, body = ProblemBody)))]
+pub async fn accept(
+    State(desk): State<Arc<Desk>>,
+    who: Who,
+    Json(acceptance): Json<Acceptance>,
+) -> Result<(StatusCode, Json<Accepted>), Problem> {
+    blocking(move || {
+        let Acceptance { word, partner, routes, contacts } = acceptance;
+        // What the record names is what was read, not what somebody claims.
+        let on =
+            desk.partners.read_paper(&word).map_or_else(|_| "?".into(), |s| s.partner.domains.join(", "));
+        desk.act(&who, "partner.accept", &on, || {
+            let ours = (routes.as_slice(), contacts.as_slice());
+            let done = desk.partners.accept_paper(&desk.signer, &word, partner, ours, &chain(&desk)?)?;
+            Ok((StatusCode::CREATED, Json(done)))
+        })
+    })
+    .await
+}
