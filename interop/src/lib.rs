@@ -16,6 +16,7 @@
 pub mod abroad;
 pub mod authority;
 pub mod baresip;
+pub mod converse;
 pub mod dice;
 pub mod dns;
 pub mod finch;

@@ -126,7 +126,7 @@ data_path = "{home}/data"
 certificates = "{home}"
 authentication = "internal_plain"
 log = {{ debug = "*console" }}
-modules_enabled = {{ "disco", "roster", "saslauth", "tls", "dialback", "smacks", "ping", "posix", "carbons" }}
+modules_enabled = {{ "disco", "roster", "saslauth", "tls", "dialback", "smacks", "ping", "posix", "carbons", "offline", "s2s_bidi" }}
 modules_disabled = {{ {without} }}
 c2s_interfaces = {{ "127.0.0.1" }}
 c2s_ports = {{ {c2s} }}
