@@ -7,6 +7,7 @@ use tempfile::TempDir;
 
 use crate::authority::{Authority, Certificate, Flaw};
 use crate::dns::Dns;
+use crate::ejabberd::{self, Ejabberd};
 use crate::prosody::{Prosody, Setup};
 use crate::{DOMAIN, Rialto};
 
@@ -89,6 +90,28 @@ impl Abroad {
         let prosody = Prosody::start(setup, users);
         self.dns.service(&format!("_xmpp-server._tcp.{domain}"), prosody.s2s());
         prosody
+    }
+
+    /// What an ejabberd for this domain is made with, likewise.
+    #[must_use]
+    pub fn ejabberd_setup(&self, rialto: &Rialto, domain: &str, flaw: Flaw) -> ejabberd::Setup {
+        ejabberd::Setup {
+            domain: domain.into(),
+            certificate: self.authority.certify_with(domain, flaw),
+            authorities: self.authority.and(&rialto.ca()),
+            dns: self.dns.addr(),
+            dialback: false,
+            home: self.home(domain),
+        }
+    }
+
+    /// An ejabberd, which the name server knows.
+    #[must_use]
+    pub fn ejabberd(&self, setup: ejabberd::Setup, users: &[&str]) -> Ejabberd {
+        let domain = setup.domain.clone();
+        let ejabberd = Ejabberd::start(setup, users);
+        self.dns.service(&format!("_xmpp-server._tcp.{domain}"), ejabberd.s2s());
+        ejabberd
     }
 
     /// Another certificate for a domain.

@@ -63,10 +63,11 @@ impl Dns {
         self.add(name, RData::A(A(Ipv4Addr::LOCALHOST)));
     }
 
-    /// This service, such as `_xmpp-server._tcp.example.com`, is at this port of the loopback interface.
+    /// This service, such as `_xmpp-server._tcp.example.com`, is at this port of the loopback interface: at `localhost`,
+    /// because some ask the system for addresses.
     pub fn service(&self, name: &str, port: u16) {
-        self.host("loopback.example");
-        self.add(name, RData::SRV(SRV::new(10, 10, port, self::name("loopback.example"))));
+        self.host("localhost");
+        self.add(name, RData::SRV(SRV::new(10, 10, port, self::name("localhost"))));
     }
 
     /// Any record.

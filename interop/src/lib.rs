@@ -19,6 +19,7 @@ pub mod baresip;
 pub mod converse;
 pub mod dice;
 pub mod dns;
+pub mod ejabberd;
 pub mod finch;
 pub mod gate;
 pub mod have;

@@ -12,6 +12,9 @@ use crate::wire::{Condition, SM, STANZA_ERRORS, Stanza, Writer, with_children};
 
 use super::S2s;
 
+/// How long something may wait for a connection without anybody calling it late, milliseconds.
+const CONNECTING: u64 = 10_000;
+
 impl S2s {
     pub(super) fn deliver(&mut self, delivery: Delivery) {
         let Delivery { id, envelope, delayed_since, device, .. } = delivery;
@@ -45,8 +48,8 @@ impl S2s {
             Wire::Many(list) => list,
             Wire::One(xml) => {
                 let mut extra = Vec::new();
-                if let (Some(since), Event::Message(_) | Event::Receipt(_)) = (delayed_since, &envelope.event)
-                {
+                let waited = delayed_since.filter(|at| self.now.wall.unix_ms() > at.unix_ms() + CONNECTING);
+                if let (Some(since), Event::Message(_) | Event::Receipt(_)) = (waited, &envelope.event) {
                     delayed::delay(us, since, &mut extra);
                 }
                 let mut out = Vec::new();
