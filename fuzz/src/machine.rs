@@ -189,6 +189,7 @@ impl<D: Door> World<D> {
                 dialback: n.is_multiple_of(2),
             }),
             Ask::Confirm { .. } => Answer::Verified(n.is_multiple_of(2)),
+            Ask::Inherit { .. } => Answer::Left(Vec::new()),
             Ask::Resume { .. } => Answer::Refused(Refusal::new(Reason::Internal)),
         }
     }

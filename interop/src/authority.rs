@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, date_time_ymd,
+    KeyUsagePurpose, SanType, date_time_ymd,
 };
 
 /// An authority that one test trusts.
@@ -81,6 +81,19 @@ impl Authority {
         self.certify_with(domain, Flaw::None)
     }
 
+    /// A certificate that names a domain as SIP does, by a URI (RFC 5922 section 7.1).
+    ///
+    /// # Panics
+    /// If a file cannot be written.
+    #[must_use]
+    pub fn certify_uri(&self, domain: &str) -> Certificate {
+        let uri = format!("sip:{domain}");
+        let name = SanType::URI(uri.try_into().expect("an ASCII domain"));
+        let mut params = CertificateParams::default();
+        params.subject_alt_names.push(name);
+        self.issue(params, domain, Flaw::None)
+    }
+
     /// The same with a flaw.
     ///
     /// # Panics
@@ -90,6 +103,10 @@ impl Authority {
         let name = if flaw == Flaw::WrongName { "somebody-else.example" } else { domain };
         let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
         params.distinguished_name.push(DnType::CommonName, name);
+        self.issue(params, domain, flaw)
+    }
+
+    fn issue(&self, mut params: CertificateParams, domain: &str, flaw: Flaw) -> Certificate {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         if flaw != Flaw::NoClientUse {

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::path::PathBuf;
 use std::process::Command;
 
 use crate::gate::Gate;
@@ -30,6 +31,24 @@ pub enum Contacts<'a> {
     Plain(&'a str),
     /// One whose presence it asks for.
     Watched(&'a str),
+}
+
+/// What a phone is set up with.
+pub struct Line<'a> {
+    /// A directory for it alone.
+    pub home: PathBuf,
+    /// Where its log goes.
+    pub log: PathBuf,
+    /// Whose certificate its server shows, where it speaks TLS.
+    pub authority: Option<PathBuf>,
+    /// Whose phone it is.
+    pub address: &'a str,
+    /// Their password.
+    pub password: &'a str,
+    /// Its server, `host:port;transport=...`.
+    pub server: &'a str,
+    /// Whom it has in its list: name, address, and whether it asks for presence.
+    pub contact: Option<(&'a str, &'a str, bool)>,
 }
 
 /// A running baresip.
@@ -65,18 +84,51 @@ impl Baresip {
             // It asks a name server for every name, so it dials the address, which is in the certificate too.
             Transport::Tls => (format!("127.0.0.1:{}", rialto.sips()), "tls"),
         };
-        let ports = Ports::take();
+        let contact = match contacts {
+            Contacts::None => None,
+            Contacts::Plain(contact) => Some((contact, at(contact), false)),
+            Contacts::Watched(contact) => Some((contact, at(contact), true)),
+        };
         let peer = format!("baresip-{user}");
-        let home = rialto.home(&peer);
+        let line = Line {
+            home: rialto.home(&peer),
+            log: rialto.log(&peer),
+            authority: Some(rialto.ca()),
+            address: &at(user),
+            password,
+            server: &format!("{server};transport={transport}"),
+            contact: contact.as_ref().map(|(name, address, watched)| (*name, address.as_str(), *watched)),
+        };
+        Self::launch(&peer, &line, gate)
+    }
+
+    /// Start a phone of another server's, and wait until it has registered.
+    ///
+    /// # Panics
+    /// If it does not start, or may not register.
+    #[must_use]
+    pub fn elsewhere(name: &str, line: &Line<'_>) -> Self {
+        let phone = Self::launch(name, line, None);
+        phone.wait_for_registration();
+        phone
+    }
+
+    fn launch(peer: &str, line: &Line<'_>, gate: Option<Gate>) -> Self {
+        let ports = Ports::take();
+        let home = line.home.clone();
+        std::fs::create_dir_all(&home).expect("the temporary directory is writable");
+        let user = line.address.split('@').next().unwrap_or_default();
         let write = |name: &str, text: &str| {
             std::fs::write(home.join(name), text).expect("the temporary directory is writable");
         };
         let mut config = format!(
-            "module_path /usr/lib/baresip/modules\nsip_listen 127.0.0.1:0\nsip_cafile {}\nctrl_tcp_listen 127.0.0.1:{}\ncons_listen 127.0.0.1:{}\n",
-            rialto.ca().display(),
+            "module_path /usr/lib/baresip/modules\nsip_listen 127.0.0.1:0\nctrl_tcp_listen 127.0.0.1:{}\ncons_listen 127.0.0.1:{}\n",
             ports.base,
             ports.base + 1
         );
+        if let Some(authority) = &line.authority {
+            let _ = writeln!(config, "sip_cafile {}", authority.display());
+        }
         for module in ["g711", "account", "contact", "presence", "menu", "ctrl_tcp", "cons"] {
             let _ = writeln!(config, "module {module}.so");
         }
@@ -84,15 +136,16 @@ impl Baresip {
         write(
             "accounts",
             &format!(
-                "<sip:{}>;auth_user={user};auth_pass={password};outbound=\"sip:{server};transport={transport}\";\
-                 regint=300;pubint=300\n",
-                at(user)
+                "<sip:{}>;auth_user={user};auth_pass={};outbound=\"sip:{}\";regint=300;pubint=300\n",
+                line.address, line.password, line.server
             ),
         );
-        let list = match contacts {
-            Contacts::None => String::new(),
-            Contacts::Plain(contact) => format!("\"{contact}\" <sip:{}>\n", at(contact)),
-            Contacts::Watched(contact) => format!("\"{contact}\" <sip:{}>;presence=p2p\n", at(contact)),
+        let list = match line.contact {
+            None => String::new(),
+            Some((name, address, watched)) => {
+                let watched = if watched { ";presence=p2p" } else { "" };
+                format!("\"{name}\" <sip:{address}>{watched}\n")
+            }
         };
         write("contacts", &list);
         let baresip = have::program("baresip", "baresip-core");
@@ -100,7 +153,7 @@ impl Baresip {
         let mut command = Command::new("sh");
         command.args(["-c", "exec \"$@\" 2>&1", "sh"]).arg(have::program("stdbuf", "coreutils")).arg("-oL");
         command.arg(baresip).arg("-f").arg(&home).args(["-p", "/usr/share/baresip"]).env("HOME", &home);
-        let talk = Talk::start(peer.clone(), &mut command, rialto.log(&peer));
+        let talk = Talk::start(peer, &mut command, line.log.clone());
         talk.expect("baresip is ready");
         let connect = |port: u16| {
             let stream = TcpStream::connect(("127.0.0.1", port)).expect("the control port is open");
@@ -123,10 +176,14 @@ impl Baresip {
     #[must_use]
     pub fn online(rialto: &Rialto, user: &str, transport: Transport, contacts: Contacts<'_>) -> Self {
         let phone = Self::start(rialto, user, PASSWORD, transport, contacts);
-        // One line tells how it went, whichever way.
-        let line = phone.talk.expect_any(&["[1 binding]", "reg: "]);
-        assert!(line.contains("200 OK"), "{line}");
+        phone.wait_for_registration();
         phone
+    }
+
+    fn wait_for_registration(&self) {
+        // One line tells how it went, whichever way.
+        let line = self.talk.expect_any(&["[1 binding]", "reg: "]);
+        assert!(line.contains("200 OK"), "{line}");
     }
 
     /// Wait until the server has refused the registration.
@@ -144,8 +201,15 @@ impl Baresip {
     /// # Panics
     /// If none comes in time.
     pub fn expect_message(&mut self, from: &str, text: &str) {
-        let from = at(from);
-        let wanted = |line: &String| line.contains(&from) && line.contains(text);
+        self.expect_message_of(&at(from), text);
+    }
+
+    /// Wait for a message of somebody at any domain.
+    ///
+    /// # Panics
+    /// If none comes in time.
+    pub fn expect_message_of(&mut self, from: &str, text: &str) {
+        let wanted = |line: &String| line.contains(from) && line.contains(text);
         while !self.shown.iter().any(wanted) {
             let mut line = String::new();
             if let Err(fault) = self.console.read_line(&mut line) {
@@ -162,9 +226,14 @@ impl Baresip {
 
     /// Wait until the contact list shows somebody in this state: Online, Offline, Busy or Unknown.
     pub fn wait_for_presence(&mut self, of: &str, state: &str) {
+        self.wait_for_presence_of(&at(of), state);
+    }
+
+    /// The same for somebody at any domain.
+    pub fn wait_for_presence_of(&mut self, of: &str, state: &str) {
         until(&format!("baresip shows {of} as {state}"), || {
             let list = self.command("contacts", "");
-            list.lines().any(|line| line.contains(&at(of)) && line.contains(state))
+            list.lines().any(|line| line.contains(of) && line.contains(state))
         });
     }
 

@@ -25,6 +25,7 @@ pub mod gate;
 pub mod have;
 pub mod hostile;
 pub mod illdisk;
+pub mod kamailio;
 pub mod known;
 pub mod linphone;
 pub mod load;

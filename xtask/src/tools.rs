@@ -24,6 +24,9 @@ const PACKAGES: &[(&str, &str)] = &[
     // Without it Prosody asks no name server but the system's.
     ("lua-unbound", "/usr/share/doc/lua-unbound"),
     ("ejabberd", "/usr/sbin/ejabberdctl"),
+    ("kamailio", "/usr/sbin/kamailio"),
+    ("kamailio-tls-modules", "/usr/share/doc/kamailio-tls-modules"),
+    ("kamailio-presence-modules", "/usr/share/doc/kamailio-presence-modules"),
     ("python3-venv", "/usr/share/doc/python3-venv"),
     ("pebble", "/usr/bin/pebble"),
     ("openssl", "/usr/bin/openssl"),

@@ -37,6 +37,9 @@ impl Hub {
             }
             // Answered when the other server has, which takes longer than anybody may wait here.
             Ask::Confirm { .. } => Ok(Answer::Refused(Refusal::new(Reason::Internal))),
+            Ask::Inherit { prefix } => {
+                Ok(Answer::Left(self.take_over(link, |key, _| key.0.starts_with(prefix.as_str()))))
+            }
             Ask::Claim { key, owner } | Ask::Resume { key, owner } => {
                 Ok(Answer::Claimed(self.claim(link, &key, &owner)))
             }

@@ -6,7 +6,7 @@ use crate::expiry::{Expiries, Expiry};
 use crate::house::Hub;
 use crate::link::{Link, LinkCore};
 use bytes::Bytes;
-use model::{Address, LeaseKey, Timestamp};
+use model::{Address, LeaseKey, Left, Timestamp};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
@@ -41,19 +41,6 @@ struct Table {
 /// All leases.
 #[derive(Default)]
 pub(crate) struct Leases(Mutex<Table>);
-
-/// A lease that outlived its machine.
-#[derive(Debug)]
-pub struct Orphan {
-    /// Its name.
-    pub key: LeaseKey,
-    /// Who owns it.
-    pub owner: Address,
-    /// What was left.
-    pub state: Bytes,
-    /// The seconds that are left of it.
-    pub secs: u32,
-}
 
 impl Table {
     fn insert(&mut self, key: LeaseKey, lease: Lease) {
@@ -175,18 +162,26 @@ impl Hub {
     }
 
     /// Gives a machine those leases nobody holds that it chooses, and with them the right to end them.
-    pub fn inherit(&self, link: &Link, choose: impl Fn(&LeaseKey, &[u8]) -> bool) -> Vec<Orphan> {
+    pub fn inherit(&self, link: &Link, choose: impl Fn(&LeaseKey, &[u8]) -> bool) -> Vec<Left> {
+        self.take_over(&link.core, choose)
+    }
+
+    pub(crate) fn take_over(
+        &self,
+        link: &Arc<LinkCore>,
+        choose: impl Fn(&LeaseKey, &[u8]) -> bool,
+    ) -> Vec<Left> {
         let now = clock::wall().unix_ms();
         let mut table = self.leases.0.lock();
         let mut orphans = Vec::new();
         for (key, lease) in &mut table.leases {
-            if lease.until <= now || lease.is_held_by_other(&link.core) || !choose(key, &lease.state) {
+            if lease.until <= now || lease.is_held_by_other(link) || !choose(key, &lease.state) {
                 continue;
             }
-            lease.holder = Arc::downgrade(&link.core);
+            lease.holder = Arc::downgrade(link);
             let secs = (lease.until - now).div_ceil(1000).try_into().unwrap_or(u32::MAX);
             let (owner, state) = (lease.owner.clone(), lease.state.clone());
-            orphans.push(Orphan { key: key.clone(), owner, state, secs });
+            orphans.push(Left { key: key.clone(), owner, state, secs });
         }
         orphans
     }

@@ -32,7 +32,6 @@ mod tally;
 mod trace;
 
 pub use house::{Consents, Hub, Parts};
-pub use lease::Orphan;
 pub use link::{HubEvent, Inbox, Link};
 pub use report::{AccountReport, DeviceReport};
 pub use rules::{RuleSet, Rules};

@@ -3,6 +3,7 @@ use crate::{
     RosterEdit, RosterItem,
 };
 use bytes::Bytes;
+use compact_str::CompactString;
 use std::fmt;
 
 /// Which stored key proves a password.
@@ -122,6 +123,12 @@ pub enum Ask {
         /// Who must own it.
         owner: Address,
     },
+    /// Take over everything that machines of this door leased under keys that begin so, and that nobody holds any more.
+    /// Answered by `Left`.
+    Inherit {
+        /// How the keys begin.
+        prefix: CompactString,
+    },
     /// Go on with a whole session of this door: the devices it bound, and what waits for them. A machine that still
     /// has it hears `Notice::Taken` and hands it over. Answered by `Input::Resumed`, or by `Claimed` with what was
     /// leased under the same key, if anything, where the session itself is gone.
@@ -156,6 +163,19 @@ pub enum Ask {
     },
 }
 
+/// A lease that outlived its machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    /// Its name.
+    pub key: LeaseKey,
+    /// Who owns it.
+    pub owner: Address,
+    /// What was left.
+    pub state: Bytes,
+    /// The seconds that are left of it.
+    pub secs: u32,
+}
+
 /// The answer to an [`Ask`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answer {
@@ -173,6 +193,8 @@ pub enum Answer {
     Done,
     /// To `Claim`, and to `Resume` of a session that is gone: the state the door left with the lease.
     Claimed(Option<Bytes>),
+    /// To `Inherit`.
+    Left(Vec<Left>),
     /// The hub will not or cannot. Its fault says which.
     Refused(Refusal),
 }

@@ -20,7 +20,7 @@ mod roster;
 mod time;
 
 pub use address::{Address, AddressError, Device, Endpoint};
-pub use ask::{Answer, Ask, Credential, Scheme, Secret};
+pub use ask::{Answer, Ask, Credential, Left, Scheme, Secret};
 pub use delivery::{Delivery, Notice, Role};
 pub use envelope::{Dialect, Envelope, MAX_HOPS, Origin, Original, Security, Vouch};
 pub use event::{Authorize, Composing, Decision, Event, Opaque, Receipt, ReceiptKind, Subscribe, Term};

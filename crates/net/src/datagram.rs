@@ -5,7 +5,7 @@ use crate::draining::Draining;
 use crate::drive::{input_of, pass_to_hub};
 use crate::tally::Tally;
 use connector::{Connector, Input, Machine, Output};
-use hub::{HubEvent, Inbox, Link, Orphan};
+use hub::{HubEvent, Inbox, Link};
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -28,7 +28,7 @@ pub(crate) struct Fresh {
     pub link: Link,
     pub inbox: Inbox,
     /// What an earlier machine left that this one is to go on with.
-    pub estate: Vec<Orphan>,
+    pub estate: Vec<model::Left>,
 }
 
 /// Makes a fresh machine for a shard: at the start, and after one broke.
@@ -141,7 +141,7 @@ impl Shard {
     fn new(make: &Make, clock: Clock) -> Self {
         let Fresh { machine, link, inbox, estate } = make();
         let mut shard = Self { machine, link, inbox, clock, out: Vec::new(), done: false };
-        for Orphan { key, owner, state, secs } in estate {
+        for model::Left { key, owner, state, secs } in estate {
             let name = key.clone();
             if !shard.feed(Input::Inherited { key, owner, state, secs }) {
                 // It would break the next machine as well: that one starts with empty hands.

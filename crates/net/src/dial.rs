@@ -127,26 +127,84 @@ impl Dialler {
         self.pairs.lock().remove(&pair);
     }
 
-    /// Every route, best first, until one carries. Says why the best of them did not.
+    /// Every route, best first, until one carries: those that are known before those that can only be guessed at, for
+    /// what a domain says of itself counts for more than what is preferred here (RFC 7247 section 4). Says why the one
+    /// that came furthest did not carry.
     async fn try_routes(&self, pair: &DomainPair) -> Result<(), Refusal> {
-        let mut first = None;
-        for route in self.partners.routes(pair)? {
-            let result = self.run(Errand::Carry(pair.clone()), &route).await;
-            self.partners.noted(pair, route.dialect, &result);
-            match result {
-                Ok(()) => return Ok(()),
-                Err(refusal) => first.get_or_insert(refusal),
+        let mut telling: Option<Refusal> = None;
+        let mut guesses = Vec::new();
+        let mut failed = |dialect, refusal: Refusal| {
+            let result = Err(refusal);
+            self.partners.noted(pair, dialect, &result);
+            if let Err(refusal) = result
+                && telling.as_ref().is_none_or(|t| progress(&refusal) > progress(t))
+            {
+                telling = Some(refusal);
+            }
+        };
+        let routes = self.partners.routes(pair)?;
+        for route in &routes {
+            let result = match self.targets(pair, route, false).await {
+                Ok(targets) if targets.is_empty() => {
+                    guesses.push(route);
+                    continue;
+                }
+                Ok(targets) => self.run(Errand::Carry(pair.clone()), route, targets).await,
+                Err(refusal) => Err(refusal),
             };
+            match result {
+                Ok(()) => return self.reached(pair, route),
+                Err(refusal) => failed(route.dialect, refusal),
+            }
         }
-        Err(first.unwrap_or_else(|| Refusal::new(Reason::RemoteNotFound)))
+        for route in guesses {
+            let result = match self.targets(pair, route, true).await {
+                Ok(targets) => self.run(Errand::Carry(pair.clone()), route, targets).await,
+                Err(refusal) => Err(refusal),
+            };
+            match result {
+                Ok(()) => return self.reached(pair, route),
+                Err(refusal) => failed(route.dialect, refusal),
+            }
+        }
+        Err(telling.unwrap_or_else(|| Refusal::new(Reason::RemoteNotFound)))
+    }
+
+    fn reached(&self, pair: &DomainPair, route: &Route) -> Result<(), Refusal> {
+        self.partners.noted(pair, route.dialect, &Ok(()));
+        Ok(())
+    }
+
+    fn door(&self, dialect: Dialect) -> Result<Arc<dyn Connector>, Refusal> {
+        let door = self.doors.read().iter().find(|d| d.dialect() == dialect).cloned();
+        door.ok_or_else(|| Refusal::new(Reason::Unsupported))
+    }
+
+    /// Where a route leads; nowhere, if that could only be guessed and `guess` is not wanted.
+    async fn targets(&self, pair: &DomainPair, route: &Route, guess: bool) -> Result<Vec<Target>, Refusal> {
+        let Some(search) = self.door(route.dialect)?.search() else {
+            return Err(Refusal::new(Reason::Unsupported));
+        };
+        let resolver = self.resolver.read().clone();
+        let found = match &route.at {
+            None if guess => resolver.guess(pair.remote.domain(), &search).await,
+            None => resolver.announced(pair.remote.domain(), &search).await,
+            Some(hop) => {
+                let tls = match hop.security {
+                    HopSecurity::Usual => search.fallback.1,
+                    HopSecurity::Direct => TlsMode::Direct,
+                    HopSecurity::None => TlsMode::None,
+                };
+                resolver.host(&hop.host, hop.port.unwrap_or(search.fallback.0), tls).await
+            }
+        };
+        found.map_err(|why| unresolved(&why))
     }
 
     /// Connects and runs an errand. The connection then goes on by itself.
-    async fn run(&self, errand: Errand, route: &Route) -> Result<(), Refusal> {
-        let Some(door) = self.doors.read().iter().find(|d| d.dialect() == route.dialect).cloned() else {
-            return Err(Refusal::new(Reason::Unsupported));
-        };
-        let (stream, target) = self.connect(&*door, errand.pair(), route).await?;
+    async fn run(&self, errand: Errand, route: &Route, targets: Vec<Target>) -> Result<(), Refusal> {
+        let door = self.door(route.dialect)?;
+        let (stream, target) = self.connect(targets).await?;
         let peer = match (stream.peer_addr(), stream.local_addr()) {
             (Ok(remote), Ok(local)) => Peer { remote, local },
             _ => return Err(gone()),
@@ -187,27 +245,9 @@ impl Dialler {
         }
     }
 
-    async fn connect(
-        &self,
-        door: &dyn Connector,
-        pair: &DomainPair,
-        route: &Route,
-    ) -> Result<(TcpStream, Target), Refusal> {
-        let Some(search) = door.search() else { return Err(Refusal::new(Reason::Unsupported)) };
-        let resolver = self.resolver.read().clone();
-        let found = match &route.at {
-            None => resolver.find(pair.remote.domain(), &search).await,
-            Some(hop) => {
-                let tls = match hop.security {
-                    HopSecurity::Usual => search.fallback.1,
-                    HopSecurity::Direct => TlsMode::Direct,
-                    HopSecurity::None => TlsMode::None,
-                };
-                resolver.host(&hop.host, hop.port.unwrap_or(search.fallback.0), tls).await
-            }
-        };
+    async fn connect(&self, targets: Vec<Target>) -> Result<(TcpStream, Target), Refusal> {
         let mut last = None;
-        for target in found.map_err(|why| unresolved(&why))? {
+        for target in targets {
             match tokio::time::timeout(CONNECT, TcpStream::connect(target.addr)).await {
                 Ok(Ok(stream)) => {
                     let _ = stream.set_nodelay(true);
@@ -254,8 +294,26 @@ impl ports::Dialler for Dialler {
             };
             let Some(route) = route else { return told(Err(Refusal::new(Reason::RemoteNotFound))) };
             let _slot = me.fresh.acquire().await;
-            told(me.run(Errand::Confirm(pair, proof), &route).await);
+            let targets = match me.targets(&pair, &route, false).await {
+                Ok(targets) if targets.is_empty() => me.targets(&pair, &route, true).await,
+                found => found,
+            };
+            told(match targets {
+                Ok(targets) => me.run(Errand::Confirm(pair, proof), &route, targets).await,
+                Err(refusal) => Err(refusal),
+            });
         });
+    }
+}
+
+/// How far an attempt came, by how it failed: who was not found says less than who did not answer, and that less than
+/// who answered.
+fn progress(refusal: &Refusal) -> u8 {
+    match refusal.reason {
+        Reason::Unsupported => 0,
+        Reason::RemoteNotFound => 1,
+        Reason::RemoteTimeout => 2,
+        _ => 3,
     }
 }
 

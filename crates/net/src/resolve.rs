@@ -71,6 +71,12 @@ impl Resolver {
 
     /// Where the servers of a domain are, in the order in which to try them.
     pub(crate) async fn find(&self, domain: &str, search: &Search) -> Result<Vec<Target>, Unresolved> {
+        let announced = self.announced(domain, search).await?;
+        if announced.is_empty() { self.guess(domain, search).await } else { Ok(announced) }
+    }
+
+    /// Where a domain says that its servers are, in the order in which to try them; empty if it says nothing.
+    pub(crate) async fn announced(&self, domain: &str, search: &Search) -> Result<Vec<Target>, Unresolved> {
         if let Ok(ip) = domain.trim_matches(['[', ']']).parse::<IpAddr>() {
             let (port, tls) = search.fallback;
             return Ok(vec![Target { addr: SocketAddr::new(ip, port), tls }]);
@@ -106,6 +112,11 @@ impl Resolver {
                 false => Ok(targets),
             };
         }
+        Ok(Vec::new())
+    }
+
+    /// Where the servers of a domain may be that says nothing about them.
+    pub(crate) async fn guess(&self, domain: &str, search: &Search) -> Result<Vec<Target>, Unresolved> {
         let (port, tls) = search.fallback;
         self.host(domain, port, tls).await
     }

@@ -1,6 +1,6 @@
 //! The wiring page: every door, stage, store and bus in one place.
 
-use crate::config::{Config, FederationMode, Serves, SipTransport, Strangers, Watchers, XmppTls};
+use crate::config::{Config, FederationMode, Protocol, Serves, SipTransport, Strangers, Watchers, XmppTls};
 use crate::failure::Failure;
 use crate::recording::Recorder;
 use crate::traces::Exporter;
@@ -163,12 +163,17 @@ pub fn federation(config: &Config) -> Result<partner::Settings, Failure> {
         FederationMode::Deny => partner::Mode::Deny,
         FederationMode::Observe => partner::Mode::Observe,
     };
+    let dialect = |protocol: &Protocol| match protocol {
+        Protocol::Xmpp => Dialect::Xmpp,
+        Protocol::Sip => Dialect::Sip,
+    };
+    let dialects = part.protocols.iter().map(dialect).collect();
     let words = |who: &[Spanned<String>]| who.iter().map(|word| word.get_ref().to_lowercase()).collect();
     Ok(partner::Settings {
         mode,
         roots,
         dialback: part.dialback,
-        dialects: vec![Dialect::Xmpp],
+        dialects,
         who: words(&part.who),
         except: words(&part.except),
     })
@@ -229,7 +234,10 @@ fn sip_door(config: &Config) -> sip::Sip {
             SipTransport::Tcp => (Transport::Tcp, false),
             SipTransport::Tls => (Transport::Tcp, true),
         };
-        door = door.listen(*listen.address.get_ref(), transport, tls);
+        door = match listen.serves {
+            Serves::Clients => door.listen(*listen.address.get_ref(), transport, tls),
+            Serves::Servers => door.listen_for_servers(*listen.address.get_ref(), tls),
+        };
     }
     door.md5 = config.sip_md5;
     // An IPv6 address stands in brackets wherever a port may follow (RFC 3261 section 25.1).

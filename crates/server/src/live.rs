@@ -104,8 +104,8 @@ const KEYS: &[(&str, When, Reading)] = &[
         let who = [&f.who, &f.except].map(|all| all.iter().map(|w| w.get_ref().clone()).collect::<Vec<_>>());
         let dns: Vec<_> = f.dns.iter().map(toml::Spanned::get_ref).collect();
         format!(
-            "{:?}, who {who:?}, authorities {authorities:?}, system's {}, dialback {}, dns {dns:?}, deadline {}",
-            f.mode, f.system_authorities, f.dialback, f.deadline_seconds
+            "{:?}, {:?}, who {who:?}, authorities {authorities:?}, system's {}, dialback {}, dns {dns:?}, deadline {}",
+            f.mode, f.protocols, f.system_authorities, f.dialback, f.deadline_seconds
         )
     }),
     ("consent.messages", When::Now, |c| format!("{:?}", c.consent.messages)),

@@ -52,6 +52,21 @@ impl Config {
         self
     }
 
+    /// Adds a listener for other companies' servers.
+    pub fn listen_for_servers(mut self, addr: SocketAddr, tls: bool) -> Self {
+        let (name, tls) =
+            if tls { ("sip-trunk-tls", TlsMode::Direct) } else { ("sip-trunk-tcp", TlsMode::None) };
+        let transport = Transport::Tcp;
+        self.listeners.push(Listener { name: name.to_owned(), addr, transport, tls, servers: true });
+        self
+    }
+
+    /// Where other servers reach us, secured like this.
+    pub(crate) fn trunk_port(&self, tls: bool) -> Option<u16> {
+        let fits = |l: &&Listener| l.servers && (l.tls != TlsMode::None) == tls && l.addr.port() != 0;
+        self.listeners.iter().find(fits).map(|l| l.addr.port())
+    }
+
     pub(crate) fn serves(&self, domain: &str) -> bool {
         self.domains.iter().any(|d| d == domain)
     }

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use connector::{Connector, Listener, Machine, Peer, Seed, TlsMode, Transport};
+use connector::{Connector, Errand, Listener, Machine, Peer, Search, Seed, Service, TlsMode, Transport};
 use model::{Dialect, LeaseKey};
 
 use crate::config::Config;
@@ -52,8 +52,24 @@ impl Connector for Sip {
         crate::machine::peer_of(local, state).map(|peer| self.shard(b"", peer, shards))
     }
 
+    /// RFC 3263 section 4, as far as it is about TLS; and the name that other systems announce themselves under.
+    fn search(&self) -> Option<Search> {
+        const SIPS: Service = Service { name: "_sips._tcp", tls: TlsMode::Direct };
+        const FEDERATION: Service = Service { name: "_sipfederationtls._tcp", tls: TlsMode::Direct };
+        const SERVICES: &[&[Service]] = &[&[SIPS], &[FEDERATION]];
+        Some(Search { services: SERVICES, fallback: (5061, TlsMode::Direct), alpn: None })
+    }
+
+    fn dial(&self, errand: Errand, tls: TlsMode, peer: Peer, seed: Seed) -> Option<Box<dyn Machine>> {
+        Some(Box::new(SipMachine::dial(self.config.clone(), errand, tls, peer, seed)?))
+    }
+
     fn accept(&self, listener: usize, peer: Peer, seed: Seed) -> Box<dyn Machine> {
         let (transport, tls) = match self.config.listeners.get(listener) {
+            Some(l) if l.servers => {
+                let tls = l.tls != TlsMode::None;
+                return Box::new(SipMachine::trunk(self.config.clone(), tls, peer, seed));
+            }
             Some(l) => (l.transport, l.tls != TlsMode::None),
             None => (Transport::Tcp, false),
         };

@@ -84,6 +84,8 @@ pub fn input(text: &str) -> Option<Input<'static>> {
             about(Answer::Claimed(Some(words[2..].join(" ").replace("\\n", "\n").into_bytes().into())))
         }
         "unclaimed" => about(Answer::Claimed(None)),
+        // Leases, each as it is inherited, apart by a bar.
+        "left" => about(Answer::Left(left(&words[2..].join(" ")))),
         "inherited" => Some(Input::Inherited {
             key: model::LeaseKey::new(words[1]),
             owner: address_of(words[2]),
@@ -103,6 +105,19 @@ pub fn input(text: &str) -> Option<Input<'static>> {
         }
         _ => None,
     }
+}
+
+fn left(text: &str) -> Vec<model::Left> {
+    let one = |lease: &str| {
+        let words: Vec<&str> = lease.trim().splitn(4, ' ').collect();
+        model::Left {
+            key: model::LeaseKey::new(words[0]),
+            owner: address_of(words[1]),
+            secs: words[2].parse().expect(lease),
+            state: words[3].replace("\\n", "\n").into_bytes().into(),
+        }
+    };
+    text.split(" | ").filter(|lease| !lease.is_empty()).map(one).collect()
 }
 
 /// An output in words. Bytes and events are of one dialect: they are told by `bytes` (after `>>`) and `event`.
@@ -162,6 +177,7 @@ fn question(ask: &Ask) -> String {
         Ask::Roster { device } => format!("roster {device}"),
         Ask::EditRoster { device, edit } => format!("edit-roster {device} {edit:?}"),
         Ask::Claim { key, owner } => format!("claim {} {owner}", key.0),
+        Ask::Inherit { prefix } => format!("inherit {prefix}"),
         Ask::Resume { key, owner } => format!("resume {} {owner}", key.0),
         Ask::Admit { pair, dialect, opener, certificates, secured } => {
             let shown = if certificates.is_some() { "certificate" } else { "nothing" };

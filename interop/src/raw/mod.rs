@@ -11,10 +11,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
 
 use crate::SOON;
+use crate::authority::Certificate;
 
 /// One connection: bytes out, and all bytes that came in.
 ///
@@ -50,6 +51,15 @@ impl Wire {
         Self::plain(port).upgraded(ca).expect("the TLS handshake succeeds")
     }
 
+    /// Connect as another company's server does: with TLS, and with a certificate of our own if there is one.
+    ///
+    /// # Panics
+    /// If nobody listens or the handshake fails.
+    #[must_use]
+    pub fn as_server(port: u16, ca: &Path, own: Option<&Certificate>) -> Self {
+        Self::plain(port).upgraded_with(ca, own).expect("the TLS handshake succeeds")
+    }
+
     /// Begin TLS on this connection. What came before in the clear is forgotten, as it must be.
     ///
     /// # Errors
@@ -57,7 +67,11 @@ impl Wire {
     ///
     /// # Panics
     /// If the certificate file is unreadable.
-    pub fn upgraded(mut self, ca: &Path) -> io::Result<Self> {
+    pub fn upgraded(self, ca: &Path) -> io::Result<Self> {
+        self.upgraded_with(ca, None)
+    }
+
+    fn upgraded_with(mut self, ca: &Path, own: Option<&Certificate>) -> io::Result<Self> {
         let mut roots = RootCertStore::empty();
         let list = CertificateDer::pem_file_iter(ca).expect("the server wrote its authority");
         for certificate in list {
@@ -67,8 +81,16 @@ impl Wire {
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .expect("the provider has the usual versions")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+            .with_root_certificates(roots);
+        let config = match own {
+            None => config.with_no_client_auth(),
+            Some(own) => {
+                let chain = CertificateDer::pem_file_iter(&own.chain).expect("a certificate");
+                let chain = chain.collect::<Result<_, _>>().expect("a certificate");
+                let key = PrivateKeyDer::from_pem_file(&own.key).expect("a key");
+                config.with_client_auth_cert(chain, key).expect("they fit")
+            }
+        };
         let name = ServerName::try_from("localhost").expect("a name");
         let mut tls = ClientConnection::new(Arc::new(config), name).expect("a sound configuration");
         self.heard.clear();

@@ -206,6 +206,12 @@ impl Sip {
         Self { wire: Wire::plain(port), user: user.into(), n: 0 }
     }
 
+    /// An agent on a connection that is there already.
+    #[must_use]
+    pub fn on(wire: Wire, user: &str) -> Self {
+        Self { wire, user: user.into(), n: 0 }
+    }
+
     /// Connect and register, which also proves who this connection is.
     ///
     /// # Panics

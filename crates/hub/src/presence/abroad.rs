@@ -170,7 +170,9 @@ impl Hub {
                     }
                     Some(_) => {}
                     None => {
-                        known.watches.drain(..).for_each(|watch| super::watch::reject(&watch, presentity))
+                        for watch in known.watches.drain(..) {
+                            super::watch::reject(&watch, presentity);
+                        }
                     }
                 }
             }

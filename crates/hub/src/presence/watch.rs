@@ -222,7 +222,10 @@ impl Hub {
             for key in rejected {
                 if let Some(at) = state.watches.iter().position(|w| w.key == key) {
                     let watch = state.watches.swap_remove(at);
-                    reject(&watch, presentity);
+                    if !reject(&watch, presentity) {
+                        // Whoever took over its dialog would ask anew.
+                        self.void_lease(&watch.key);
+                    }
                 }
             }
             doc
@@ -300,18 +303,14 @@ pub(super) fn tell_one(watch: &mut Watch, allowed: bool, presentity: &Address, d
     send_notify(&link, Endpoint::bare(watch.watcher.clone()), notify);
 }
 
-pub(super) fn reject(watch: &Watch, presentity: &Address) {
-    if let Some(link) = watch.link.upgrade() {
-        let doc = Arc::new(PresenceDoc::empty(presentity.clone()));
-        let notify = Notify {
-            key: Some(watch.key.clone()),
-            state: WatchState::Rejected,
-            doc,
-            changed: None,
-            gone: Vec::new(),
-        };
-        send_notify(&link, Endpoint::bare(watch.watcher.clone()), notify);
-    }
+/// Tells a watch that it is refused; `false` if nobody is there to hear it.
+pub(super) fn reject(watch: &Watch, presentity: &Address) -> bool {
+    let Some(link) = watch.link.upgrade().filter(|l| !l.closed.load(Ordering::Acquire)) else { return false };
+    let doc = Arc::new(PresenceDoc::empty(presentity.clone()));
+    let key = Some(watch.key.clone());
+    let notify = Notify { key, state: WatchState::Rejected, doc, changed: None, gone: Vec::new() };
+    send_notify(&link, Endpoint::bare(watch.watcher.clone()), notify);
+    true
 }
 
 /// Sends a notification to the machine behind a link.

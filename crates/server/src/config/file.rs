@@ -257,6 +257,9 @@ pub struct SipListen {
     pub address: Spanned<SocketAddr>,
     /// Over what.
     pub transport: SipTransport,
+    /// Who connects here; see [Federation](federation.md).
+    #[serde(default)]
+    pub serves: Serves,
     /// Connections begin with a PROXY protocol header; see [Operations](operations.md).
     #[serde(default)]
     pub proxy_protocol: bool,
@@ -312,6 +315,9 @@ impl Default for Limits {
 pub struct FederationPart {
     /// With whom.
     pub mode: FederationMode,
+    /// What is spoken with those for whom nothing else was agreed, the preferred one first. What DNS says of them decides
+    /// before that.
+    pub protocols: Vec<Protocol>,
     /// Who of ours may talk to other companies: groups, addresses, `*@domain`; nobody named is everybody.
     #[schemars(with = "Vec<String>")]
     pub who: Vec<Spanned<String>>,
@@ -336,6 +342,7 @@ impl Default for FederationPart {
     fn default() -> Self {
         Self {
             mode: FederationMode::Off,
+            protocols: vec![Protocol::Xmpp, Protocol::Sip],
             who: Vec::new(),
             except: Vec::new(),
             authorities: Vec::new(),
@@ -345,6 +352,16 @@ impl Default for FederationPart {
             deadline_seconds: 300,
         }
     }
+}
+
+/// What servers speak with each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// XMPP (RFC 6120).
+    Xmpp,
+    /// SIP/SIMPLE over TLS (RFC 3261, RFC 5922).
+    Sip,
 }
 
 /// With whom this server federates.

@@ -7,8 +7,8 @@ mod place;
 pub mod reference;
 
 pub use file::{
-    AcmeChallenge, AcmePart, ConsentPart, FederationMode, FederationPart, Limits, Serves, SipListen,
-    SipTransport, Strangers, Watchers, XmppListen, XmppTls,
+    AcmeChallenge, AcmePart, ConsentPart, FederationMode, FederationPart, Limits, Protocol, Serves,
+    SipListen, SipTransport, Strangers, Watchers, XmppListen, XmppTls,
 };
 pub use mistake::Mistake;
 pub use place::Source;
@@ -198,6 +198,11 @@ impl Config {
                 span,
                 "this listener wants TLS, but there is no [tls] section, no [acme] section and no installed certificate",
             ));
+        }
+        let datagrams = |l: &&SipListen| l.transport == SipTransport::Udp && l.serves == Serves::Servers;
+        if let Some(udp) = file.sip.listen.iter().find(datagrams) {
+            let why = "`serves = \"servers\"` needs `transport = \"tls\"`: datagrams prove nobody";
+            return Err(Mistake::at(path, text, udp.address.span(), why));
         }
         if file.xmpp.require_tls
             && let Some(plain) = file.xmpp.listen.iter().find(|l| l.tls == XmppTls::None)

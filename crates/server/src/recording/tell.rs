@@ -102,7 +102,9 @@ fn neutral(input: &Taken, shadow: &mut Shadow, cast: &mut Cast) -> Result<(), &'
                 }
                 // What a door left for itself is full of names.
                 Answer::Claimed(_) => format!("unclaimed #{}", ticket.0),
-                Answer::Credential(_) | Answer::Verified(_) | Answer::Admitted(_) => return Ok(()),
+                Answer::Credential(_) | Answer::Verified(_) | Answer::Admitted(_) | Answer::Left(_) => {
+                    return Ok(());
+                }
             }
         }
         Taken::Notice(device, notice) => {

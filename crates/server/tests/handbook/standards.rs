@@ -102,7 +102,17 @@ const CHAPTERS: &[Chapter] = &[
             ("RFC 9266", "Channel bindings for TLS 1.3", "`tls-exporter`"),
         ],
     ),
-    ("Between servers", &[("RFC 2782", "SRV records", ""), ("RFC 3263", "Locating SIP servers", "")]),
+    (
+        "Between servers",
+        &[
+            ("RFC 2782", "SRV records", ""),
+            ("RFC 3263", "Locating SIP servers", "over TLS"),
+            ("RFC 3325", "Asserted identity", "checked as From is, never asserted"),
+            ("RFC 5393", "Loops of forked requests", "a request that comes back is refused"),
+            ("RFC 5922", "Domain certificates in SIP", ""),
+            ("RFC 5923", "Connection reuse in SIP", "between servers that both showed certificates"),
+        ],
+    ),
 ];
 
 /// Cited for a detail of something else: no protocol that anybody could ask us for.

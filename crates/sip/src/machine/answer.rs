@@ -3,11 +3,11 @@
 use std::net::IpAddr;
 
 use connector::{Output, Transport};
-use model::{Now, Refusal};
+use model::{Address, Now, Refusal};
 
 use super::{ACCEPT, ALLOW, Job, Owed, SOFTWARE, SipMachine, WINDOW};
 use crate::transaction::{Hop, ServerId};
-use crate::translate::refusal;
+use crate::translate::{address, refusal};
 use crate::wire::Writer;
 
 impl SipMachine {
@@ -100,10 +100,13 @@ impl SipMachine {
     }
 
     pub(super) fn via(&self, to: Hop, branch: &str) -> String {
+        // RFC 5923: requests may come back on this connection.
+        let alias =
+            if self.trunk.is_some() && self.config.trunk_port(self.tls).is_some() { ";alias" } else { "" };
         match (self.transport, self.tls) {
             (Transport::Udp, _) => format!("SIP/2.0/UDP {};rport;branch={branch}", self.sent_by(to)),
-            (Transport::Tcp, false) => format!("SIP/2.0/TCP {};branch={branch}", self.sent_by(to)),
-            (Transport::Tcp, true) => format!("SIP/2.0/TLS {};branch={branch}", self.sent_by(to)),
+            (Transport::Tcp, false) => format!("SIP/2.0/TCP {};branch={branch}{alias}", self.sent_by(to)),
+            (Transport::Tcp, true) => format!("SIP/2.0/TLS {};branch={branch}{alias}", self.sent_by(to)),
         }
     }
 
@@ -120,11 +123,21 @@ impl SipMachine {
             (None, Hop::Udp(peer)) if peer.ip().to_canonical().is_loopback() => text(peer.ip()),
             (None, _) => self.config.domains.first().cloned().unwrap_or_else(|| "localhost".to_owned()),
         };
-        if local.port() == 0 { host } else { format!("{host}:{}", local.port()) }
+        let port = match self.trunk.is_some() {
+            // The end of a connection that we opened is no place to come to.
+            true => self.config.trunk_port(self.tls).unwrap_or(local.port()),
+            false => local.port(),
+        };
+        if port == 0 { host } else { format!("{host}:{port}") }
     }
 
-    /// Our own Contact, inside dialogs.
-    pub(super) fn contact(&self, to: Hop) -> String {
+    /// Our own Contact, inside dialogs of one of us.
+    pub(super) fn contact(&self, to: Hop, ours: &Address) -> String {
+        if self.trunk.is_some() && self.config.public_host.is_none() {
+            // As they found us before.
+            let transport = if self.tls { "tls" } else { "tcp" };
+            return format!("<{};transport={transport}>", address::to_uri(&ours.to_domain()));
+        }
         let transport = match (self.transport, self.tls) {
             (Transport::Udp, _) => "",
             (Transport::Tcp, false) => ";transport=tcp",

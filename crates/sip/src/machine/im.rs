@@ -8,6 +8,7 @@ use model::{
     Settlement, Timestamp,
 };
 
+use super::registrar::Binding;
 use super::{Job, SOFTWARE, Sent, SipMachine, Waiting};
 use crate::transaction::Hop;
 use crate::translate::message::{self, Context, Incoming, Outgoing};
@@ -23,6 +24,15 @@ pub(super) struct SentMessage {
     delayed_since: Option<Timestamp>,
     losses: Vec<model::Loss>,
     cpim: bool,
+}
+
+/// How somebody is reached, and what their device can read.
+pub(super) struct Road {
+    /// The Request-URI.
+    pub target: String,
+    pub hop: Hop,
+    pub cpim: bool,
+    pub composing: bool,
 }
 
 impl SipMachine {
@@ -41,13 +51,19 @@ impl SipMachine {
             Ok(t) => t,
             Err(no) => return self.answer_refusal(now, &job.receipt(), &no, true),
         };
-        if translated.cpim {
+        if translated.cpim && self.trunk.is_some() {
+            self.learn_cpim(&account, true);
+        } else if translated.cpim {
             let source = job.source;
             for b in self.bindings.values_mut().filter(|b| b.hop == source && b.endpoint.address == account) {
                 b.cpim = true;
             }
         }
-        let from = self.device_at(job.source, &account).unwrap_or_else(|| Endpoint::bare(account));
+        let from = match self.trunk.is_some() {
+            // Their server answers for the device as well (RFC 7247 6.3).
+            true => address::from_header(&job.request.from).unwrap_or_else(|| Endpoint::bare(account)),
+            false => self.device_at(job.source, &account).unwrap_or_else(|| Endpoint::bare(account)),
+        };
         let full = to.device.is_some();
         let waiting = Waiting::Message { owed: job.receipt(), full };
         self.submit(now, from, to, hops(&job), translated.event, waiting);
@@ -62,7 +78,11 @@ impl SipMachine {
         }
         let sent = SentMessage {
             delivery: delivery.id,
-            device: delivery.device,
+            device: match self.trunk.is_some() {
+                // What is in hand there is the mailbox of a pair.
+                true => delivery.envelope.to.clone(),
+                false => delivery.device,
+            },
             envelope: delivery.envelope,
             delayed_since: delivery.delayed_since,
             losses: Vec::new(),
@@ -71,20 +91,28 @@ impl SipMachine {
         self.try_message(now, sent, true);
     }
 
+    /// How somebody is reached: over the trunk, or as they registered.
+    fn road(&self, to: &Endpoint) -> Option<Road> {
+        self.trunk_road(to).or_else(|| {
+            let binding = self.bindings.get(to)?;
+            let Binding { uri, hop, cpim, composing, .. } = binding;
+            Some(Road { target: uri.clone(), hop: *hop, cpim: *cpim, composing: *composing })
+        })
+    }
+
     fn try_message(&mut self, now: Now, mut sent: SentMessage, may_cpim: bool) {
         let refuse =
             |this: &mut Self, no| this.out.push_back(Output::ack(sent.delivery, Outcome::Refused(no)));
-        let Some(binding) = self.bindings.get(&sent.device) else {
+        let Some(Road { target: uri, hop, cpim, composing }) = self.road(&sent.device) else {
             return refuse(self, Refusal::new(Reason::Unavailable));
         };
-        let (uri, hop) = (binding.uri.clone(), binding.hop);
-        if matches!(sent.envelope.event, Event::Composing(_)) && !binding.composing {
+        if matches!(sent.envelope.event, Event::Composing(_)) && !composing {
             return refuse(self, Refusal::new(Reason::Unsupported));
         }
         let from = address::to_uri(&sent.envelope.from.address);
         let to = address::to_uri(&sent.device.address);
         let cx = Context {
-            cpim: may_cpim && binding.cpim,
+            cpim: may_cpim && cpim,
             from: &from,
             to: &to,
             at: sent.delayed_since.unwrap_or(sent.envelope.at),
@@ -151,7 +179,8 @@ impl SipMachine {
             let no = Refusal::new(Reason::RemoteTimeout);
             self.out.push_back(Output::Ack(sent.delivery, Outcome::Refused(no).into()));
             let device = sent.device;
-            return self.unbind(&device);
+            self.unbind(&device);
+            return self.unanswered(now.tick);
         };
         let status = response.status;
         if matches!(status, 406 | 415 | 488 | 606) {
@@ -160,12 +189,14 @@ impl SipMachine {
                 if let Some(b) = self.bindings.get_mut(&sent.device) {
                     b.cpim = false;
                 }
+                self.learn_cpim(&sent.device.address, false);
                 return self.try_message(now, sent, false);
             }
-            if let (Event::Composing(_), Some(b)) =
-                (&sent.envelope.event, self.bindings.get_mut(&sent.device))
-            {
-                b.composing = false;
+            if matches!(sent.envelope.event, Event::Composing(_)) {
+                if let Some(b) = self.bindings.get_mut(&sent.device) {
+                    b.composing = false;
+                }
+                self.learn_silence(&sent.device.address);
             }
         }
         let outcome = match status {

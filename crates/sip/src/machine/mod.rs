@@ -10,6 +10,8 @@ mod inherit;
 mod publication;
 mod registrar;
 mod subscription;
+mod tickets;
+mod trunk;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -19,8 +21,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use connector::{Dice, Flow, Input, Machine, Output, Peer, Seed, Transport};
 use model::{
-    Address, Answer, Ask, Delivery, Dialect, Endpoint, Envelope, EnvelopeId, Event, LeaseKey, Notice, Now,
-    Origin, Outcome, Reason, Refusal, Security, Settlement, Tick, Ticket, Vouch,
+    Address, Delivery, Endpoint, Event, LeaseKey, Notice, Now, Outcome, Reason, Refusal, Tick, Ticket,
 };
 
 use crate::config::Config;
@@ -34,6 +35,7 @@ use im::SentMessage;
 use publication::{Publication, Publishing};
 use registrar::{Binding, Registering};
 use subscription::Watch;
+use trunk::Trunk;
 
 /// Methods we serve (RFC 3261 20.5).
 const ALLOW: &str = "OPTIONS, REGISTER, MESSAGE, SUBSCRIBE, NOTIFY, PUBLISH, INVITE, ACK, CANCEL";
@@ -98,6 +100,7 @@ enum Waiting {
         account: Address,
         lineage: String,
     },
+    Trunk(trunk::Asked),
     /// Nobody waits for it.
     Nothing,
 }
@@ -107,6 +110,9 @@ enum Waiting {
 enum Sent {
     Message(SentMessage),
     Notify(LeaseKey),
+    /// The first question to a server we connected to.
+    Hello(model::DomainPair),
+    Subscribe(Box<trunk::Asking>),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -115,6 +121,8 @@ enum Due {
     Watch(LeaseKey),
     FirstNotify(LeaseKey),
     Publication(String),
+    Backend(LeaseKey),
+    Keep,
 }
 
 /// One message at a time, for clients that look at one message for each read: libpurple leaves a second one in its
@@ -159,6 +167,8 @@ pub struct SipMachine {
     paused: bool,
     drain: drain::Drain,
     closed: bool,
+    /// What connections to other companies' servers have besides.
+    trunk: Option<Box<Trunk>>,
 }
 
 impl std::fmt::Debug for SipMachine {
@@ -201,6 +211,7 @@ impl SipMachine {
             paused: false,
             drain: drain::Drain::No,
             closed: false,
+            trunk: None,
         }
     }
 
@@ -305,7 +316,14 @@ impl SipMachine {
         if job.request.seconds("Max-Forwards") == Some(0) && method != "REGISTER" && method != "OPTIONS" {
             return self.refuse(now, &job, 483);
         }
-        match method.as_str() {
+        match self.trunk.is_some() {
+            true => self.gate(now, job),
+            false => self.carry_out(now, job),
+        }
+    }
+
+    fn carry_out(&mut self, now: Now, job: Job) {
+        match job.request.method() {
             // What is wrong whoever sends it need not be asked for a password first.
             "REGISTER" if job.request.contacts().is_none() || !is_sip(&job.request.to.uri) => {
                 self.refuse(now, &job, 400);
@@ -364,95 +382,22 @@ impl SipMachine {
         match self.sent.remove(&number) {
             Some(Sent::Message(sent)) => self.message_answered(now, sent, response.as_deref()),
             Some(Sent::Notify(key)) => self.notify_answered(now, &key, response.as_deref()),
+            Some(Sent::Hello(pair)) => self.hello_answered(now, pair, response.as_deref()),
+            Some(Sent::Subscribe(asking)) => self.subscribe_answered(now, *asking, response.as_deref()),
             None => {}
         }
     }
 
     // ---- the hub
 
-    fn ticket(&mut self, now: Now, waiting: Waiting) -> Ticket {
-        // Tickets are numbered in time order, so the oldest stand first.
-        while let Some((&old, (at, _))) = self.tickets.first_key_value() {
-            if now.tick.since(*at) < PATIENCE {
-                break;
-            }
-            self.tickets.remove(&old);
-        }
-        let ticket = Ticket(self.number());
-        self.tickets.insert(ticket, (now.tick, waiting));
-        ticket
-    }
-
-    fn ask(&mut self, now: Now, ask: Ask, waiting: Waiting) {
-        let ticket = self.ticket(now, waiting);
-        self.out.push_back(Output::Ask { ticket, ask });
-    }
-
-    /// Hands an event to the hub. Nobody waits for the outcome of `Waiting::Nothing`.
-    fn submit(&mut self, now: Now, from: Endpoint, to: Endpoint, hops: u8, event: Event, waiting: Waiting) {
-        let outcome_wanted = !matches!(waiting, Waiting::Nothing);
-        let vouch = Vouch::Account(from.address.clone());
-        let security = if self.tls { Security::Tls } else { Security::Plain };
-        let envelope = Box::new(Envelope {
-            id: EnvelopeId::v7(now.wall.unix_ms(), self.dice.u128()),
-            at: now.wall,
-            origin: Origin { dialect: Dialect::Sip, security, vouch },
-            from,
-            to,
-            hops,
-            event,
-        });
-        let ticket = if outcome_wanted { self.ticket(now, waiting) } else { Ticket(self.number()) };
-        self.out.push_back(Output::Submit { ticket, envelope, outcome_wanted });
-    }
-
-    fn settled(&mut self, now: Now, ticket: Ticket, settlement: Settlement) {
-        let Some((_, waiting)) = self.tickets.remove(&ticket) else { return };
-        match waiting {
-            Waiting::Message { owed, full } => match settlement.outcome {
-                Outcome::Delivered => self.answer_owed(now, &owed, 200, None, |_| {}),
-                // It is on record and on its way (RFC 3428 7).
-                Outcome::Accepted | Outcome::Pending | Outcome::Unknown => {
-                    self.answer_owed(now, &owed, 202, None, |_| {});
-                }
-                Outcome::Refused(no) => self.answer_refusal(now, &owed, &no, full),
-            },
-            Waiting::Subscribe { owed, key } => self.subscribed(now, owed, &key, settlement.outcome),
-            Waiting::Publish(publishing) => self.published(now, *publishing, settlement.outcome),
-            // These are answered, not settled.
-            Waiting::Credential(_)
-            | Waiting::Bind { .. }
-            | Waiting::ClaimWatch { .. }
-            | Waiting::ClaimPublication { .. }
-            | Waiting::Nothing => {}
-        }
-    }
-
-    fn answered(&mut self, now: Now, ticket: Ticket, answer: Answer) {
-        let Some((_, waiting)) = self.tickets.remove(&ticket) else { return };
-        match waiting {
-            Waiting::Credential(proving) => self.proved(now, *proving, answer),
-            Waiting::Bind { registering, binding } => self.bound(now, registering, *binding, answer),
-            Waiting::ClaimWatch { job, account, key } => {
-                let state = match answer {
-                    Answer::Claimed(state) => state,
-                    _ => None,
-                };
-                self.claimed_watch(now, *job, account, key, state);
-            }
-            Waiting::ClaimPublication { job, account, lineage } => {
-                let state = match answer {
-                    Answer::Claimed(state) => state,
-                    _ => None,
-                };
-                self.claimed_publication(now, *job, account, lineage, state);
-            }
-            Waiting::Message { .. } | Waiting::Subscribe { .. } | Waiting::Publish(_) | Waiting::Nothing => {}
-        }
-    }
-
     fn deliver(&mut self, now: Now, delivery: Delivery) {
         match &delivery.envelope.event {
+            // What is not for a subscription comes from the mailbox of a pair of domains.
+            Event::Notify(notify) if notify.key.is_some() => {
+                let notify = notify.clone();
+                self.watch_news(now, &delivery, notify);
+            }
+            _ if self.trunk.is_some() => self.trunk_deliver(now, delivery),
             Event::Notify(notify) => {
                 let notify = notify.clone();
                 self.watch_news(now, &delivery, notify);
@@ -506,6 +451,8 @@ impl SipMachine {
                 Due::Publication(lineage) => {
                     self.publications.remove(&lineage);
                 }
+                Due::Backend(key) => self.backend_due(now, &key),
+                Due::Keep => self.keep_looking(now.tick),
             }
         }
         // Requests that were never answered have lapsed.
@@ -539,11 +486,17 @@ impl Machine for SipMachine {
         if self.closed && !matches!(input, Input::Deliver(_)) {
             return;
         }
+        let was_open = !self.closed;
         match input {
-            Input::Opened(_) | Input::Kept(_) | Input::Resumed(..) => {}
-            Input::Secured(..) => self.tls = true,
+            Input::Kept(_) | Input::Resumed(..) => {}
+            Input::Opened(_) => self.trunk_opened(now),
+            Input::Secured(_, facts) => {
+                self.tls = true;
+                self.trunk_secured(now, facts);
+            }
             Input::Bytes(flow, bytes) => {
                 let hop = Hop::Stream(flow);
+                self.trunk_heard(now.tick);
                 for framed in self.framer.feed(bytes) {
                     self.framed(now, hop, self.peer.remote, framed);
                 }
@@ -557,9 +510,13 @@ impl Machine for SipMachine {
             }
             // What was being delivered goes back to the mailbox, dialogs and publications wait as leases.
             Input::Closed(_) => self.closed = true,
-            Input::Drain(_) => self.drain = drain::Drain::Finishing,
+            Input::Drain(_) => {
+                self.drain = drain::Drain::Finishing;
+                self.unattend();
+            }
             Input::Deliver(delivery) if self.closed => {
-                let no = Refusal::new(Reason::Unavailable);
+                let way = if self.trunk.is_some() { Reason::RemoteTimeout } else { Reason::Unavailable };
+                let no = Refusal::new(way);
                 self.out.push_back(Output::ack(delivery.id, Outcome::Refused(no)));
             }
             Input::Deliver(delivery) => self.deliver(now, delivery),
@@ -570,6 +527,9 @@ impl Machine for SipMachine {
             Input::Tick => self.tick(now),
         }
         self.drained(now.tick);
+        if was_open && self.closed {
+            self.trunk_left(now);
+        }
         self.flush(now.tick);
     }
 

@@ -28,8 +28,8 @@ const MAX_WATCHES: usize = 20_000;
 /// One subscription, which is also one dialog.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Watch {
-    account: Address,
-    presentity: Address,
+    pub account: Address,
+    pub presentity: Address,
     call_id: String,
     tag: String,
     /// Our side, as the watcher wrote it in To.
@@ -79,7 +79,7 @@ impl SipMachine {
         let Some(tag) = job.request.to.tag().map(str::to_owned) else {
             return self.watch(now, job, account, secs);
         };
-        let key = key_of(&job.request, &tag);
+        let key = self.key_of(&job, &tag);
         if self.watches.contains_key(&key) {
             return self.refresh(now, job, account, &key, secs);
         }
@@ -103,7 +103,7 @@ impl SipMachine {
         let (Some(watch), Some(secs)) = (watch, secs) else {
             return self.refuse(now, &job, 481);
         };
-        self.watches.insert(key.clone(), watch);
+        self.hold_watch(&key, watch);
         self.refresh(now, job, account, &key, secs);
     }
 
@@ -116,14 +116,17 @@ impl SipMachine {
         state: &Bytes,
         secs: u32,
     ) {
-        let Some((watch, true)) = load(state, owner) else { return };
+        let Some((watch, lasts)) = load(state, owner) else { return };
+        if !lasts && self.trunk.is_none() {
+            return;
+        }
         if self.watches.len() >= MAX_WATCHES {
             return;
         }
         let until = now.tick + Duration::from_secs(u64::from(secs));
         let presentity = watch.presentity.clone();
-        self.watches.insert(key.clone(), Watch { until, ready: true, ..watch });
-        self.timers.insert((until, Due::Watch(key.clone())));
+        self.hold_watch(&key, Watch { until, ready: true, ..watch });
+        self.timers.insert((self.watch_due(until), Due::Watch(key.clone())));
         self.wish(now, owner.clone(), presentity, MAX_HOPS, Term::Lease { key, secs }, Waiting::Nothing);
     }
 
@@ -141,7 +144,10 @@ impl SipMachine {
             return self.refuse(now, &job, 500);
         }
         let tag = self.dice.token(16);
-        let key = key_of(&job.request, &tag);
+        if self.has_enough(&account, &presentity) {
+            return self.forbid(now, &job, 403, "too many subscriptions of the same kind");
+        }
+        let key = self.key_of(&job, &tag);
         let r = &job.request;
         let watch = Watch {
             account: account.clone(),
@@ -168,7 +174,7 @@ impl SipMachine {
             ending: secs == 0,
         };
         self.lease(&key, &watch, secs.max(self.config.min_expires));
-        self.watches.insert(key.clone(), watch);
+        self.hold_watch(&key, watch);
         let term = match secs {
             0 => Term::Once { key: Some(key.clone()) },
             secs => Term::Lease { key: key.clone(), secs },
@@ -215,12 +221,13 @@ impl SipMachine {
         watch.ready = true;
         let (tag, left, fetch, news, until, hop) =
             (watch.tag.clone(), left(watch, now), watch.ending, watch.news, watch.until, watch.hop);
-        let contact = self.contact(hop);
+        let presentity = watch.presentity.clone();
+        let contact = self.contact(hop, &presentity);
         self.answer_owed(now, &owed, 200, Some(&tag), |w| {
             w.header("Contact", contact).header("Expires", left);
         });
         if !fetch {
-            self.timers.insert((until, Due::Watch(key.clone())));
+            self.timers.insert((self.watch_due(until), Due::Watch(key.clone())));
         }
         if news {
             self.notify(now, key);
@@ -243,18 +250,19 @@ impl SipMachine {
         if let Some([Contact::One(c), ..]) = job.request.contacts().as_deref() {
             watch.target.clone_from(&c.uri);
         }
-        self.timers.remove(&(watch.until, Due::Watch(key.clone())));
+        let before = watch.until;
         watch.until = now.tick + Duration::from_secs(u64::from(secs));
         (watch.ready, watch.news) = (true, false);
         watch.ending = secs == 0;
         let (until, presentity, copy) = (watch.until, watch.presentity.clone(), watch.clone());
-        let contact = self.contact(job.source);
+        self.timers.remove(&(self.watch_due(before), Due::Watch(key.clone())));
+        let contact = self.contact(job.source, &presentity);
         self.answer(now, &job, 200, |w| {
             w.header("Contact", contact).header("Expires", secs);
         });
         if secs > 0 {
             self.lease(key, &copy, secs);
-            self.timers.insert((until, Due::Watch(key.clone())));
+            self.timers.insert((self.watch_due(until), Due::Watch(key.clone())));
             let term = Term::Lease { key: key.clone(), secs };
             self.wish(now, account, presentity, super::im::hops(&job), term, Waiting::Nothing);
             // The hub tells a renewed watch how things stand, and that goes on to the watcher.
@@ -347,7 +355,7 @@ impl SipMachine {
             .header("To", &watch.remote)
             .header("Call-ID", &watch.call_id)
             .header("CSeq", format!("{} NOTIFY", watch.cseq))
-            .header("Contact", self.contact(watch.hop))
+            .header("Contact", self.contact(watch.hop, &watch.presentity))
             .header("Event", event)
             .header("Subscription-State", state)
             .header("User-Agent", SOFTWARE);
@@ -367,6 +375,10 @@ impl SipMachine {
             }
             return;
         }
+        if response.is_none() && self.trunk.is_some() {
+            // The connection is dead, and the next one goes on with the dialog.
+            return self.unanswered(now.tick);
+        }
         let (account, presentity) = (watch.account.clone(), watch.presentity.clone());
         let term = Term::Lease { key: key.clone(), secs: 0 };
         self.wish(now, account, presentity, MAX_HOPS, term, Waiting::Nothing);
@@ -375,6 +387,10 @@ impl SipMachine {
 
     /// Nobody refreshed it in time (RFC 6665 4.2.2).
     pub(super) fn watch_expired(&mut self, now: Now, key: &LeaseKey) {
+        if self.trunk.is_some() {
+            // The hub has said so to whoever has the dialog now.
+            return self.forget_watch(key, false);
+        }
         if let Some(watch) = self.watches.get_mut(key) {
             watch.ending = true;
             self.notify(now, key);
@@ -383,7 +399,8 @@ impl SipMachine {
 
     fn forget_watch(&mut self, key: &LeaseKey, lease_too: bool) {
         if let Some(watch) = self.watches.remove(key) {
-            self.timers.remove(&(watch.until, Due::Watch(key.clone())));
+            self.uncount(&watch.account, &watch.presentity);
+            self.timers.remove(&(self.watch_due(watch.until), Due::Watch(key.clone())));
             if lease_too {
                 self.out.push_back(Output::Lease {
                     key: key.clone(),
@@ -408,14 +425,14 @@ fn with_tag(from: &NameAddr) -> String {
 }
 
 /// Names the dialog (RFC 3261 12): our tag, and a hash of what the watcher chose.
-fn key_of(request: &Request, tag: &str) -> LeaseKey {
+pub(super) fn name_of(request: &Request, tag: &str) -> String {
     let mut hash = Sha256::new();
     hash.update(request.call_id.as_bytes());
     hash.update([0]);
     hash.update(request.from.tag().unwrap_or_default().as_bytes());
     let hex: String = hash.finalize().iter().take(12).map(|b| format!("{b:02x}")).collect();
     let tag: String = tag.chars().filter(char::is_ascii_alphanumeric).take(40).collect();
-    LeaseKey::new(format!("sip-dialog:{tag}:{hex}"))
+    format!("{tag}:{hex}")
 }
 
 fn shortened(doc: &PresenceDoc) -> PresenceDoc {

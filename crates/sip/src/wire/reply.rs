@@ -167,6 +167,16 @@ impl ReplyHead {
         }
     }
 
+    /// Whether the top Via has this parameter without a value, such as `alias` (RFC 5923).
+    pub fn has_via_flag(&self, name: &str) -> bool {
+        super::Params::semicolons(&self.top).get(name).is_some()
+    }
+
+    /// The Via values below the top one: where the request has been before.
+    pub fn hops_before(&self) -> impl Iterator<Item = &str> {
+        self.lower.iter().flat_map(|line| super::split_list(line))
+    }
+
     /// Whether the request was inside a dialog.
     pub fn has_to_tag(&self) -> bool {
         self.tagged

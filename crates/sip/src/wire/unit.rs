@@ -383,6 +383,14 @@ impl Response {
         text(&self.inner.headers, name)
     }
 
+    /// Every member of a comma-separated header, over all its lines.
+    pub fn list(&self, name: &'static str) -> Vec<String> {
+        let name = name_of(name);
+        let lines = self.inner.headers.get_all(&name);
+        let lines: Vec<String> = lines.map(|h| String::from_utf8_lossy(&h.value()).into_owned()).collect();
+        lines.iter().flat_map(|line| split_list(line)).map(str::to_owned).collect()
+    }
+
     /// The reason phrase.
     pub fn reason(&self) -> String {
         String::from_utf8_lossy(&self.inner.reason).into_owned()

@@ -1,0 +1,106 @@
+//! What the machine asks of the hub and hands to it, and who waits for the answers.
+
+use connector::Output;
+use model::{
+    Answer, Ask, Dialect, Endpoint, Envelope, EnvelopeId, Event, Now, Origin, Outcome, Security, Settlement,
+    Ticket, Vouch,
+};
+
+use super::{PATIENCE, SipMachine, Waiting};
+
+impl SipMachine {
+    pub(super) fn ticket(&mut self, now: Now, waiting: Waiting) -> Ticket {
+        // Tickets are numbered in time order, so the oldest stand first.
+        while let Some((&old, (at, _))) = self.tickets.first_key_value() {
+            if now.tick.since(*at) < PATIENCE {
+                break;
+            }
+            self.tickets.remove(&old);
+        }
+        let ticket = Ticket(self.number());
+        self.tickets.insert(ticket, (now.tick, waiting));
+        ticket
+    }
+
+    pub(super) fn ask(&mut self, now: Now, ask: Ask, waiting: Waiting) {
+        let ticket = self.ticket(now, waiting);
+        self.out.push_back(Output::Ask { ticket, ask });
+    }
+
+    /// Hands an event to the hub. Nobody waits for the outcome of `Waiting::Nothing`.
+    pub(super) fn submit(
+        &mut self,
+        now: Now,
+        from: Endpoint,
+        to: Endpoint,
+        hops: u8,
+        event: Event,
+        waiting: Waiting,
+    ) {
+        let outcome_wanted = !matches!(waiting, Waiting::Nothing);
+        let vouch = match self.trunk.is_some() {
+            false => Vouch::Account(from.address.clone()),
+            true if self.config.serves(from.address.domain()) => Vouch::Server,
+            true => Vouch::Domain(from.address.to_domain()),
+        };
+        let security = if self.tls { Security::Tls } else { Security::Plain };
+        let envelope = Box::new(Envelope {
+            id: EnvelopeId::v7(now.wall.unix_ms(), self.dice.u128()),
+            at: now.wall,
+            origin: Origin { dialect: Dialect::Sip, security, vouch },
+            from,
+            to,
+            hops,
+            event,
+        });
+        let ticket = if outcome_wanted { self.ticket(now, waiting) } else { Ticket(self.number()) };
+        self.out.push_back(Output::Submit { ticket, envelope, outcome_wanted });
+    }
+
+    pub(super) fn settled(&mut self, now: Now, ticket: Ticket, settlement: Settlement) {
+        let Some((_, waiting)) = self.tickets.remove(&ticket) else { return };
+        match waiting {
+            Waiting::Message { owed, full } => match settlement.outcome {
+                Outcome::Delivered => self.answer_owed(now, &owed, 200, None, |_| {}),
+                // It is on record and on its way (RFC 3428 7).
+                Outcome::Accepted | Outcome::Pending | Outcome::Unknown => {
+                    self.answer_owed(now, &owed, 202, None, |_| {});
+                }
+                Outcome::Refused(no) => self.answer_refusal(now, &owed, &no, full),
+            },
+            Waiting::Subscribe { owed, key } => self.subscribed(now, owed, &key, settlement.outcome),
+            Waiting::Publish(publishing) => self.published(now, *publishing, settlement.outcome),
+            Waiting::Trunk(asked) => self.trunk_settled(now, asked, &settlement.outcome),
+            // These are answered, not settled.
+            Waiting::Credential(_)
+            | Waiting::Bind { .. }
+            | Waiting::ClaimWatch { .. }
+            | Waiting::ClaimPublication { .. }
+            | Waiting::Nothing => {}
+        }
+    }
+
+    pub(super) fn answered(&mut self, now: Now, ticket: Ticket, answer: Answer) {
+        let Some((_, waiting)) = self.tickets.remove(&ticket) else { return };
+        match waiting {
+            Waiting::Credential(proving) => self.proved(now, *proving, answer),
+            Waiting::Bind { registering, binding } => self.bound(now, registering, *binding, answer),
+            Waiting::ClaimWatch { job, account, key } => {
+                let state = match answer {
+                    Answer::Claimed(state) => state,
+                    _ => None,
+                };
+                self.claimed_watch(now, *job, account, key, state);
+            }
+            Waiting::ClaimPublication { job, account, lineage } => {
+                let state = match answer {
+                    Answer::Claimed(state) => state,
+                    _ => None,
+                };
+                self.claimed_publication(now, *job, account, lineage, state);
+            }
+            Waiting::Trunk(asked) => self.trunk_answered(now, asked, answer),
+            Waiting::Message { .. } | Waiting::Subscribe { .. } | Waiting::Publish(_) | Waiting::Nothing => {}
+        }
+    }
+}

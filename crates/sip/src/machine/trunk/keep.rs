@@ -1,0 +1,77 @@
+//! A connection between servers stays while it is of use.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use connector::{Flow, Output};
+use model::{DomainPair, Endpoint, Event, MAX_HOPS, Now, Opener, Subscribe, Term, Tick};
+use std::collections::BTreeMap;
+
+use crate::machine::{Due, SipMachine, Waiting};
+use crate::transaction::LONG;
+
+/// How often it is looked at. With dialogs it is kept open: many servers close what is quiet for two minutes.
+const LOOK: Duration = Duration::from_secs(50);
+/// One that nobody used for this long, and no dialog needs, is closed by whoever opened it, and later by the other.
+const IDLE: Duration = Duration::from_secs(300);
+const IDLE_ACCEPTED: Duration = Duration::from_secs(900);
+
+impl SipMachine {
+    pub(super) fn keep(&mut self, now: Tick) {
+        if let Some(trunk) = &mut self.trunk {
+            (trunk.heard, trunk.used) = (now, now);
+            self.timers.insert((now + LOOK, Due::Keep));
+        }
+    }
+
+    /// Something came.
+    pub(in crate::machine) fn trunk_heard(&mut self, now: Tick) {
+        if let Some(trunk) = &mut self.trunk {
+            trunk.heard = now;
+        }
+    }
+
+    /// Looks whether the connection is still of use.
+    pub(in crate::machine) fn keep_looking(&mut self, now: Tick) {
+        let Some(trunk) = &self.trunk else { return };
+        let open =
+            !self.sent.is_empty() || self.tickets.values().any(|(_, w)| !matches!(w, Waiting::Nothing));
+        let dialogs = !self.watches.is_empty() || !trunk.backends.is_empty();
+        let idle = if trunk.opener == Opener::Us { IDLE } else { IDLE_ACCEPTED };
+        if !open && !dialogs && now.since(trunk.used) >= idle {
+            return self.close(now, Flow::ACCEPTED);
+        }
+        if dialogs && now.since(trunk.heard) >= LOOK {
+            // RFC 5626 3.5.1.
+            self.out.push_back(Output::Bytes(Flow::ACCEPTED, Bytes::from_static(b"\r\n\r\n")));
+        }
+        self.timers.insert((now + LOOK, Due::Keep));
+    }
+
+    /// A request was not answered. If nothing else came meanwhile either, nobody is there any more, and what was sent
+    /// goes out anew over another connection.
+    pub(in crate::machine) fn unanswered(&mut self, now: Tick) {
+        if self.trunk.as_ref().is_some_and(|t| now.since(t.heard) >= LONG) {
+            self.close(now, Flow::ACCEPTED);
+        }
+    }
+
+    /// Subscriptions of ours are left behind: for each pair one look is asked for, so that somebody goes on with them.
+    pub(super) fn wake(&mut self, now: Now) {
+        let Some(trunk) = &mut self.trunk else { return };
+        if self.drain != crate::machine::drain::Drain::No {
+            return;
+        }
+        let mut pairs = BTreeMap::new();
+        for backend in std::mem::take(&mut trunk.backends).into_values().filter(|b| b.lasts()) {
+            let (watcher, presentity) = backend.between();
+            pairs.entry(DomainPair::between(&watcher, &presentity)).or_insert((watcher, presentity));
+        }
+        for (watcher, presentity) in pairs.into_values() {
+            let look =
+                Event::Subscribe(Subscribe { term: Term::Once { key: None }, note: None, original: None });
+            let (from, to) = (Endpoint::bare(watcher), Endpoint::bare(presentity));
+            self.submit(now, from, to, MAX_HOPS, look, Waiting::Nothing);
+        }
+    }
+}
