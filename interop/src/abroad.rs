@@ -40,6 +40,12 @@ impl Abroad {
     /// The server under test with these users, federating with everybody; `more` goes into `[federation]`.
     #[must_use]
     pub fn rialto(&self, users: &[&str], more: &str) -> Rialto {
+        self.rialto_for(DOMAIN, users, more)
+    }
+
+    /// The same for another domain.
+    #[must_use]
+    pub fn rialto_for(&self, domain: &str, users: &[&str], more: &str) -> Rialto {
         let config = |base: u16| {
             format!(
                 "[federation]\nmode = \"open\"\nsystem_authorities = false\nauthorities = [{:?}]\ndns = [\"{}\"]\n{more}\n\
@@ -52,8 +58,8 @@ impl Abroad {
             )
         };
         let level = std::env::var("RIALTO_LOG").unwrap_or_else(|_| "debug".into());
-        let rialto = Rialto::start_by(users, config, &level);
-        self.dns.service(&format!("_xmpp-server._tcp.{DOMAIN}"), rialto.s2s());
+        let rialto = Rialto::start_for(domain, users, config, &level);
+        self.dns.service(&format!("_xmpp-server._tcp.{domain}"), rialto.s2s());
         rialto
     }
 

@@ -55,8 +55,14 @@ pub const PASSWORD: &str = "wherefore-art-thou-7";
 /// The domain that the tests use.
 pub const DOMAIN: &str = "example.com";
 
-/// The address of a test user.
+/// The address of a test user; one that names a domain is an address already.
 #[must_use]
 pub fn at(user: &str) -> String {
-    format!("{user}@{DOMAIN}")
+    if user.contains('@') { user.to_owned() } else { format!("{user}@{DOMAIN}") }
+}
+
+/// The name and the domain of a test user.
+#[must_use]
+pub fn parts(user: &str) -> (&str, &str) {
+    user.split_once('@').unwrap_or((user, DOMAIN))
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::dice::Dice;
 use crate::raw::sip::Sip;
 use crate::raw::xmpp::{Xmpp, attribute, text_of};
-use crate::{DOMAIN, SOON, at};
+use crate::{SOON, at};
 
 /// One text: from whom, to whom, which of them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -100,6 +100,20 @@ impl Sender {
             .collect()
     }
 
+    /// Send this many lines over XMPP, in batches, and return when all are acknowledged; the server must stay.
+    ///
+    /// # Panics
+    /// If the server refuses a line, or goes.
+    pub fn xmpp_some(&mut self, place: &Place, count: u64) {
+        let mut client = Xmpp::online(place.xmpps, &place.ca, &self.user, "load");
+        client.wire.send("<enable xmlns='urn:xmpp:sm:3'/>");
+        client.expect("<enabled");
+        let (enough, mut handled) = (self.sent + count, 0);
+        while self.sent < enough {
+            assert!(self.xmpp_batch(&mut client, &mut handled), "{} got no acknowledgement", self.user);
+        }
+    }
+
     /// Send over XMPP until the server is gone; say when the login is done.
     ///
     /// # Panics
@@ -110,38 +124,39 @@ impl Sender {
         client.expect("<enabled");
         say(ready);
         let mut handled = 0;
-        loop {
-            let batch = self.batch();
-            let stanzas: String = batch
-                .iter()
-                .map(|line| {
-                    format!(
-                        "<message to='{}' type='chat'><body>{}</body></message>",
-                        at(&line.to),
-                        line.text()
-                    )
-                })
-                .collect();
-            client.wire.send(stanzas + "<r xmlns='urn:xmpp:sm:3'/>");
-            // The server may count in several steps; each `h` covers the first lines of the batch.
-            let (start, mut taken) = (handled, 0);
-            while taken < batch.len() {
-                let Some(element) = client.next(Instant::now() + SOON) else {
-                    assert!(client.wire.is_closed(), "{} got no acknowledgement", self.user);
-                    return;
-                };
-                assert!(!element.contains("type='error'"), "{} was refused: {element}", self.user);
-                let Some(h) = element.starts_with("<a ").then(|| attribute(&element, "h")).flatten() else {
-                    continue;
-                };
-                handled = h.parse::<usize>().expect("a count");
-                self.acknowledged.extend_from_slice(&batch[taken..handled - start]);
-                taken = handled - start;
-                if taken < batch.len() {
-                    client.wire.send("<r xmlns='urn:xmpp:sm:3'/>");
-                }
+        while self.xmpp_batch(&mut client, &mut handled) {}
+    }
+
+    /// One batch, until all of it is acknowledged. `false` if the server went.
+    fn xmpp_batch(&mut self, client: &mut Xmpp, handled: &mut usize) -> bool {
+        let batch = self.batch();
+        let stanzas: String = batch
+            .iter()
+            .map(|line| {
+                let (to, text) = (at(&line.to), line.text());
+                format!("<message to='{to}' type='chat'><body>{text}</body></message>")
+            })
+            .collect();
+        client.wire.send(stanzas + "<r xmlns='urn:xmpp:sm:3'/>");
+        // The server may count in several steps; each `h` covers the first lines of the batch.
+        let (start, mut taken) = (*handled, 0);
+        while taken < batch.len() {
+            let Some(element) = client.next(Instant::now() + SOON) else {
+                assert!(client.wire.is_closed(), "{} got no acknowledgement", self.user);
+                return false;
+            };
+            assert!(!element.contains("type='error'"), "{} was refused: {element}", self.user);
+            let Some(h) = element.starts_with("<a ").then(|| attribute(&element, "h")).flatten() else {
+                continue;
+            };
+            *handled = h.parse::<usize>().expect("a count");
+            self.acknowledged.extend_from_slice(&batch[taken..*handled - start]);
+            taken = *handled - start;
+            if taken < batch.len() {
+                client.wire.send("<r xmlns='urn:xmpp:sm:3'/>");
             }
         }
+        true
     }
 
     /// Send over SIP until the server is gone; say when the registration is done.
@@ -301,7 +316,7 @@ impl Receiver {
 
     fn missing(&self) -> String {
         let (user, owed) = (&self.user, &self.owed);
-        format!("{user}@{DOMAIN} never got {} acknowledged messages: {owed:?}", owed.len())
+        format!("{} never got {} acknowledged messages: {owed:?}", at(user), owed.len())
     }
 
     /// Nothing out of order: of each sender, every line arrived for the first time only after all earlier ones that ever

@@ -50,6 +50,20 @@ impl Rialto {
     /// If any step fails.
     #[must_use]
     pub fn start_by(users: &[&str], more: impl FnOnce(u16) -> String, log_level: &str) -> Self {
+        Self::start_for(DOMAIN, users, more, log_level)
+    }
+
+    /// The same for another domain; its users are named with it.
+    ///
+    /// # Panics
+    /// If any step fails.
+    #[must_use]
+    pub fn start_for(
+        domain: &str,
+        users: &[&str],
+        more: impl FnOnce(u16) -> String,
+        log_level: &str,
+    ) -> Self {
         let binary = have::rialto();
         let dir =
             tempfile::Builder::new().prefix("rialto-interop-").tempdir().expect("a temporary directory");
@@ -63,7 +77,7 @@ impl Rialto {
         // it dials, and the only name which resolves on every machine is that one.
         rialto.must(
             Command::new(&rialto.binary)
-                .args(["init", "--domain", DOMAIN, "--domain", "localhost", "--listen", "127.0.0.1"])
+                .args(["init", "--domain", domain, "--domain", "localhost", "--listen", "127.0.0.1"])
                 .args(["--base-port", &base, "--data"])
                 .arg(&data),
         );

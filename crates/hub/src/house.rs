@@ -12,6 +12,7 @@ use crate::sessions::Sessions;
 use crate::settle::Awaiting;
 use crate::tally::Counting;
 use crate::trace::Tracer;
+use crate::twice::Twice;
 use bus::Bus;
 use model::{Address, DomainPair};
 use parking_lot::{Mutex, MutexGuard, RwLock};
@@ -77,6 +78,8 @@ pub struct Hub {
     pub(crate) counting: Counting,
     /// Pairs of domains for which rows wait.
     pub(crate) waiting: Waiting,
+    /// What partners' servers have named.
+    pub(crate) twice: Twice,
     pub(crate) hasher: RandomState,
     /// In whose name the hub itself submits.
     pub(crate) own: Arc<LinkCore>,
@@ -91,7 +94,7 @@ impl Hub {
     /// Opens the hub on the current runtime, and starts its lanes and its clock. Reads what outlived the last process.
     ///
     /// # Errors
-    /// [`Trouble`] when the leases cannot be read.
+    /// [`Trouble`] when the store cannot be read.
     pub fn open(parts: Parts) -> Result<Arc<Self>, Trouble> {
         let expiries = Expiries::default();
         let leases = Leases::restore(parts.leases.lasting(crate::clock::wall())?, &expiries);
@@ -106,12 +109,14 @@ impl Hub {
             expiries,
             counting: Counting::default(),
             waiting: Waiting::default(),
+            twice: Twice::default(),
             hasher: RandomState::new(),
             own: LinkCore::new(model::Dialect::Hub),
             dialler: OnceLock::new(),
             accounts: (0..SHARDS).map(|_| Shard::default()).collect(),
             consents: (0..SHARDS).map(|_| Mutex::default()).collect(),
         });
+        hub.remember_names()?;
         for queue in queues {
             hub.runtime.spawn(Lanes::run(Arc::downgrade(&hub), queue));
         }

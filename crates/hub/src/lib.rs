@@ -30,6 +30,7 @@ pub mod stages;
 mod submit;
 mod tally;
 mod trace;
+mod twice;
 
 pub use house::{Consents, Hub, Parts};
 pub use link::{HubEvent, Inbox, Link};

@@ -93,6 +93,7 @@ impl Hub {
                 // The store has said once, and louder, that it cannot be written.
                 tracing::debug!(id = %committed.envelope.id, %trouble, "not on record, so not delivered");
                 let Committed { link, ticket, envelope, .. } = &committed;
+                self.twice.forget(envelope.id);
                 return self.refuse(link, *ticket, envelope, Refusal::unrecorded());
             }
         };

@@ -114,6 +114,14 @@ impl Hub {
             self.parts.pipeline.settled(&envelope, &Outcome::Refused(refusal.clone()), &context);
         }
         let envelope = Arc::<Envelope>::from(envelope);
+        if envelope.id.is_named() && !self.twice.is_first(envelope.id) {
+            tracing::info!(id = %envelope.id, from = %envelope.from.address, "came again, and is on record");
+            link.send(HubEvent::Kept(ticket));
+            if outcome_wanted {
+                link.send(HubEvent::Settled(ticket, Outcome::Accepted.into()));
+            }
+            return;
+        }
         if self.is_recorded(&envelope) {
             self.record(link, ticket, envelope, outcome_wanted, plan, trail);
             return;

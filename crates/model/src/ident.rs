@@ -15,6 +15,18 @@ impl EnvelopeId {
         Self(time | (0x7 << 76) | (rand_a << 64) | (0b10 << 62) | rand_b)
     }
 
+    /// The id of something that its sender's server named already, so that it has the same one whenever it comes: a
+    /// version 8 UUID (RFC 9562 section 5.8) of a hash of both names.
+    pub fn named(hash: [u8; 16]) -> Self {
+        let (version, variant) = (0xf << 76, 0b11 << 62);
+        Self(u128::from_be_bytes(hash) & !version & !variant | (0x8 << 76) | (0b10 << 62))
+    }
+
+    /// Was it made by [`Self::named`]?
+    pub fn is_named(self) -> bool {
+        (self.0 >> 76) & 0xf == 0x8
+    }
+
     /// Reads the hyphenated form.
     pub fn parse(text: &str) -> Option<Self> {
         if text.len() != 36 {
@@ -95,5 +107,8 @@ mod tests {
         assert!(matches!(&text[19..20], "8" | "9" | "a" | "b"));
         assert_eq!(EnvelopeId::parse(&text), Some(id));
         assert!(EnvelopeId::v7(1, u128::MAX) < EnvelopeId::v7(2, 0));
+        let named = EnvelopeId::named([0xff; 16]);
+        assert_eq!((&named.to_string()[14..15], &named.to_string()[19..20]), ("8", "b"));
+        assert!(named.is_named() && !id.is_named());
     }
 }

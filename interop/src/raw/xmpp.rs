@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::Wire;
-use crate::{DOMAIN, PASSWORD, SOON};
+use crate::{DOMAIN, PASSWORD, SOON, at, parts};
 
 /// The stream header of a sound client.
 pub const OPEN: &str = "<?xml version='1.0'?><stream:stream to='example.com' xmlns='jabber:client' \
@@ -19,13 +19,15 @@ pub struct Xmpp {
     pub wire: Wire,
     /// The full address, once bound.
     pub jid: String,
+    /// The domain that it speaks to.
+    pub domain: String,
 }
 
 impl Xmpp {
     /// A stream on this connection, with nothing said.
     #[must_use]
     pub fn on(wire: Wire) -> Self {
-        Self { wire, jid: String::new() }
+        Self { wire, jid: String::new(), domain: DOMAIN.into() }
     }
 
     /// Connect with TLS, open the stream and take the features.
@@ -44,7 +46,7 @@ impl Xmpp {
     /// # Panics
     /// If they do not come.
     pub fn reopen(&mut self) {
-        self.wire.send(OPEN);
+        self.wire.send(OPEN.replace(DOMAIN, &self.domain));
         self.expect("<stream:stream");
         self.expect("<stream:features");
     }
@@ -55,8 +57,11 @@ impl Xmpp {
     /// If the server refuses.
     #[must_use]
     pub fn logged_in(port: u16, ca: &Path, user: &str) -> Self {
-        let mut client = Self::open(port, ca);
-        client.wire.send(auth("PLAIN", &plain(user, PASSWORD)));
+        let (name, domain) = parts(user);
+        let mut client = Self::on(Wire::tls(port, ca));
+        client.domain = domain.into();
+        client.reopen();
+        client.wire.send(auth("PLAIN", &plain(name, PASSWORD)));
         client.expect("<success");
         client.reopen();
         client
@@ -87,7 +92,7 @@ impl Xmpp {
             "<iq type='set' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>{resource}</resource></bind></iq>"
         ));
         let answer = self.expect("<iq");
-        self.jid = format!("{user}@{DOMAIN}/{resource}");
+        self.jid = format!("{}/{resource}", at(user));
         assert!(answer.contains(&self.jid), "bound otherwise: {answer}");
     }
 
@@ -96,7 +101,8 @@ impl Xmpp {
     /// # Panics
     /// If the server does not answer.
     pub fn fence(&mut self) -> Vec<String> {
-        self.wire.send("<iq type='get' id='fence' to='example.com'><ping xmlns='urn:xmpp:ping'/></iq>");
+        let to = &self.domain;
+        self.wire.send(format!("<iq type='get' id='fence' to='{to}'><ping xmlns='urn:xmpp:ping'/></iq>"));
         let mut before = Vec::new();
         loop {
             let element = self.next(Instant::now() + SOON).expect("the server answers a ping");

@@ -88,6 +88,17 @@ fn kind(event: &Event) -> u64 {
     }
 }
 
+/// The id alone, from what [`encode_head`] wrote; `None` where it cannot be read.
+pub fn decode_id(head: &[u8]) -> Option<EnvelopeId> {
+    let mut fields = Reader(head.strip_prefix(&[VERSION])?);
+    while let Ok(Some((tag, value))) = fields.next() {
+        if tag == ID {
+            return Some(EnvelopeId(u128::from_be_bytes(value.try_into().ok()?)));
+        }
+    }
+    None
+}
+
 /// Reads what [`encode_head`] and [`super::encode_body`] wrote. `body` is `None` where it was erased.
 ///
 /// # Errors

@@ -14,7 +14,7 @@ mod outcomes;
 mod tlv;
 
 pub use body::encode_body;
-pub use head::{Kept, decode, encode_head};
+pub use head::{Kept, decode, decode_id, encode_head};
 pub use outcomes::{SettledEntry, decode_outcomes, encode_outcome};
 
 /// A row that cannot be read: written by a newer version or damaged.

@@ -13,17 +13,22 @@ pub(crate) fn extra(c2s: &C2s, envelope: &Envelope, delayed_since: Option<Timest
     let mut out = Vec::new();
     if let Event::Message(_) = envelope.event {
         out.reserve(128);
-        out.extend_from_slice(b"<stanza-id xmlns='urn:xmpp:sid:0' by='");
-        escape_attr(&c2s.bare, &mut out);
-        out.extend_from_slice(b"' id='");
-        out.extend_from_slice(envelope.id.to_string().as_bytes());
-        out.extend_from_slice(b"'/>");
+        stanza_id(&c2s.bare, envelope, &mut out);
     }
     let kept = matches!(envelope.event, Event::Message(_) | Event::Receipt(_) | Event::Subscribe(_));
     if let (Some(since), true) = (delayed_since, kept) {
         delay(c2s.domain.as_deref().unwrap_or(""), since, &mut out);
     }
     out
+}
+
+/// Appends the id that an envelope has with us (XEP-0359).
+pub(crate) fn stanza_id(by: &str, envelope: &Envelope, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"<stanza-id xmlns='urn:xmpp:sid:0' by='");
+    escape_attr(by, out);
+    out.extend_from_slice(b"' id='");
+    out.extend_from_slice(envelope.id.to_string().as_bytes());
+    out.extend_from_slice(b"'/>");
 }
 
 /// Appends that it waited, since when, and where (XEP-0203).

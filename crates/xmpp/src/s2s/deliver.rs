@@ -48,6 +48,9 @@ impl S2s {
             Wire::Many(list) => list,
             Wire::One(xml) => {
                 let mut extra = Vec::new();
+                if let Event::Message(_) = &envelope.event {
+                    delayed::stanza_id(us, envelope, &mut extra);
+                }
                 let waited = delayed_since.filter(|at| self.now.wall.unix_ms() > at.unix_ms() + CONNECTING);
                 if let (Some(since), Event::Message(_) | Event::Receipt(_)) = (waited, &envelope.event) {
                     delayed::delay(us, since, &mut extra);

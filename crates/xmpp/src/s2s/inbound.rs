@@ -9,11 +9,13 @@ use model::{
     Original, Publish, Security, Vouch,
 };
 
+use sha2::{Digest, Sha256};
+
 use crate::jid;
 use crate::machine::is_forged;
 use crate::translate::refusal::StanzaError;
 use crate::translate::{message, presence};
-use crate::wire::{Condition, Kind, Stamp, Stanza};
+use crate::wire::{ChildRef, Condition, Kind, STANZA_ID, Stamp, Stanza};
 
 use super::S2s;
 use super::stream::Side;
@@ -29,6 +31,22 @@ pub(super) struct Stub {
     pub to: Endpoint,
     /// Never answered: results, errors, answers of our own.
     pub quiet: bool,
+    /// What their server calls it, if it does.
+    pub named: Option<EnvelopeId>,
+}
+
+/// The id that a message has from its sender's server (XEP-0359): when that sends it again because it was not sure that
+/// we have it, the hub knows it again. Their ids are theirs alone, so the domain is a part of ours.
+fn named(stanza: &Stanza<'_>, from: &Endpoint) -> Option<EnvelopeId> {
+    let domain = from.address.domain();
+    let by_them = |child: &ChildRef<'_>| {
+        child.is("stanza-id", STANZA_ID) && child.attr("by").is_some_and(|by| by == domain)
+    };
+    let id = stanza.children().find(by_them)?.attr("id").filter(|id| !id.is_empty())?.into_owned();
+    let hash = Sha256::new().chain_update(domain).chain_update([0]).chain_update(id).finalize();
+    let mut half = [0u8; 16];
+    half.copy_from_slice(&hash[..16]);
+    Some(EnvelopeId::named(half))
 }
 
 impl S2s {
@@ -53,7 +71,8 @@ impl S2s {
         self.timers.used(self.now.tick);
         let seq = self.submissions.begin();
         let id = stanza.attr("id").map(|id| CompactString::from(id.as_ref()));
-        let stub = Stub { kind, id, from, to, quiet: false };
+        let named = if kind == Kind::Message { named(stanza, &from) } else { None };
+        let stub = Stub { kind, id, from, to, quiet: false, named };
         let submitted = match kind {
             Kind::Message => self.message(stanza, stub, seq),
             Kind::Presence => self.presence(stanza, stub, seq),
@@ -179,7 +198,7 @@ impl S2s {
     ) {
         let security = if self.tls.is_some() { Security::Tls } else { Security::Plain };
         let envelope = Envelope {
-            id: EnvelopeId::v7(self.now.wall.unix_ms(), self.dice.u128()),
+            id: stub.named.unwrap_or_else(|| EnvelopeId::v7(self.now.wall.unix_ms(), self.dice.u128())),
             at: self.now.wall,
             origin: Origin { dialect: Dialect::Xmpp, security, vouch },
             from,
