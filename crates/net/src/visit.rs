@@ -78,7 +78,9 @@ impl Visit {
     /// # Errors
     /// In words; likewise below.
     pub async fn begin(addr: SocketAddr) -> Result<Self, String> {
-        Ok(Self(Stream::Plain(soon(TcpStream::connect(addr)).await?)))
+        let stream = soon(TcpStream::connect(addr)).await?;
+        let _ = stream.set_nodelay(true);
+        Ok(Self(Stream::Plain(stream)))
     }
 
     /// Begins TLS, showing our certificate for a domain of ours if we have one. Whatever the other side shows is taken.

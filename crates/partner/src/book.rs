@@ -110,6 +110,24 @@ impl Federation {
         Ok(())
     }
 
+    /// What the last test of a partner found, as it was kept.
+    ///
+    /// # Errors
+    /// [`BookError::Trouble`]
+    pub fn tested(&self, name: &str) -> Result<Option<Vec<u8>>, BookError> {
+        Ok(self.store.document(Shelf::Tested, name)?)
+    }
+
+    /// Keeps what a test of a partner found.
+    ///
+    /// # Errors
+    /// [`BookError`]
+    pub fn keep_tested(&self, name: &str, found: &[u8]) -> Result<(), BookError> {
+        let _writing = self.writing.lock();
+        self.named(name)?;
+        Ok(self.store.put_document(Shelf::Tested, name, found)?)
+    }
+
     /// All groups, by name.
     pub fn groups(&self) -> Vec<Group> {
         self.snapshot().groups.values().cloned().collect()

@@ -15,6 +15,9 @@ mod rules;
 mod snapshot;
 mod trust;
 
+/// The user of each domain that answers partners' tests, and is nobody.
+pub const RESPONDER: &str = "rialto-conformance";
+
 pub use agreement::{Feature, Limits, Partner, Protocol, RouteSecurity, StaticRoute, Trust};
 pub use book::BookError;
 pub use federation::{Federation, Mode, Settings};

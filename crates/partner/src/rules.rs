@@ -1,5 +1,6 @@
 //! The rules, in the order in which they are asked. Each refusal names its rule and says in words whose it is.
 
+use crate::RESPONDER;
 use crate::agreement::{Day, Feature};
 use crate::federation::Mode;
 use crate::kinds::features;
@@ -85,8 +86,9 @@ impl Snapshot {
             Way::Outward => (&envelope.from.address, &envelope.to.address),
             Way::Inward => (&envelope.to.address, &envelope.from.address),
         };
-        // The servers themselves are nobody's people.
-        let local_person = local.user().is_some();
+        // The servers themselves, and those who answer their tests, are nobody's people.
+        let is_person = |who: &Address| who.user().is_some_and(|user| user != RESPONDER);
+        let local_person = is_person(local);
         if local_person && (self.who.as_ref().is_some_and(|who| !who.has(local)) || self.except.has(local)) {
             let text = format!("{local} may not talk to other companies, by a rule of this server");
             return soft(ours("federation.who", text));
@@ -96,7 +98,7 @@ impl Snapshot {
             let text = format!("{local} may not talk to {}, by a rule of this server", pair.remote);
             return soft(ours(rule(agreed, "local"), text));
         }
-        if remote.user().is_some() && agreed.remote.as_ref().is_some_and(|people| !people.has(remote)) {
+        if is_person(remote) && agreed.remote.as_ref().is_some_and(|people| !people.has(remote)) {
             let text = format!("{remote} is not among those whom this server has agreed to talk to");
             return soft(ours(rule(agreed, "remote"), text));
         }

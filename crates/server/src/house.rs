@@ -1,6 +1,7 @@
 //! The wiring page: every door, stage, store and bus in one place.
 
 use crate::config::{Config, FederationMode, Protocol, Serves, SipTransport, Strangers, Watchers, XmppTls};
+use crate::conformance::Residents;
 use crate::failure::Failure;
 use crate::recording::Recorder;
 use crate::traces::Exporter;
@@ -91,7 +92,7 @@ pub fn build(config: &Config, workers: usize) -> Result<House, Failure> {
         domains,
         pipeline: Pipeline::new(stages),
         journal: store.clone(),
-        accounts: store.clone(),
+        accounts: Arc::new(Residents(store.clone())),
         rosters: store.clone(),
         authorizations: store.clone(),
         leases: store.clone(),

@@ -1,7 +1,8 @@
 //! What may change while the server runs: listeners, certificate, limits and rules.
 
 use crate::certificates;
-use crate::config::{Config, SipListen, SipTransport, XmppListen};
+use crate::config::{Config, FederationMode, SipListen, SipTransport, XmppListen};
+use crate::conformance::Conformance;
 use crate::failure::Failure;
 use crate::house::{self, House};
 use crate::log::Log;
@@ -11,7 +12,7 @@ use crate::recording::Recorder;
 use crate::supervisor::Supervisor;
 use connector::TlsMode;
 use hub::{Hub, Rules};
-use model::Timestamp;
+use model::{Address, Timestamp};
 use net::{Admission, Bound, ListenError, Net, Opening, Tls};
 use parking_lot::{Mutex, RwLock};
 use rustls_pki_types::CertificateDer;
@@ -43,6 +44,7 @@ struct Inner {
     bound: RwLock<Vec<Bound>>,
     stopping: AtomicBool,
     partners: Arc<partner::Federation>,
+    conformance: Arc<Conformance>,
     hub: Arc<Hub>,
     started: Timestamp,
     supervisor: Supervisor,
@@ -135,25 +137,35 @@ impl Live {
         let bound = RwLock::new(net.commit(change, tls.clone()));
         let doors = house::doors(&config, &house.store, house.recorder.as_deref())?;
         net.federate(house.partners.clone(), house::resolver(&config)?, doors)?;
+        let conformance = Conformance::new(house.hub.clone(), house.partners.clone(), config.domains.clone());
+        if config.federation.mode != FederationMode::Off {
+            conformance.start();
+        }
         let now = Mutex::new(Now { config, tls });
         let (store, rules) = (house.store.clone(), house.rules.clone());
-        Ok(Self {
-            inner: Arc::new(Inner {
-                net,
-                store,
-                rules,
-                now,
-                bound,
-                stopping: AtomicBool::new(false),
-                partners: house.partners.clone(),
-                hub: house.hub.clone(),
-                started: wall(),
-                supervisor,
-                log,
-                recorder: house.recorder.clone(),
-                hurry: OnceLock::new(),
-            }),
-        })
+        let inner = Arc::new(Inner {
+            net,
+            store,
+            rules,
+            now,
+            bound,
+            stopping: AtomicBool::new(false),
+            partners: house.partners.clone(),
+            conformance,
+            hub: house.hub.clone(),
+            started: wall(),
+            supervisor,
+            log,
+            recorder: house.recorder.clone(),
+            hurry: OnceLock::new(),
+        });
+        let tester = Arc::downgrade(&inner);
+        inner.conformance.tell(Box::new(move |name| {
+            if let Some(inner) = tester.upgrade() {
+                tokio::spawn(async move { inner.try_out(&name).await });
+            }
+        }));
+        Ok(Self { inner })
     }
 
     /// The configuration in force.
@@ -247,6 +259,9 @@ impl Inner {
         }
         self.rules.set(house::rules_of(&config));
         self.partners.set(federation);
+        if config.federation.mode != FederationMode::Off {
+            self.conformance.start();
+        }
         self.net.federate(self.partners.clone(), resolver, doors)?;
         *now = Now { config, tls };
         Ok(done)
@@ -254,6 +269,39 @@ impl Inner {
 
     fn listeners(&self) -> Vec<ListenerView> {
         self.bound.read().iter().map(view).collect()
+    }
+}
+
+impl Inner {
+    /// Looks at somebody's servers; tries everything with a partner, and keeps what was found.
+    async fn try_out(&self, name: &str) -> Result<web::Probed, String> {
+        let ground = {
+            let now = self.now.lock();
+            let local = now.config.domains.first().cloned().ok_or("this server has no domain")?;
+            let resolver = house::resolver(&now.config).map_err(|failure| failure.to_string())?;
+            Ground { partners: self.partners.clone(), resolver, tls: now.tls.clone(), local }
+        };
+        let mut found = probe::probe(&ground, name).await?;
+        let Some(partner) = found.partner.as_ref().and_then(|name| self.partners.partner(name).ok()) else {
+            return Ok(found);
+        };
+        let domain = Address::parse(&found.domain).map_err(|e| e.to_string())?;
+        if found.good {
+            let mut more: Vec<web::Check> =
+                probe::forged(&ground, &partner, &domain).await.into_iter().collect();
+            more.extend(self.conformance.table(&ground.local, &domain).await);
+            found.good = more.iter().all(|check| check.verdict != web::Verdict::Bad);
+            found.checks.extend(more);
+        }
+        let (partners, kept) =
+            (self.partners.clone(), serde_json::to_vec(&found).map_err(|e| e.to_string())?);
+        let keeping = tokio::task::spawn_blocking(move || partners.keep_tested(&partner.name, &kept));
+        match keeping.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "what a test found could not be kept"),
+            Err(_) => tracing::error!("what a test found could not be kept"),
+        }
+        Ok(found)
     }
 }
 
@@ -291,15 +339,7 @@ impl Operator for Live {
 
     fn probe(&self, name: String) -> Answered<Result<web::Probed, String>> {
         let inner = self.inner.clone();
-        Box::pin(async move {
-            let ground = {
-                let now = inner.now.lock();
-                let local = now.config.domains.first().cloned().ok_or("this server has no domain")?;
-                let resolver = house::resolver(&now.config).map_err(|failure| failure.to_string())?;
-                Ground { partners: inner.partners.clone(), resolver, tls: now.tls.clone(), local }
-            };
-            probe::probe(&ground, &name).await
-        })
+        Box::pin(async move { inner.try_out(&name).await })
     }
 
     fn renew_certificates(&self) -> bool {

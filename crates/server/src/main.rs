@@ -5,6 +5,7 @@ mod certificates;
 mod cli;
 mod client;
 mod config;
+mod conformance;
 mod demo;
 mod failure;
 mod house;

@@ -1,5 +1,5 @@
 use crate::problem::{Problem, ProblemBody, blocking};
-use crate::{Desk, Who};
+use crate::{Desk, Probed, Who};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -22,6 +22,9 @@ pub struct PartnerView {
     pub partner: Partner,
     /// What is known of connections with its servers, since the start.
     pub contacts: Vec<Contact>,
+    /// What the last test found.
+    #[serde(default)]
+    pub tested: Option<Probed>,
 }
 
 /// What would have been refused, had it not only been observed.
@@ -83,7 +86,9 @@ pub async fn show(
         let partner = desk.partners.partner(&name)?;
         let whose = |domain: &str| desk.partners.partner(domain).is_ok_and(|p| p.name == partner.name);
         let contacts = desk.partners.contacts(whose);
-        Ok(Json(PartnerView { partner, contacts }))
+        let tested = desk.partners.tested(&partner.name)?;
+        let tested = tested.and_then(|found| serde_json::from_slice(&found).ok());
+        Ok(Json(PartnerView { partner, contacts, tested }))
     })
     .await
 }

@@ -54,6 +54,7 @@ pub async fn status(State(desk): State<Arc<Desk>>) -> Json<Status> {
         .hub
         .online()
         .into_iter()
+        .filter(|a| a.account.user() != Some(partner::RESPONDER))
         .map(|a| {
             let devices = a.devices.iter().map(|d| format!("{} ({})", d.device, d.dialect)).collect();
             (a.account.to_string(), devices)

@@ -76,6 +76,9 @@ pub async fn create(
 ) -> Result<(StatusCode, Json<()>), Problem> {
     blocking(move || {
         let address = account(&desk, &user.account)?;
+        if address.user() == Some(partner::RESPONDER) {
+            return Err(Problem::bad(format!("{address} answers partners' tests, and is nobody's")));
+        }
         desk.act(&who, "user.add", address.as_str(), || {
             match desk.accounts.create(&address, &Secret::new(user.password))? {
                 true => Ok((StatusCode::CREATED, Json(()))),

@@ -102,6 +102,23 @@ pub async fn probe(ground: &Ground, name: &str) -> Result<Probed, String> {
     Ok(Probed { domain: domain.to_string(), partner: partner.map(|p| p.name), at, good, checks })
 }
 
+/// Does a partner's server refuse somebody who speaks in another's name? One row of the conformance table.
+pub async fn forged(ground: &Ground, partner: &Partner, domain: &Address) -> Option<Check> {
+    if !(partner.protocols.is_empty() || partner.protocols.contains(&Protocol::Xmpp)) {
+        return None;
+    }
+    let somebody = Address::parse("forged.invalid").ok()?;
+    let mut report = Report::new(Protocol::Xmpp);
+    match xmpp::forged(ground, Some(partner), domain, &somebody).await {
+        Ok(how) => report.good("forged", format!("refused: {how}")),
+        Err(why) => {
+            let remedy = "their server lets anybody speak in another's name: tell them, and suspend them until it is mended";
+            report.bad("forged", why, remedy);
+        }
+    }
+    report.checks.pop()
+}
+
 /// DNS and TCP: a connection to the first server that takes one.
 async fn reach(
     ground: &Ground,

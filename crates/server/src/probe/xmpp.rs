@@ -1,6 +1,7 @@
 //! What an XMPP server says before it knows who asks (RFC 6120 sections 4 to 6, XEP-0178, XEP-0220).
 
 use super::{Ground, Report, reach, secure};
+use base64::Engine as _;
 use connector::{Search, Service, TlsMode};
 use model::Address;
 use net::Visit;
@@ -36,11 +37,11 @@ pub(super) async fn look(ground: &Ground, partner: Option<&Partner>, domain: &Ad
 }
 
 /// Opens a stream; gives the features, or why there are none.
-async fn open(ground: &Ground, domain: &Address, visit: &mut Visit) -> Result<String, String> {
+async fn open(from: &Address, domain: &Address, visit: &mut Visit) -> Result<String, String> {
     let header = format!(
         "<?xml version='1.0'?><stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' \
          xmlns:db='jabber:server:dialback' from='{}' to='{}' version='1.0' xml:lang='en'>",
-        escaped(&ground.local),
+        escaped(from),
         escaped(domain)
     );
     visit.say(header.as_bytes()).await?;
@@ -74,7 +75,7 @@ const NO_STREAM: &str = "something else than an XMPP server may listen there, or
                          ask them to look into their log";
 
 async fn starttls(ground: &Ground, domain: &Address, mut visit: Visit, report: &mut Report) -> Option<Visit> {
-    let features = match open(ground, domain, &mut visit).await {
+    let features = match open(&ground.local, domain, &mut visit).await {
         Ok(features) => features,
         Err(why) => {
             report.bad("stream", why, NO_STREAM);
@@ -109,7 +110,7 @@ async fn starttls(ground: &Ground, domain: &Address, mut visit: Visit, report: &
 
 /// What is offered now, and whether our certificate is taken.
 async fn offer(ground: &Ground, domain: &Address, mut visit: Visit, report: &mut Report) {
-    let features = match open(ground, domain, &mut visit).await {
+    let features = match open(&ground.local, domain, &mut visit).await {
         Ok(features) => features,
         Err(why) => return report.bad("stream", why, NO_STREAM),
     };
@@ -150,5 +151,57 @@ async fn offer(ground: &Ground, domain: &Address, mut visit: Visit, report: &mut
             report.note("login", format!("our certificate was not accepted: {name}"), remedy);
         }
         Err(why) => report.note("login", format!("no answer to our login: {why}"), NO_STREAM),
+    }
+}
+
+/// Speaks in the name of a domain that is not ours. Gives how that was refused.
+///
+/// # Errors
+/// In words, that it was not.
+pub(super) async fn forged(
+    ground: &Ground,
+    partner: Option<&Partner>,
+    domain: &Address,
+    somebody: &Address,
+) -> Result<String, String> {
+    let mut unseen = Report::new(Protocol::Xmpp);
+    let gone = || "their server could not be reached".to_owned();
+    let (visit, spot) = reach(ground, partner, domain, &SEARCH, &mut unseen).await.ok_or_else(gone)?;
+    let visit = match spot.tls {
+        TlsMode::Direct => secure(ground, domain, visit, SEARCH.alpn, &mut unseen).await,
+        TlsMode::None => Some(visit),
+        TlsMode::Upgrade => match starttls(ground, domain, visit, &mut unseen).await {
+            Some(visit) => secure(ground, domain, visit, None, &mut unseen).await,
+            None => None,
+        },
+    };
+    let mut visit = visit.ok_or_else(gone)?;
+    let features = match open(somebody, domain, &mut visit).await {
+        Ok(features) => features,
+        Err(why) => return Ok(why),
+    };
+    let words = if features.contains(">EXTERNAL<") {
+        let name = base64::engine::general_purpose::STANDARD.encode(somebody.as_str());
+        format!("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>{name}</auth>")
+    } else {
+        format!(
+            "<message from='x@{0}' to='{1}@{2}' type='chat'><body>forged</body></message>",
+            escaped(somebody),
+            partner::RESPONDER,
+            escaped(domain)
+        )
+    };
+    let ends = ["<success", "</failure", "</stream:error", "</stream:stream"];
+    visit.say(words.as_bytes()).await?;
+    match visit.hear(|text| ends.iter().any(|end| text.contains(end))).await {
+        Ok(heard) if heard.contains("<success") => Err(format!("their server takes us for {somebody}")),
+        Ok(heard) if heard.contains("<failure") => {
+            Ok("our certificate is not taken for another domain's".into())
+        }
+        Ok(heard) => Ok(heard
+            .find("<stream:error")
+            .map_or("the stream ended".into(), |at| error(&heard[at..], domain))),
+        Err(why) if why.contains("ended the connection") => Ok(why),
+        Err(_) => Err("it was neither refused nor answered".into()),
     }
 }

@@ -1,7 +1,8 @@
 //! Two fresh servers: one invites, the other accepts, by files alone.
 
-use crate::harness::rialto;
+use crate::harness::{SOON, Serve, prepared_for, rialto};
 use std::path::PathBuf;
+use std::time::Instant;
 use tempfile::TempDir;
 
 struct Side {
@@ -99,4 +100,93 @@ fn an_invitation_can_be_taken_back() {
     let id = list.split(' ').next().expect("an id");
     example.good(&["partner", "invite", "--withdraw", id]);
     example.bad(&["partner", "accept", answer, "--yes"], "no invitation of ours waits");
+}
+
+const SERVERS: &str = "
+[federation]
+mode = \"allow\"
+
+[[xmpp.listen]]
+address = \"127.0.0.1:0\"
+serves = \"servers\"
+";
+
+/// A server that runs, and where other servers reach it.
+fn up(domain: &str) -> (Serve, String) {
+    let serve = Serve::start_in(prepared_for(domain, "", SERVERS), &[], |_| {});
+    let at = format!("xmpp:{}", serve.at("xmpp-s2s"));
+    (serve, at)
+}
+
+fn said(serve: &Serve, args: &[&str]) -> (bool, String) {
+    let done = serve.run(args);
+    (done.status.success(), String::from_utf8([done.stdout, done.stderr].concat()).expect("text"))
+}
+
+/// Every row of the table, and that it is well.
+fn green(table: &str) {
+    for row in [
+        "good  xmpp  tcp ",
+        "good  xmpp  tls ",
+        "good  xmpp  certificate ",
+        "good  xmpp  login ",
+        "good  xmpp  forged ",
+        "good  all   messages ",
+        "good  all   typing ",
+        "good  all   receipt ",
+        "good  all   latency ",
+        "we see them",
+        "they see us",
+        "good  all   unknown user",
+        "good  all   oversized ",
+        "this server can federate with it",
+    ] {
+        assert!(table.contains(row), "{row} in\n{table}");
+    }
+    assert!(!table.contains("BAD"), "{table}");
+}
+
+#[test]
+fn two_fresh_servers_have_a_green_table_after_a_handshake() {
+    let ((example, example_at), (acme, acme_at)) = (up("example.com"), up("acme.example"));
+    let (invitation, reply) = (example.path("to-acme"), acme.path("reply"));
+    let (invitation, reply) = (invitation.to_str().expect("text"), reply.to_str().expect("text"));
+    let protocol = ["--protocol", "xmpp"];
+    let invite =
+        ["partner", "invite", "acme", "--domain", "acme.example", "--at", &example_at, "--out", invitation];
+    let (good, words) = said(&example, &[&invite[..], &protocol].concat());
+    assert!(good, "{words}");
+    let (good, words) =
+        said(&acme, &["partner", "accept", invitation, "--yes", "--at", &acme_at, "--reply", reply]);
+    assert!(good, "{words}");
+    let (good, words) = said(&example, &["partner", "accept", reply, "--yes"]);
+    assert!(good, "{words}");
+    green(&words);
+    let (_, shown) = said(&example, &["partner", "show", "acme"]);
+    assert!(shown.contains("last reached") && shown.contains("the certificate proves it"), "{shown}");
+    green(shown.split("last tested").nth(1).expect("a table"));
+    // The other side tries it too, as soon as it is asked.
+    let end = Instant::now() + SOON;
+    let table = loop {
+        let (_, shown) = said(&acme, &["partner", "show", "example"]);
+        if let Some((_, table)) = shown.split_once("last tested") {
+            break table.to_owned();
+        }
+        assert!(Instant::now() < end, "{shown}\n{}", acme.log());
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    };
+    green(&table);
+    // Again, with something that is not wanted any more.
+    let (good, words) = said(&acme, &["partner", "edit", "example", "--without", "presence"]);
+    assert!(good, "{words}");
+    let (good, words) = said(&example, &["partner", "test", "acme"]);
+    assert!(!good && words.contains("presence"), "{words}");
+    let (good, words) = said(&acme, &["partner", "test", "example"]);
+    assert!(good && words.contains("note  all   presence"), "{words}");
+    assert!(words.contains("(partner:example/feature.presence)"), "{words}");
+    let (_, status) = said(&example, &["status"]);
+    assert!(!status.contains("rialto-conformance"), "{status}");
+    let (good, words) =
+        said(&example, &["user", "add", "rialto-conformance@example.com", "--password-stdin"]);
+    assert!(!good && words.contains("is nobody's"), "{words}");
 }

@@ -39,19 +39,23 @@ pub fn rialto() -> Command {
 
 /// A directory with certificate and configuration: `head` are keys before the first table, `more` whole tables.
 pub fn prepared(head: &str, more: &str) -> TempDir {
+    prepared_for("example.com", head, more)
+}
+
+/// The same for another domain.
+pub fn prepared_for(domain: &str, head: &str, more: &str) -> TempDir {
     let dir = tempfile::Builder::new().prefix("rialto-serve-").tempdir().expect("a temporary directory");
-    let init =
-        rialto().args(["init", "--domain", "example.com", "--data"]).arg(dir.path().join("made")).output();
+    let init = rialto().args(["init", "--domain", domain, "--data"]).arg(dir.path().join("made")).output();
     assert!(init.expect("the command starts").status.success());
     std::fs::rename(dir.path().join("made/tls"), dir.path().join("tls")).expect("init made it");
     std::fs::rename(dir.path().join("made/ca.pem"), dir.path().join("ca.pem")).expect("init made it");
-    write_config(dir.path(), head, more);
+    write_config(dir.path(), domain, head, more);
     dir
 }
 
-fn write_config(dir: &Path, head: &str, more: &str) {
+fn write_config(dir: &Path, domain: &str, head: &str, more: &str) {
     let tls = "[tls]\ncertificate = \"tls/cert.pem\"\nkey = \"tls/key.pem\"\n";
-    let text = format!("domains = [\"example.com\"]\n{head}\n{tls}{more}");
+    let text = format!("domains = [\"{domain}\"]\n{head}\n{tls}{more}");
     std::fs::write(dir.join("rialto.toml"), text).expect("the directory is writable");
 }
 
@@ -108,7 +112,7 @@ impl Serve {
 
     /// Writes another configuration.
     pub fn configure(&self, head: &str, more: &str) {
-        write_config(self.dir.path(), head, more);
+        write_config(self.dir.path(), "example.com", head, more);
     }
 
     /// Runs a command of the server on its configuration.

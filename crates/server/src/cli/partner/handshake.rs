@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use partner::{Accepted, Invitation, Partner, Shown, StaticRoute, Wish};
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use web::{Acceptance, InvitationList, Paper};
+use web::{Acceptance, InvitationList, Paper, Probed, Status};
 
 /// What is told of our own servers.
 #[derive(Debug, clap::Args)]
@@ -166,6 +166,9 @@ impl Accept {
             c.post("/v1/papers/accept", &acceptance).await
         })?;
         println!("added {}", done.partner.name);
+        if done.answer.is_none() {
+            return tried_out(&self.file, &done.partner.name);
+        }
         if let Some(answer) = done.answer {
             let text = format!(
                 "This answers an invitation. Take it with `rialto partner accept FILE`.\n\n{answer}\n"
@@ -180,6 +183,23 @@ impl Accept {
         }
         Ok(())
     }
+}
+
+/// Both sides know each other now: everything is tried at once, where there is a server to try it with.
+fn tried_out(file: &ConfigFile, name: &str) -> Result<(), Failure> {
+    let path = format!("/v1/partners/{}/test", escape(name));
+    let found: Option<Probed> = with_server(file, |c| async move {
+        let status: Status = c.get("/v1/status").await?;
+        if status.listeners.is_empty() {
+            return Ok(None);
+        }
+        c.post(&path, &()).await.map(Some)
+    })?;
+    match found {
+        Some(found) => print!("{}", shown::probed(&found)),
+        None => println!("try it out with `rialto partner test {name}` once the server runs"),
+    }
+    Ok(())
 }
 
 /// Does whoever accepts know whose it is?

@@ -92,6 +92,9 @@ pub fn partner(view: &PartnerView) -> String {
         line("none since the start".into());
     }
     view.contacts.iter().for_each(|contact| line(connections(contact)));
+    if let Some(tested) = &view.tested {
+        let _ = write!(text, "\nlast tested {}:\n{}", tested.at, probed(tested));
+    }
     text
 }
 
