@@ -197,8 +197,11 @@ impl S2s {
         seq: u64,
     ) {
         let security = if self.tls.is_some() { Security::Tls } else { Security::Plain };
+        // An error that goes back is not what came, and must not be taken for it coming again.
+        let named = stub.named.filter(|_| matches!(vouch, Vouch::Domain(_)));
+        let id = named.unwrap_or_else(|| EnvelopeId::v7(self.now.wall.unix_ms(), self.dice.u128()));
         let envelope = Envelope {
-            id: stub.named.unwrap_or_else(|| EnvelopeId::v7(self.now.wall.unix_ms(), self.dice.u128())),
+            id,
             at: self.now.wall,
             origin: Origin { dialect: Dialect::Xmpp, security, vouch },
             from,
