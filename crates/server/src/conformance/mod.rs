@@ -14,7 +14,7 @@ use model::{
 };
 use parking_lot::Mutex;
 use partner::{Federation, RESPONDER};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::{mpsc, oneshot};
@@ -40,6 +40,8 @@ pub struct Conformance {
     ends: Mutex<HashMap<u64, oneshot::Sender<Outcome>>>,
     /// Who asked us to watch them, and with which word we tell that we see them.
     watching: Mutex<HashMap<Address, String>>,
+    /// Whom we watch and see.
+    seen: Mutex<HashSet<Address>>,
     /// Messages in this minute, by domain.
     heard: Mutex<HashMap<Address, (u64, u32)>>,
     curious: OnceLock<Curious>,
@@ -57,6 +59,7 @@ impl Conformance {
             tests: Mutex::default(),
             ends: Mutex::default(),
             watching: Mutex::default(),
+            seen: Mutex::default(),
             heard: Mutex::default(),
             curious: OnceLock::new(),
         })
@@ -171,6 +174,7 @@ impl Conformance {
                 drop(self.say(&local, &them, Event::Authorize(granted)));
             }
             Event::Notify(notify) if notify.doc.is_open() => {
+                self.seen.lock().insert(domain.clone());
                 if let Some(word) = self.watching.lock().remove(&domain) {
                     drop(self.write(&local, &them, &format!("saw-{word}"), &format!("saw {word}")));
                 }
@@ -178,7 +182,7 @@ impl Conformance {
             Event::Message(message) => {
                 let words = message.text().and_then(|text| text.strip_prefix(WORDS)).unwrap_or_default();
                 self.asked(&local, &them, message, words);
-                if words.starts_with("ping ")
+                if words.starts_with("done ")
                     && self.partners.tested(&partner.name).is_ok_and(|tested| tested.is_none())
                     && let Some(curious) = self.curious.get()
                 {
@@ -204,14 +208,32 @@ impl Conformance {
                 drop(self.write(local, them, &format!("pong-{word}"), &format!("pong {word}")));
             }
             Some(("watch", word)) if is_word(word) => {
-                self.watching.lock().insert(them.to_domain(), word.to_owned());
-                for term in [Term::End, Term::Lasting] {
-                    drop(self.say(local, them, subscribe(term)));
+                let domain = them.to_domain();
+                if self.seen.lock().contains(&domain) {
+                    return drop(self.write(local, them, &format!("saw-{word}"), &format!("saw {word}")));
+                }
+                self.watching.lock().insert(domain.clone(), word.to_owned());
+                // A test of ours that is under way watches them already.
+                if !self.tests.lock().contains_key(&domain) {
+                    drop(self.watch(local, them));
                 }
             }
-            Some(("done", _)) => drop(self.say(local, them, subscribe(Term::End))),
+            Some(("done", _)) if !self.tests.lock().contains_key(&them.to_domain()) => {
+                self.look_away(local, them)
+            }
             _ => {}
         }
+    }
+
+    /// Asks to see them, whatever was before.
+    fn watch(&self, local: &Address, them: &Address) -> oneshot::Receiver<Outcome> {
+        self.look_away(local, them);
+        self.say(local, them, subscribe(Term::Lasting))
+    }
+
+    fn look_away(&self, local: &Address, them: &Address) {
+        self.seen.lock().remove(&them.to_domain());
+        drop(self.say(local, them, subscribe(Term::End)));
     }
 
     fn pass_on(&self, domain: &Address, envelope: Arc<Envelope>) {

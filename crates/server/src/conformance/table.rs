@@ -1,7 +1,7 @@
 //! The table: everything two people do, tried with the other side's responder.
 
-use super::{Conformance, WORDS, message, subscribe};
-use model::{Address, Envelope, Event, Outcome, Reason, ReceiptKind, Refusal, Term};
+use super::{Conformance, WORDS, message};
+use model::{Address, Envelope, Event, Outcome, Reason, ReceiptKind, Refusal};
 use partner::RESPONDER;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -208,8 +208,7 @@ impl Conformance {
     /// Presence, both ways.
     async fn see(&self, table: &mut Table, ears: &mut Ears, pair: (&Address, &Address), word: &str) {
         let (local, them) = pair;
-        drop(self.say(local, them, subscribe(Term::End)));
-        let said = self.say(local, them, subscribe(Term::Lasting));
+        let said = self.watch(local, them);
         let seen = ears
             .wait(said, "", PATIENCE, |heard| match &heard.event {
                 Event::Notify(notify) => &notify.doc.presentity == them && notify.doc.is_open(),
@@ -236,7 +235,10 @@ impl Conformance {
             Ok(()) => table.good("presence", "they see us"),
             Err(why) => table.failed("presence", why, "our side must allow presence"),
         }
-        drop(self.say(local, them, subscribe(Term::End)));
+        // A test of theirs may still want us to see them.
+        if !self.watching.lock().contains_key(&them.to_domain()) {
+            self.look_away(local, them);
+        }
     }
 
     /// What must come back refused, with a reason.
