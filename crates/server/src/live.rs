@@ -106,8 +106,8 @@ const KEYS: &[(&str, When, Reading)] = &[
         let who = [&f.who, &f.except].map(|all| all.iter().map(|w| w.get_ref().clone()).collect::<Vec<_>>());
         let dns: Vec<_> = f.dns.iter().map(toml::Spanned::get_ref).collect();
         format!(
-            "{:?}, {:?}, who {who:?}, authorities {authorities:?}, system's {}, dialback {}, dns {dns:?}, deadline {}",
-            f.mode, f.protocols, f.system_authorities, f.dialback, f.deadline_seconds
+            "{:?}, {:?}, who {who:?}, authorities {authorities:?}, system's {}, dialback {}, dns {dns:?}, deadline {}, tests {}",
+            f.mode, f.protocols, f.system_authorities, f.dialback, f.deadline_seconds, f.test_hours
         )
     }),
     ("consent.messages", When::Now, |c| format!("{:?}", c.consent.messages)),
@@ -193,6 +193,34 @@ impl Live {
     /// When it was opened.
     pub fn started(&self) -> Timestamp {
         self.inner.started
+    }
+
+    /// Tests partners whose last test is older than the configuration wants, one after the other.
+    pub async fn try_out_the_overdue(&self) {
+        let hours = self.inner.now.lock().config.federation.test_hours;
+        if hours == 0 || self.inner.now.lock().config.federation.mode == FederationMode::Off {
+            return;
+        }
+        let before = Timestamp(wall().unix_ms().saturating_sub(u64::from(hours) * 3_600_000)).to_string();
+        for partner in self.inner.partners.partners() {
+            let (partners, name) = (self.inner.partners.clone(), partner.name.clone());
+            let tested = tokio::task::spawn_blocking(move || partners.tested(&name)).await;
+            let Ok(Ok(tested)) = tested else { continue };
+            let last = tested.and_then(|found| serde_json::from_slice::<web::Probed>(&found).ok());
+            // Times are written so that the earlier is the lesser.
+            let overdue = last.is_none_or(|last| last.at < before);
+            if partner.suspended || partner.denied || !overdue {
+                continue;
+            }
+            match self.inner.try_out(&partner.name).await {
+                Ok(found) if found.good => tracing::info!(partner = partner.name, "tested, and well"),
+                Ok(_) => tracing::warn!(
+                    partner = partner.name,
+                    "tested, and not well; `rialto partner show` says what is wrong"
+                ),
+                Err(why) => tracing::warn!(partner = partner.name, why, "not tested"),
+            }
+        }
     }
 
     /// Lets everybody finish and says goodbye, for as long as the configuration allows or until `hurry` is ready.

@@ -33,6 +33,7 @@ pub struct Running {
     store: Arc<store::SqliteStore>,
     api: JoinHandle<()>,
     retention: JoinHandle<()>,
+    tests: JoinHandle<()>,
     watch: JoinHandle<()>,
     _keeper: Option<Kept>,
 }
@@ -92,6 +93,7 @@ impl Running {
             }
         });
         let retention = tokio::spawn(forget(live.clone()));
+        let tests = tokio::spawn(try_out(live.clone()));
         let watched = live.clone();
         let watch = tokio::spawn(certificates::watch(move || watched.config()));
         let keeper = keep_certificates(&live, &house.store).await?;
@@ -105,6 +107,7 @@ impl Running {
             store: house.store,
             api,
             retention,
+            tests,
         })
     }
 
@@ -140,6 +143,7 @@ impl Running {
             exporter.flush().await;
         }
         self.retention.abort();
+        self.tests.abort();
         self.watch.abort();
         self.api.abort();
         let _ = std::fs::remove_file(&self.control);
@@ -168,6 +172,16 @@ async fn keep_certificates(
         live.hurry_with(keeper.hurry.clone());
     }
     Ok(keeper)
+}
+
+/// Looks every hour which partners were not tested for too long.
+async fn try_out(live: Arc<Live>) {
+    let mut hours =
+        tokio::time::interval_at(tokio::time::Instant::now() + FIRST_LOOK, Duration::from_secs(3600));
+    loop {
+        hours.tick().await;
+        live.try_out_the_overdue().await;
+    }
 }
 
 /// Looks every hour whether content has become older than the rule of retention says.

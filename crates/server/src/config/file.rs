@@ -336,6 +336,8 @@ pub struct FederationPart {
     pub dns: Vec<Spanned<SocketAddr>>,
     /// How long a message waits for a way to the other company before its sender hears that it failed.
     pub deadline_seconds: u32,
+    /// Partners are [tested](partners.md#testing-one) again after so many hours; 0: only when somebody asks.
+    pub test_hours: u32,
 }
 
 impl Default for FederationPart {
@@ -350,6 +352,7 @@ impl Default for FederationPart {
             dialback: true,
             dns: Vec::new(),
             deadline_seconds: 300,
+            test_hours: 24,
         }
     }
 }
