@@ -314,7 +314,7 @@ impl Inner {
             return Ok(found);
         };
         let domain = Address::parse(&found.domain).map_err(|e| e.to_string())?;
-        if found.good {
+        if found.good && self.conformance.is_started() {
             let mut more: Vec<web::Check> =
                 probe::forged(&ground, &partner, &domain).await.into_iter().collect();
             more.extend(self.conformance.table(&ground.local, &domain).await);

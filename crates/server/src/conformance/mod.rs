@@ -70,6 +70,11 @@ impl Conformance {
         let _ = self.curious.set(curious);
     }
 
+    /// Does it answer?
+    pub fn is_started(&self) -> bool {
+        self.link.get().is_some()
+    }
+
     /// Answers from now on.
     pub fn start(self: &Arc<Self>) {
         if self.link.get().is_some() {

@@ -166,7 +166,7 @@ impl Conformance {
         let latency = begun.elapsed();
         match answered {
             Ok(()) => table.good("messages", "there and back"),
-            Err(Missing::Refused(no)) if no.reason == Reason::NotFound => {
+            Err(Missing::Refused(no)) if matches!(no.reason, Reason::NotFound | Reason::Unavailable) => {
                 let remedy = "nothing: the rest of the table is for partners that run Rialto";
                 let found = "there is no conformance responder: theirs is another server, or does not federate with us yet";
                 table.add(Verdict::Note, "messages", found, Some(remedy));

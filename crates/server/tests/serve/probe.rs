@@ -46,7 +46,7 @@ fn step(found: &[(String, String, String)], step: &str, verdict: &str, words: &s
 
 #[test]
 fn what_is_wrong_is_said_step_by_step() {
-    let serve = Serve::start(&[], &format!("{LISTEN}\n[federation]\nmode = \"allow\"\n"));
+    let serve = Serve::start(&[], LISTEN);
     let ours = authority();
     let at = |shows: Shows, says: Says| format!("xmpp:{}", peer(&ours, shows, says));
     let plain = |lines| Says { before: Some(lines), within: &[] };
@@ -109,7 +109,7 @@ fn what_is_wrong_is_said_step_by_step() {
 
 #[test]
 fn a_sip_server_is_asked_for_its_options() {
-    let serve = Serve::start(&[], &format!("{LISTEN}\n[federation]\nmode = \"allow\"\n"));
+    let serve = Serve::start(&[], LISTEN);
     let ours = authority();
     let answer =
         "SIP/2.0 100 Trying\r\n\r\nSIP/2.0 200 OK\r\nAllow: MESSAGE, SUBSCRIBE\r\nServer: acme\r\n\r\n";

@@ -4,6 +4,7 @@ use super::shown;
 use super::terms::{Route, Terms};
 use crate::cli::offline::with_server;
 use crate::cli::{ConfigFile, escape};
+use crate::client::Control;
 use crate::failure::Failure;
 use partner::{Accepted, Invitation, Partner, Shown, StaticRoute, Wish};
 use std::io::{BufRead, IsTerminal, Write};
@@ -153,7 +154,7 @@ impl Accept {
         let (yes, fingerprint) = (self.yes, self.fingerprint.clone());
         let (terms, name) = (self.terms, self.name);
         let (routes, contacts) = self.ours.told();
-        let done: Accepted = with_server(&self.file, |c| async move {
+        let (done, found) = with_server(&self.file, |c| async move {
             let paper = Paper { word: word.clone() };
             let mut seen: Shown = c.post("/v1/papers/read", &paper).await?;
             terms.applied_to(&mut seen.partner)?;
@@ -163,11 +164,20 @@ impl Accept {
             print!("{}", shown::paper(&seen));
             agreed(&seen, yes, fingerprint.as_deref())?;
             let acceptance = Acceptance { word, partner: Some(seen.partner), routes, contacts };
-            c.post("/v1/papers/accept", &acceptance).await
+            let done: Accepted = c.post("/v1/papers/accept", &acceptance).await?;
+            let found = match done.answer {
+                None => tried_out(&c, &done.partner.name).await?,
+                Some(_) => None,
+            };
+            Ok((done, found))
         })?;
         println!("added {}", done.partner.name);
-        if done.answer.is_none() {
-            return tried_out(&self.file, &done.partner.name);
+        match (&done.answer, found) {
+            (None, Some(found)) => print!("{}", shown::probed(&found)),
+            (None, None) => {
+                println!("try it out with `rialto partner test {}` once the server runs", done.partner.name);
+            }
+            (Some(_), _) => {}
         }
         if let Some(answer) = done.answer {
             let text = format!(
@@ -186,20 +196,12 @@ impl Accept {
 }
 
 /// Both sides know each other now: everything is tried at once, where there is a server to try it with.
-fn tried_out(file: &ConfigFile, name: &str) -> Result<(), Failure> {
-    let path = format!("/v1/partners/{}/test", escape(name));
-    let found: Option<Probed> = with_server(file, |c| async move {
-        let status: Status = c.get("/v1/status").await?;
-        if status.listeners.is_empty() {
-            return Ok(None);
-        }
-        c.post(&path, &()).await.map(Some)
-    })?;
-    match found {
-        Some(found) => print!("{}", shown::probed(&found)),
-        None => println!("try it out with `rialto partner test {name}` once the server runs"),
+async fn tried_out(control: &Control, name: &str) -> Result<Option<Probed>, Failure> {
+    let status: Status = control.get("/v1/status").await?;
+    if status.listeners.is_empty() {
+        return Ok(None);
     }
-    Ok(())
+    control.post(&format!("/v1/partners/{}/test", escape(name)), &()).await.map(Some)
 }
 
 /// Does whoever accepts know whose it is?
