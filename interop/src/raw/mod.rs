@@ -1,5 +1,6 @@
 //! Clients made of bytes, for what no real client would send, and for knowing exactly what a server acknowledged.
 
+pub mod server;
 pub mod sip;
 pub mod udp;
 pub mod xmpp;
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore};
+use rustls::{ClientConfig, ClientConnection, Connection, RootCertStore, ServerConfig, ServerConnection};
 
 use crate::SOON;
 use crate::authority::Certificate;
@@ -23,7 +24,7 @@ use crate::authority::Certificate;
 /// must be heard although our own cannot be said.
 pub struct Wire {
     tcp: TcpStream,
-    tls: Option<Box<ClientConnection>>,
+    tls: Option<Box<Connection>>,
     /// What came and was not taken yet.
     pub heard: Vec<u8>,
     closed: bool,
@@ -57,7 +58,18 @@ impl Wire {
     /// If nobody listens or the handshake fails.
     #[must_use]
     pub fn as_server(port: u16, ca: &Path, own: Option<&Certificate>) -> Self {
-        Self::plain(port).upgraded_with(ca, own).expect("the TLS handshake succeeds")
+        Self::plain(port).upgraded_as(ca, own).expect("the TLS handshake succeeds")
+    }
+
+    /// A connection that somebody else opened.
+    ///
+    /// # Panics
+    /// If the socket is not sound.
+    #[must_use]
+    pub fn taken(tcp: TcpStream) -> Self {
+        tcp.set_nodelay(true).expect("a socket option");
+        tcp.set_write_timeout(Some(SOON)).expect("the time is not zero");
+        Self { tcp, tls: None, heard: Vec::new(), closed: false }
     }
 
     /// Begin TLS on this connection. What came before in the clear is forgotten, as it must be.
@@ -68,37 +80,66 @@ impl Wire {
     /// # Panics
     /// If the certificate file is unreadable.
     pub fn upgraded(self, ca: &Path) -> io::Result<Self> {
-        self.upgraded_with(ca, None)
+        self.upgraded_as(ca, None)
     }
 
-    fn upgraded_with(mut self, ca: &Path, own: Option<&Certificate>) -> io::Result<Self> {
+    /// The same, showing a certificate.
+    ///
+    /// # Errors
+    /// The handshake fails.
+    ///
+    /// # Panics
+    /// If a certificate file is unreadable.
+    pub fn upgraded_as(self, ca: &Path, shown: Option<&Certificate>) -> io::Result<Self> {
         let mut roots = RootCertStore::empty();
-        let list = CertificateDer::pem_file_iter(ca).expect("the server wrote its authority");
-        for certificate in list {
-            roots.add(certificate.expect("a certificate")).expect("an authority");
+        for certificate in chain(ca) {
+            roots.add(certificate).expect("an authority");
         }
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .expect("the provider has the usual versions")
             .with_root_certificates(roots);
-        let config = match own {
+        let config = match shown {
             None => config.with_no_client_auth(),
-            Some(own) => {
-                let chain = CertificateDer::pem_file_iter(&own.chain).expect("a certificate");
-                let chain = chain.collect::<Result<_, _>>().expect("a certificate");
-                let key = PrivateKeyDer::from_pem_file(&own.key).expect("a key");
-                config.with_client_auth_cert(chain, key).expect("they fit")
+            Some(shown) => {
+                config.with_client_auth_cert(chain(&shown.chain), key(shown)).expect("a certificate")
             }
         };
         let name = ServerName::try_from("localhost").expect("a name");
-        let mut tls = ClientConnection::new(Arc::new(config), name).expect("a sound configuration");
+        let tls = ClientConnection::new(Arc::new(config), name).expect("a sound configuration");
+        self.secured(tls.into())
+    }
+
+    /// The same for the side that was called.
+    ///
+    /// # Errors
+    /// The handshake fails.
+    ///
+    /// # Panics
+    /// If the certificate file is unreadable.
+    pub fn upgraded_for(self, shown: &Certificate) -> io::Result<Self> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("the provider has the usual versions")
+            .with_no_client_auth()
+            .with_single_cert(chain(&shown.chain), key(shown))
+            .expect("a certificate");
+        let tls = ServerConnection::new(Arc::new(config)).expect("a sound configuration");
+        self.secured(tls.into())
+    }
+
+    fn secured(mut self, mut tls: Connection) -> io::Result<Self> {
         self.heard.clear();
         self.tcp.set_read_timeout(Some(SOON))?;
         while tls.is_handshaking() {
             tls.complete_io(&mut self.tcp)?;
         }
         self.tls = Some(Box::new(tls));
+        // The first words may have come with the end of the handshake.
+        let _ = self.tls.as_mut().map(|tls| tls.process_new_packets());
+        self.drain_tls();
         Ok(self)
     }
 
@@ -180,4 +221,13 @@ impl Wire {
         assert!(self.closed, "the server does not close; it said {text}");
         text
     }
+}
+
+fn chain(file: &Path) -> Vec<CertificateDer<'static>> {
+    let list = CertificateDer::pem_file_iter(file).expect("a file with certificates");
+    list.map(|certificate| certificate.expect("a certificate")).collect()
+}
+
+fn key(of: &Certificate) -> PrivateKeyDer<'static> {
+    PrivateKeyDer::from_pem_file(&of.key).expect("a key")
 }
