@@ -9,6 +9,7 @@ mod journal_row;
 mod machine;
 mod pidf;
 mod reports;
+mod s2s_machine;
 mod scram;
 mod second_opinion;
 mod seeds;
@@ -30,6 +31,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("journal_row", journal_row::run),
     ("pidf", pidf::run),
     ("reports", reports::run),
+    ("s2s_machine", s2s_machine::run),
     ("scram", scram::run),
     ("sip_machine", sip_machine::run),
     ("sip_message", sip_message::run),

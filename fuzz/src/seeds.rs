@@ -3,6 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+const HEADER: &str = "<?xml version='1.0'?><stream:stream xmlns='jabber:server' \
+    xmlns:stream='http://etherx.jabber.org/streams' xmlns:db='jabber:server:dialback' from='montague.example' \
+    to='example.com' id='s1' version='1.0'>\n";
+
 /// The seeds of a target.
 ///
 /// # Panics
@@ -10,6 +14,7 @@ use std::path::{Path, PathBuf};
 pub fn seeds(target: &str) -> Vec<Vec<u8>> {
     match target {
         "xmpp_machine" => scripts("crates/xmpp/tests/transcripts"),
+        "s2s_machine" => scripts("crates/xmpp/tests/s2s"),
         "sip_machine" => scripts("crates/sip/tests/transcripts"),
         "xmpp_stream" => spoken("crates/xmpp/tests/transcripts", "<< ", "\n").map(choose).collect(),
         "sip_message" => messages().collect(),
@@ -114,7 +119,10 @@ fn script(text: &str) -> String {
     while let Some(line) = lines.next() {
         if let Some(said) = line.strip_prefix("<< ") {
             // A SIP message follows in a block; an XMPP one stands on the line.
-            if said.starts_with('<') || said.trim().is_empty() {
+            if let "open" | "answer" = said {
+                // The header of a stream between servers.
+                out += HEADER;
+            } else if said.starts_with('<') || said.trim().is_empty() {
                 out += &format!("{said}\n");
             } else {
                 for line in lines.by_ref() {
@@ -134,7 +142,7 @@ fn script(text: &str) -> String {
             let letter = match words.split(' ').next().unwrap_or_default() {
                 "kept" => 'k',
                 "settled" => 'e',
-                "deliver" | "carbon" => 'd',
+                "deliver" | "carbon" | "carry" | "carry-late" => 'd',
                 "secured" => 's',
                 "drain" => 'x',
                 "closed" => 'c',
@@ -149,6 +157,11 @@ fn script(text: &str) -> String {
             kind = ["udp", "tcp", "tls"].iter().position(|k| *k == chosen).unwrap_or(0);
         } else if line == "% direct" {
             kind = 1;
+        } else if let Some((who, how)) = line.strip_prefix("% ").and_then(|rest| rest.split_once(' ')) {
+            let place = |list: [&str; 3], word: &str| list.iter().position(|w| *w == word).unwrap_or(0);
+            let how = how.split(' ').next().unwrap_or_default();
+            kind = 3 * place(["accepted", "opened", "confirm"], who)
+                + place(["starttls", "direct", "plain"], how);
         }
     }
     format!("{}{out}", u8::try_from(kind).map_or('\0', char::from))

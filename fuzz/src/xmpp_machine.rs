@@ -6,8 +6,9 @@ use connector::{Connector as _, Listener, Peer, TlsMode, Transport};
 use model::Credential;
 use xmpp::Config;
 
+/// Whoever reads what a stream writes.
 #[derive(Default)]
-struct Client {
+pub struct Client {
     reads: second_opinion::Stream,
 }
 

@@ -419,7 +419,7 @@ impl Reading for S2s {
     }
 
     fn is_securing(&self) -> bool {
-        self.phase == Phase::Securing
+        self.phase == Phase::Securing || (self.tls_mode == TlsMode::Direct && self.tls.is_none())
     }
 
     fn limits_before(&self) -> Limits {
