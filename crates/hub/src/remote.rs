@@ -47,6 +47,23 @@ struct Passing {
     outcome_wanted: bool,
 }
 
+impl Passing {
+    /// Nobody else asks again how somebody is.
+    fn is_look(&self) -> bool {
+        let look = Event::Subscribe(Subscribe { term: Term::Once { key: None }, note: None, original: None });
+        self.sender.is_none() && self.envelope.event == look
+    }
+}
+
+/// Why this connection cannot pass this on: talk within one dialect is nothing to another.
+fn misfit(slot: &Slot, envelope: &Envelope) -> Option<Refusal> {
+    let Event::Opaque(opaque) = &envelope.event else { return None };
+    (opaque.original.dialect != slot.link.dialect).then(|| {
+        let text = format!("their server speaks {} with us, which has no word for this", slot.link.dialect);
+        Refusal::new(Reason::Unsupported).with_text(text)
+    })
+}
+
 /// Pairs for which rows wait.
 #[derive(Default)]
 pub(crate) struct Waiting(Mutex<BTreeSet<DomainPair>>);
@@ -199,7 +216,7 @@ impl Hub {
         }
     }
 
-    /// `true` if a connection has it now; else it waits for one.
+    /// `true` if a connection has it now; else it waits for one, or was refused.
     fn carry(
         &self,
         account: &Arc<Account>,
@@ -211,6 +228,10 @@ impl Hub {
         let carrier = state.carrier(envelope, &self.hasher);
         let Some(remote) = &mut state.remote else { return false };
         if let Some(at) = carrier.filter(|_| !remote.opening) {
+            if let Some(refusal) = misfit(&state.devices[at], envelope) {
+                self.give_up(Passing { envelope: envelope.clone(), sender, outcome_wanted }, &refusal);
+                return false;
+            }
             self.tell(account, &state.devices[at], envelope);
             return true;
         }
@@ -259,6 +280,10 @@ impl Hub {
         for (at, passing) in passing.into_iter().map(|p| (state.carrier(&p.envelope, &self.hasher), p)) {
             match at {
                 Some(at) => {
+                    if let Some(refusal) = misfit(&state.devices[at], &passing.envelope) {
+                        self.give_up(passing, &refusal);
+                        continue;
+                    }
                     self.tell(account, &state.devices[at], &passing.envelope);
                     if let Some((link, ticket)) = passing.sender
                         && passing.outcome_wanted
@@ -287,7 +312,11 @@ impl Hub {
             }
             let Some(remote) = &mut state.remote else { return };
             remote.failure = Some(refusal.clone());
-            std::mem::take(&mut remote.passing)
+            let since = clock::wall().unix_ms().saturating_sub(self.parts.rules.federation_patience_ms());
+            let waits = |p: &Passing| p.is_look() && p.envelope.at.unix_ms() >= since;
+            let (looks, passing): (Vec<_>, Vec<_>) = remote.passing.drain(..).partition(waits);
+            remote.passing = looks.into();
+            passing
         };
         for passing in passing {
             self.give_up(passing, refusal);

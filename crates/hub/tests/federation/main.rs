@@ -3,10 +3,10 @@
 
 mod world;
 
-use hub::RuleSet;
+use hub::{HubEvent, RuleSet};
 use model::{
-    Address, Authorize, Basic, Composing, Decision, Event, LeaseKey, Notify, Outcome, Reason, ReceiptKind,
-    Subscribe, Term, WatchState,
+    Address, Answer, Ask, Authorize, Basic, Composing, Decision, Dialect, DomainPair, Event, LeaseKey,
+    Notify, Opaque, Original, Outcome, Reason, ReceiptKind, Refusal, Subscribe, Term, Ticket, WatchState,
 };
 use std::sync::atomic::Ordering;
 use store::{Authorizations as _, Consent, Journal as _};
@@ -142,6 +142,41 @@ fn what_is_not_recorded_waits_for_the_connection_and_no_longer() {
     world.net.wire.up.store(false, Ordering::Release);
     let lost = romeo.say(juliet.address(), typing());
     assert!(matches!(romeo.outcome_of(lost), Outcome::Refused(no) if no.reason == Reason::RemoteTimeout));
+}
+
+#[test]
+fn talk_within_one_dialect_is_refused_where_another_is_spoken() {
+    let world = World::new();
+    let (mut romeo, juliet) = (world.net.log_in("romeo", "orchard"), world.com.log_in("juliet", "balcony"));
+    let hub = world.net.wire.from.lock().clone().unwrap();
+    let (link, mut inbox) = hub.join(Dialect::Sip);
+    let pair = DomainPair::between(&romeo.address(), &juliet.address());
+    link.ask(Ticket(1), Ask::Bind { account: pair.mailbox(), device: None, attend: Some(0) });
+    let bound = world.runtime.block_on(inbox.next());
+    assert!(matches!(bound, HubEvent::Answer(_, Answer::Bound(_))));
+    let original = Original { dialect: Dialect::Xmpp, bytes: b"<iq/>"[..].into() };
+    let asked = romeo.say(juliet.address(), Event::Opaque(Opaque { original, wants_answer: true }));
+    assert!(matches!(romeo.outcome_of(asked), Outcome::Refused(no) if no.reason == Reason::Unsupported));
+}
+
+#[test]
+fn how_somebody_is_is_asked_again_when_their_company_is_back() {
+    let world = World::new();
+    let (mut romeo, mut juliet) =
+        (world.net.log_in("romeo", "orchard"), world.com.log_in("juliet", "balcony"));
+    befriend(&mut romeo, &mut juliet);
+    world.net.wire.cut();
+    world.net.wire.up.store(false, Ordering::Release);
+    drop(romeo);
+    let mut again = world.net.log_in("romeo", "garden");
+    again.publish(Basic::Open);
+    let hub = world.net.wire.from.lock().clone().unwrap();
+    let pair = DomainPair::between(&again.address(), &juliet.address());
+    while !hub.wants(&pair) {
+        std::thread::yield_now();
+    }
+    hub.unreached(&pair, &Refusal::new(Reason::RemoteTimeout));
+    assert!(hub.wants(&pair), "the question waits on");
 }
 
 #[test]

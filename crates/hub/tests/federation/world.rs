@@ -52,7 +52,7 @@ impl ports::Partners for Everybody {
 
 /// The wire from one company to the other.
 pub struct Wire {
-    from: Mutex<Option<Arc<Hub>>>,
+    pub from: Mutex<Option<Arc<Hub>>>,
     to: Mutex<Option<Arc<Hub>>>,
     pub up: AtomicBool,
     /// Everything is taken and nothing acknowledged.
@@ -190,7 +190,7 @@ pub struct Company {
 pub struct World {
     pub net: Company,
     pub com: Company,
-    _runtime: tokio::runtime::Runtime,
+    pub runtime: tokio::runtime::Runtime,
 }
 
 impl World {
@@ -206,7 +206,7 @@ impl World {
             here.hub.dial_with(Arc::new(Dial(here.wire.clone()))).unwrap();
         }
         drop(inside);
-        Self { net, com, _runtime: runtime }
+        Self { net, com, runtime }
     }
 }
 
