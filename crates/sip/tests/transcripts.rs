@@ -28,4 +28,11 @@ transcripts!(
     inherited_udp,
     recorded_tcp,
     recorded_udp,
+    trunk_accepted,
+    trunk_dialled,
+    trunk_forged,
+    trunk_lost,
+    trunk_untrusted,
+    trunk_watched,
+    trunk_watching,
 );

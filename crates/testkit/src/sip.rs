@@ -2,11 +2,12 @@
 
 use crate::words::{self, endpoint, ticket};
 use crate::{Clock, Names};
-use connector::{Input, Output};
+use connector::{Flow, Input, Output, TlsFacts};
 use model::{
-    Activity, Address, Answer, Authorize, Basic, Composing, Credential, Decision, Delivery, DeliveryId,
-    Device, Dialect, Endpoint, Envelope, EnvelopeId, Event, LeaseKey, Message, Notify, Now, Opaque, Origin,
-    Original, Part, PresenceDoc, Role, Subscribe, Term, Timestamp, Tuple, Wants, WatchState,
+    Activity, Address, Answer, Authorize, Basic, Certificates, Composing, Credential, Decision, Delivery,
+    DeliveryId, Device, Dialect, Endpoint, Envelope, EnvelopeId, Event, LeaseKey, Message, Notify, Now,
+    Opaque, Origin, Original, Part, PresenceDoc, Role, Subscribe, Term, Timestamp, Tuple, Vouch, Wants,
+    WatchState,
 };
 use sha2::Digest as _;
 use std::sync::Arc;
@@ -93,6 +94,12 @@ fn own(now: Now, text: &str) -> Option<Input<'static>> {
             Some(Input::Answer(ticket(w[1]), Answer::Credential(Some(key))))
         }
         ("answer", Some("none")) => Some(Input::Answer(ticket(w[1]), Answer::Credential(None))),
+        // With `certificate` the peer showed one.
+        ("secured", _) => {
+            let shown = Certificates([bytes::Bytes::from_static(b"a certificate")].into());
+            let certificates = w.contains(&"certificate").then_some(shown);
+            Some(Input::Secured(Flow::ACCEPTED, TlsFacts { certificates, ..TlsFacts::default() }))
+        }
         ("deliver", _) => Some(Input::Deliver(delivery(now, text, &w))),
         _ => None,
     }
@@ -127,6 +134,14 @@ fn delivery(now: Now, text: &str, w: &[&str]) -> Delivery {
             let term = Term::Lease { key: LeaseKey::new("watch"), secs: 3600 };
             (endpoint(w[3]), endpoint(w[5]), Event::Subscribe(Subscribe { term, note: None, original: None }))
         }
+        "ask" | "end" | "look" => {
+            let term = match w[2] {
+                "ask" => Term::Lasting,
+                "end" => Term::End,
+                _ => Term::Once { key: None },
+            };
+            (endpoint(w[3]), endpoint(w[5]), Event::Subscribe(Subscribe { term, note: None, original: None }))
+        }
         "granted" | "denied" => {
             let decision = if w[2] == "granted" { Decision::Granted } else { Decision::Denied };
             (endpoint(w[3]), endpoint(w[5]), Event::Authorize(Authorize { decision, original: None }))
@@ -144,7 +159,7 @@ fn delivery(now: Now, text: &str, w: &[&str]) -> Delivery {
             };
             let presentity = Address::parse(w[5]).unwrap();
             let mut doc = PresenceDoc::empty(presentity.clone());
-            if let Some(device) = w.get(6) {
+            if let Some(device) = w.get(6).filter(|word| !word.starts_with("to=")) {
                 let basic = if w[7] == "open" { Basic::Open } else { Basic::Closed };
                 let mut t = Tuple::plain(Device::new(device).ok(), basic, Timestamp(0));
                 t.activity = match w[8] {
@@ -156,11 +171,16 @@ fn delivery(now: Now, text: &str, w: &[&str]) -> Delivery {
             }
             let key = (w[3] != "-").then(|| LeaseKey::new(w[3]));
             let notify = Notify { key, state, doc: Arc::new(doc), changed: None, gone: Vec::new() };
-            (Endpoint::bare(presentity), endpoint("romeo@example.net"), Event::Notify(notify))
+            let to = w.iter().find_map(|word| word.strip_prefix("to=")).unwrap_or("romeo@example.net");
+            (Endpoint::bare(presentity), endpoint(to), Event::Notify(notify))
         }
         other => panic!("unknown event {other}"),
     };
-    let origin = Origin { dialect: Dialect::Xmpp, ..Origin::server() };
+    let vouch = match text.contains(" by-account") {
+        true => Vouch::Account(from.address.clone()),
+        false => Vouch::Server,
+    };
+    let origin = Origin { dialect: Dialect::Xmpp, vouch, ..Origin::server() };
     let envelope =
         Envelope { id: EnvelopeId(1), at: now.wall, origin, from, to: to.clone(), hops: 69, event };
     Delivery {

@@ -14,6 +14,7 @@ use model::{
 };
 use sha2::{Digest as _, Sha256};
 
+use super::trunk::cseq_after;
 use super::{Due, Job, Owed, SOFTWARE, Sent, SipMachine, Waiting, inherit};
 use crate::pidf;
 use crate::transaction::Hop;
@@ -98,8 +99,10 @@ impl SipMachine {
         state: Option<Bytes>,
     ) {
         let secs = self.config.grant(job.request.seconds("Expires"));
-        let watch =
-            state.as_deref().and_then(|s| load(s, &account)).map(|(w, _)| Watch { hop: job.source, ..w });
+        let watch = state
+            .as_deref()
+            .and_then(|s| load(s, &account, self.gap()))
+            .map(|(w, _)| Watch { hop: job.source, ..w });
         let (Some(watch), Some(secs)) = (watch, secs) else {
             return self.refuse(now, &job, 481);
         };
@@ -116,7 +119,7 @@ impl SipMachine {
         state: &Bytes,
         secs: u32,
     ) {
-        let Some((watch, lasts)) = load(state, owner) else { return };
+        let Some((watch, lasts)) = load(state, owner, self.gap()) else { return };
         if !lasts && self.trunk.is_none() {
             return;
         }
@@ -128,6 +131,12 @@ impl SipMachine {
         self.hold_watch(&key, Watch { until, ready: true, ..watch });
         self.timers.insert((self.watch_due(until), Due::Watch(key.clone())));
         self.wish(now, owner.clone(), presentity, MAX_HOPS, Term::Lease { key, secs }, Waiting::Nothing);
+    }
+
+    /// The older machine may have sent more since it left a dialog; a gap in CSeq is allowed, a repetition is not. On
+    /// trunks the numbers follow the clock.
+    fn gap(&self) -> u32 {
+        if self.trunk.is_some() { 0 } else { 10_000 }
     }
 
     /// A new watch (RFC 6665 4.2.1).
@@ -302,7 +311,7 @@ impl SipMachine {
             watch.dirty = true;
             return;
         }
-        watch.cseq += 1;
+        watch.cseq = if self.trunk.is_some() { cseq_after(now, watch.cseq) } else { watch.cseq + 1 };
         (watch.in_flight, watch.dirty) = (true, false);
         let over = watch.ending || presence::is_end(watch.state);
         let watch = watch.clone();
@@ -472,7 +481,7 @@ fn save(w: &Watch, local: SocketAddr) -> Bytes {
 }
 
 /// Gives the dialog, and whether its hop outlives a connection.
-fn load(state: &[u8], account: &Address) -> Option<(Watch, bool)> {
+fn load(state: &[u8], account: &Address, gap: u32) -> Option<(Watch, bool)> {
     let mut lines = std::str::from_utf8(state).ok()?.lines();
     let hop = inherit::read_first(&mut lines)?;
     let mut next = || lines.next().map(str::to_owned);
@@ -486,8 +495,7 @@ fn load(state: &[u8], account: &Address) -> Option<(Watch, bool)> {
         remote_tag: next()?,
         target: next()?,
         event_id: next().filter(|s| !s.is_empty()),
-        // The older machine may have sent more since it left this; a gap is allowed, a repetition is not.
-        cseq: next()?.parse::<u32>().ok()?.saturating_add(10_000),
+        cseq: next()?.parse::<u32>().ok()?.saturating_add(gap),
         their_cseq: next()?.parse().ok()?,
         routes: lines.map(str::to_owned).collect(),
         hop: hop.unwrap_or(Hop::Stream(Flow::ACCEPTED)),
@@ -535,10 +543,10 @@ mod tests {
             ending: false,
         };
         let local = "203.0.113.5:5060".parse().unwrap();
-        let back = load(&save(&w, local), &account).unwrap();
+        let back = load(&save(&w, local), &account, 10_000).unwrap();
         assert_eq!(back, (Watch { cseq: 10_003, ..w }, true));
         for bad in ["", "2\n", "1\nx", "1\na@b\nc\nt\nl\nr\nr\nt\n\nx\n1\n"] {
-            assert!(load(bad.as_bytes(), &account).is_none(), "{bad}");
+            assert!(load(bad.as_bytes(), &account, 0).is_none(), "{bad}");
         }
     }
 }

@@ -4,6 +4,8 @@
 //! machine udp | tcp | tls         which machine
 //! signed-in udp | tcp | tls       the same, with romeo@example.net/phone registered from 192.0.2.1
 //! << 192.0.2.1:5060               bytes to the machine, up to a line with a single dot; {len} is the body's length
+//! machine trunk                   the machine of a connection that another company's server opened, with TLS
+//! dial example.com>partner.example   the machine of one that we opened
 //! ticks 10                        ten repetitions of the last request come, and are not written out
 //! ```
 
@@ -11,8 +13,8 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use connector::{Connector, Flow, Input, Machine, Output, Peer, Transport};
-use model::{Now, Tick};
+use connector::{Connector, Errand, Flow, Input, Machine, Output, Peer, TlsMode, Transport};
+use model::{DomainPair, Now, Tick};
 use sip::{Config, Sip};
 use testkit::{Clock, Names, Stage, Step};
 
@@ -32,8 +34,16 @@ pub fn machine(kind: &str) -> Box<dyn Machine> {
     let config = Config::new(["example.net", "example.com"])
         .listen(any, Transport::Udp, false)
         .listen(any, Transport::Tcp, false)
-        .listen(any, Transport::Tcp, true);
-    let index = ["udp", "tcp", "tls"].iter().position(|k| *k == kind).expect("kind of machine");
+        .listen(any, Transport::Tcp, true)
+        .listen_for_servers("0.0.0.0:5061".parse().unwrap(), true);
+    if let Some(pair) = kind.strip_prefix("dial ") {
+        let pair = DomainPair::parse_mailbox(pair).expect("a pair of domains");
+        let peer =
+            Peer { remote: "192.0.2.9:5061".parse().unwrap(), local: "203.0.113.5:40000".parse().unwrap() };
+        let machine = Sip::new(config).dial(Errand::Carry(pair), TlsMode::Direct, peer, [7; 32]);
+        return machine.expect("this door dials");
+    }
+    let index = ["udp", "tcp", "tls", "trunk"].iter().position(|k| *k == kind).expect("kind of machine");
     let remote = if kind == "udp" { "0.0.0.0:0" } else { "192.0.2.1:40000" };
     let peer = Peer { remote: remote.parse().unwrap(), local: "203.0.113.5:5060".parse().unwrap() };
     Sip::new(config).accept(index, peer, [7; 32])
@@ -53,6 +63,7 @@ impl Stage for Rig {
         let rest = names.fill(step.rest);
         match step.mark {
             "machine" => self.replace(&rest),
+            "dial" => self.replace(&format!("dial {rest}")),
             "signed-in" => self.sign_in(clock.now(), &rest, names),
             "ticks" => self.repetitions(clock, rest.parse().expect("a number")),
             "<<" => {

@@ -85,8 +85,7 @@ impl Backend {
     }
 
     pub fn next_cseq(&mut self, now: Now) -> u32 {
-        let seconds = now.wall.unix_ms().saturating_sub(EPOCH_MS) / 1000;
-        self.cseq = u32::try_from(seconds & 0x7fff_ffff).unwrap_or(0).max(self.cseq + 1);
+        self.cseq = cseq_after(now, self.cseq);
         self.cseq
     }
 
@@ -160,6 +159,12 @@ impl Backend {
         }
         (!back.call_id.is_empty() && back.watcher.user().is_some()).then_some(back)
     }
+}
+
+/// The next number of a dialog that several connections may go on with.
+pub(in crate::machine) fn cseq_after(now: Now, last: u32) -> u32 {
+    let seconds = now.wall.unix_ms().saturating_sub(EPOCH_MS) / 1000;
+    u32::try_from(seconds & 0x7fff_ffff).unwrap_or(0).max(last.saturating_add(1))
 }
 
 fn kind(once: bool) -> &'static str {

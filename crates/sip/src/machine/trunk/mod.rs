@@ -28,6 +28,7 @@ use crate::wire::Response;
 
 pub(super) use backend::Asking;
 use backend::Backend;
+pub(super) use dialog::cseq_after;
 
 /// What a connection to another company's server knows besides what every connection does.
 #[derive(Debug)]
