@@ -16,6 +16,7 @@ mod seeds;
 mod sip_machine;
 mod sip_message;
 mod sip_stream;
+mod sip_trunk;
 mod xmpp_machine;
 mod xmpp_stream;
 
@@ -36,6 +37,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("sip_machine", sip_machine::run),
     ("sip_message", sip_message::run),
     ("sip_stream", sip_stream::run),
+    ("sip_trunk", sip_trunk::run),
     ("xmpp_machine", xmpp_machine::run),
     ("xmpp_stream", xmpp_stream::run),
 ];

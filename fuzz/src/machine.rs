@@ -4,14 +4,16 @@
 //! it and its argument; any other line is what the peer says. So transcripts are seeds, and what a fuzzer splices from
 //! them is again a conversation.
 
+use bytes::Bytes;
 use connector::{Flow, Input, Machine, Output, TlsFacts};
 use model::{
-    Activity, Address, Answer, Ask, Authorize, Basic, Composing, Credential, Decision, Delivery, DeliveryId,
-    Device, Dialect, Endpoint, Envelope, EnvelopeId, Event, LeaseKey, Message, Notice, Notify, Opaque,
-    Origin, Original, Outcome, Part, PresenceDoc, Reason, Receipt, ReceiptKind, Refusal, Role, RosterItem,
-    Settlement, Subscribe, Subscription, Term, Ticket, Tuple, WatchState,
+    Activity, Address, Admission, Answer, Ask, Authorize, Basic, Certificates, Composing, Credential,
+    Decision, Delivery, DeliveryId, Device, Dialect, DomainPair, Endpoint, Envelope, EnvelopeId, Event,
+    LeaseKey, Left, Message, Notice, Notify, Opaque, Origin, Original, Outcome, Part, PresenceDoc, Reason,
+    Receipt, ReceiptKind, Refusal, Role, RosterItem, Settlement, Subscribe, Subscription, Term, Ticket,
+    Tuple, Vouch, WatchState,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use testkit::Clock;
@@ -36,6 +38,8 @@ pub struct World<D> {
     asks: Vec<(Ticket, Ask)>,
     submitted: Vec<Ticket>,
     leases: Vec<LeaseKey>,
+    left: BTreeMap<LeaseKey, (Address, Bytes)>,
+    proved: BTreeSet<DomainPair>,
     tickets: BTreeSet<u64>,
     acknowledged: BTreeSet<u64>,
     deliveries: u64,
@@ -53,6 +57,8 @@ impl<D: Door> World<D> {
             asks: Vec::new(),
             submitted: Vec::new(),
             leases: Vec::new(),
+            left: BTreeMap::new(),
+            proved: BTreeSet::new(),
             tickets: BTreeSet::new(),
             acknowledged: BTreeSet::new(),
             deliveries: 0,
@@ -92,15 +98,38 @@ impl<D: Door> World<D> {
                     self.fresh(ticket);
                     self.asks.push((ticket, ask));
                 }
-                Output::Submit { ticket, .. } => {
+                Output::Submit { ticket, envelope, .. } => {
                     self.fresh(ticket);
+                    self.is_vouched(&envelope);
                     self.submitted.push(ticket);
                 }
-                Output::Lease { key, .. } => self.leases.push(key),
+                Output::Lease { key, owner, state, secs } => {
+                    match secs {
+                        0 => drop(self.left.remove(&key)),
+                        _ => drop(self.left.insert(key.clone(), (owner, state))),
+                    }
+                    self.leases.push(key);
+                }
                 Output::Ack(id, _) => self.acked(id),
                 Output::AckWhenWritten(ack) => self.acked(ack.delivery),
                 _ => {}
             }
+        }
+    }
+
+    /// Nobody speaks in another's name.
+    fn is_vouched(&self, envelope: &Envelope) {
+        let (from, to) = (&envelope.from.address, &envelope.to.address);
+        match &envelope.origin.vouch {
+            Vouch::Account(account) => assert_eq!(account, from),
+            Vouch::Domain(domain) if envelope.origin.dialect == Dialect::Sip => {
+                let pair = DomainPair::between(to, from);
+                assert_eq!(domain, &pair.remote);
+                assert!(self.proved.contains(&pair), "{pair} was not proved");
+            }
+            Vouch::Domain(domain) => assert_eq!(domain.as_str(), from.domain()),
+            Vouch::Server => {}
+            Vouch::Nobody => panic!("nobody answers for {from}"),
         }
     }
 
@@ -117,8 +146,12 @@ impl<D: Door> World<D> {
     fn happen(&mut self, what: u8, n: usize) {
         match what {
             b's' => {
-                let facts =
-                    TlsFacts { exporter: (n.is_multiple_of(2)).then_some([5; 32]), ..TlsFacts::default() };
+                let shown = Certificates([Bytes::from_static(b"a certificate")].into());
+                let facts = TlsFacts {
+                    exporter: (n.is_multiple_of(2)).then_some([5; 32]),
+                    certificates: (!n.is_multiple_of(3)).then_some(shown),
+                    ..TlsFacts::default()
+                };
                 self.give(Input::Secured(Flow::ACCEPTED, facts));
             }
             b'k' if !self.submitted.is_empty() => {
@@ -132,6 +165,11 @@ impl<D: Door> World<D> {
             b'a' if !self.asks.is_empty() => {
                 let (ticket, ask) = self.asks.swap_remove(n % self.asks.len());
                 let answer = self.answer(&ask, n);
+                if let (Ask::Admit { pair, .. }, Answer::Admitted(Admission { certified: Ok(()), .. })) =
+                    (&ask, &answer)
+                {
+                    self.proved.insert(pair.clone());
+                }
                 self.give(Input::Answer(ticket, answer));
             }
             b'd' => {
@@ -181,15 +219,27 @@ impl<D: Door> World<D> {
             }
             Ask::Roster { .. } => Answer::Roster(vec![contact(); n % 3]),
             Ask::EditRoster { .. } => Answer::Done,
-            Ask::Claim { .. } => {
-                Answer::Claimed((n.is_multiple_of(2)).then(|| bytes::Bytes::from_static(b"left by another")))
-            }
-            Ask::Admit { .. } => Answer::Admitted(model::Admission {
+            Ask::Claim { key, .. } => Answer::Claimed((n.is_multiple_of(2)).then(|| {
+                let left = self.left.get(key).map(|(_, state)| state.clone());
+                left.unwrap_or(Bytes::from_static(b"left by another"))
+            })),
+            Ask::Admit { .. } => Answer::Admitted(Admission {
                 certified: if n.is_multiple_of(3) { Err("no".into()) } else { Ok(()) },
                 dialback: n.is_multiple_of(2),
             }),
             Ask::Confirm { .. } => Answer::Verified(n.is_multiple_of(2)),
-            Ask::Inherit { .. } => Answer::Left(Vec::new()),
+            Ask::Inherit { prefix } => {
+                let ours = self.left.iter().filter(|(key, _)| key.0.starts_with(prefix.as_str()));
+                Answer::Left(
+                    ours.map(|(key, (owner, state))| Left {
+                        key: key.clone(),
+                        owner: owner.clone(),
+                        state: state.clone(),
+                        secs: 60,
+                    })
+                    .collect(),
+                )
+            }
             Ask::Resume { .. } => Answer::Refused(Refusal::new(Reason::Internal)),
         }
     }
@@ -206,7 +256,10 @@ impl<D: Door> World<D> {
             at: now,
             origin: Origin::server(),
             from: from.clone(),
-            to: self.device.clone(),
+            to: match DomainPair::of_mailbox(&self.device.address) {
+                Some(pair) => Endpoint::bare(address(&format!("bob@{}", pair.remote))),
+                None => self.device.clone(),
+            },
             hops: 5,
             event: event(n, &from, self.leases.get(n % self.leases.len().max(1)).cloned()),
         };
@@ -257,6 +310,9 @@ fn event(n: usize, from: &Endpoint, lease: Option<LeaseKey>) -> Event {
             lang: None,
             original: None,
         }),
+        4 if n % 2 == 1 => {
+            Event::Subscribe(Subscribe { term: Term::Once { key: None }, note: None, original: None })
+        }
         4 => Event::Subscribe(Subscribe { term: Term::Lasting, note: Some(odd), original: None }),
         5 => Event::Subscribe(Subscribe { term: Term::End, note: None, original: None }),
         6 => Event::Authorize(Authorize {

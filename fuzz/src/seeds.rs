@@ -16,6 +16,10 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "xmpp_machine" => scripts("crates/xmpp/tests/transcripts"),
         "s2s_machine" => scripts("crates/xmpp/tests/s2s"),
         "sip_machine" => scripts("crates/sip/tests/transcripts"),
+        "sip_trunk" => {
+            let trunks = |text: &String| text.contains("machine trunk") || text.contains("\ndial ");
+            texts("crates/sip/tests/transcripts").filter(trunks).map(|t| script(&t).into_bytes()).collect()
+        }
         "xmpp_stream" => spoken("crates/xmpp/tests/transcripts", "<< ", "\n").map(choose).collect(),
         "sip_message" => messages().collect(),
         "sip_stream" => messages().map(choose).collect(),
@@ -117,7 +121,8 @@ fn script(text: &str) -> String {
     let mut kind = 0;
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
-        if let Some(said) = line.strip_prefix("<< ") {
+        // Over a connection the block's mark has no address behind it.
+        if let Some(said) = line.strip_prefix("<< ").or((line == "<<").then_some("peer")) {
             // A SIP message follows in a block; an XMPP one stands on the line.
             if let "open" | "answer" = said {
                 // The header of a stream between servers.
@@ -132,7 +137,7 @@ fn script(text: &str) -> String {
                     }
                 }
             }
-        } else if line.starts_with(">> ") && !line[3..].starts_with('<') {
+        } else if (line == ">>" || line.starts_with(">> ")) && !line[2..].trim_start().starts_with('<') {
             for line in lines.by_ref() {
                 if line == "." {
                     break;
@@ -155,7 +160,7 @@ fn script(text: &str) -> String {
         } else if let Some(chosen) = line.strip_prefix("machine ").or_else(|| line.strip_prefix("signed-in "))
         {
             kind = ["udp", "tcp", "tls"].iter().position(|k| *k == chosen).unwrap_or(0);
-        } else if line == "% direct" {
+        } else if line == "% direct" || line.starts_with("dial ") {
             kind = 1;
         } else if let Some((who, how)) = line.strip_prefix("% ").and_then(|rest| rest.split_once(' ')) {
             let place = |list: [&str; 3], word: &str| list.iter().position(|w| *w == word).unwrap_or(0);

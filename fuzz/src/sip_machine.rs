@@ -6,9 +6,9 @@ use connector::{Connector as _, Peer, Transport};
 use model::Credential;
 use sip::{Config, Sip};
 
-struct Agent {
-    datagram: bool,
-    lines: Vec<u8>,
+pub(crate) struct Agent {
+    pub datagram: bool,
+    pub lines: Vec<u8>,
 }
 
 impl Door for Agent {
