@@ -8,6 +8,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 use utoipa::ToSchema;
 
+/// A disclaimer has so many bytes at most: it must fit into one message of any protocol.
+const LONGEST_WORDS: usize = 1000;
+
 /// A protocol between servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -194,6 +197,9 @@ pub struct Partner {
     /// What may come and go at most.
     #[serde(default)]
     pub limits: Limits,
+    /// What their people are told once in a conversation, in the name of our domain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disclaimer: Option<String>,
     /// Whom to call.
     #[serde(default)]
     pub contacts: Vec<String>,
@@ -231,6 +237,7 @@ impl Partner {
             local: Vec::new(),
             remote: Vec::new(),
             limits: Limits::default(),
+            disclaimer: None,
             contacts: Vec::new(),
             expires: None,
             suspended: false,
@@ -280,6 +287,9 @@ impl Partner {
         }
         for who in self.local.iter_mut().chain(&mut self.remote) {
             *who = Pattern::parse(who)?.to_string();
+        }
+        if self.disclaimer.as_ref().is_some_and(|text| text.trim().is_empty() || text.len() > LONGEST_WORDS) {
+            return Err(format!("a disclaimer has 1 to {LONGEST_WORDS} bytes"));
         }
         if let Some(day) = &self.expires {
             day.parse::<Day>()?;

@@ -1,16 +1,18 @@
 //! What the hub asks of us.
 
+use crate::RESPONDER;
 use crate::agreement::{Day, Partner};
+use crate::disclaim::Disclaimer;
 use crate::notes::{Contact, Notes, Observed};
 use crate::people::Group;
 use crate::rules::{No, Way};
 use crate::snapshot::Snapshot;
 use crate::trust::{Measure, Roots, prove};
-use model::{Address, Admission, Dialect, DomainPair, Envelope, Opener, Reason, Refusal, Timestamp};
+use model::{Address, Admission, Dialect, DomainPair, Envelope, Event, Opener, Reason, Refusal, Timestamp};
 use parking_lot::{Mutex, RwLock};
 use ports::{Applicant, Partners, Route};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 use store::{MemoryStore, Shelf, Trouble};
 
@@ -47,6 +49,9 @@ pub struct Settings {
     pub except: Vec<String>,
 }
 
+/// Told of each disclaimer that is due. Must not block.
+type Teller = Box<dyn Fn(Disclaimer) + Send + Sync>;
+
 /// Other companies.
 pub struct Federation {
     /// The domains this server hosts.
@@ -54,6 +59,8 @@ pub struct Federation {
     pub(crate) store: Arc<dyn store::Partners>,
     now: RwLock<Arc<Snapshot>>,
     notes: Notes,
+    /// Who tells disclaimers.
+    teller: OnceLock<Teller>,
     /// Held while what was agreed is changed.
     pub(crate) writing: Mutex<()>,
 }
@@ -88,7 +95,14 @@ impl Federation {
 
     fn with(domains: BTreeSet<Address>, store: Arc<dyn store::Partners>, now: Snapshot) -> Self {
         let now = RwLock::new(Arc::new(now));
-        Self { domains, store, now, notes: Notes::default(), writing: Mutex::default() }
+        Self {
+            domains,
+            store,
+            now,
+            notes: Notes::default(),
+            teller: OnceLock::new(),
+            writing: Mutex::default(),
+        }
     }
 
     /// Federates otherwise from now on.
@@ -114,6 +128,27 @@ impl Federation {
 
     pub(crate) fn hosts(&self, domain: &Address) -> bool {
         self.domains.contains(domain)
+    }
+
+    /// Who is told of disclaimers that are due.
+    pub fn tell(&self, teller: Teller) {
+        let _ = self.teller.set(teller);
+    }
+
+    /// Somebody of ours writes to somebody of theirs, and may.
+    fn disclaim(&self, snapshot: &Snapshot, envelope: &Envelope) {
+        let (from, to) = (&envelope.from.address, &envelope.to.address);
+        let Some(agreed) = snapshot.of(to.domain()) else { return };
+        let Some(text) = &agreed.partner.disclaimer else { return };
+        let people = [from, to].iter().all(|who| who.user().is_some_and(|user| user != RESPONDER));
+        if !people || !matches!(&envelope.event, Event::Message(message) if message.lasting) {
+            return;
+        }
+        if agreed.used.told.is_first(from, to, envelope.at.unix_ms())
+            && let Some(teller) = self.teller.get()
+        {
+            teller(Disclaimer { from: from.to_domain(), to: to.clone(), text: text.clone() });
+        }
     }
 
     /// What is known of connections with domains that satisfy this, since the start.
@@ -215,7 +250,11 @@ impl Partners for Federation {
         if snapshot.settings.mode != Mode::Off {
             self.place(&pair)?;
         }
-        self.verdict(&snapshot, &pair.remote, judged, envelope.at)
+        self.verdict(&snapshot, &pair.remote, judged, envelope.at)?;
+        if way == Way::Outward {
+            self.disclaim(&snapshot, envelope);
+        }
+        Ok(())
     }
 
     fn routes(&self, pair: &DomainPair) -> Result<Vec<Route>, Refusal> {

@@ -2,6 +2,7 @@
 
 mod agreement;
 mod book;
+mod disclaim;
 mod federation;
 mod handshake;
 mod inspect;
@@ -20,6 +21,7 @@ pub const RESPONDER: &str = "rialto-conformance";
 
 pub use agreement::{Feature, Limits, Partner, Protocol, RouteSecurity, StaticRoute, Trust};
 pub use book::BookError;
+pub use disclaim::Disclaimer;
 pub use federation::{Federation, Mode, Settings};
 pub use handshake::{Accepted, Invitation, Shown, Waiting, Wish};
 pub use inspect::Inspected;

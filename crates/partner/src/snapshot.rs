@@ -1,6 +1,7 @@
 //! Everything that was agreed, ready to be asked on the hot path: built anew with each change, and never changed.
 
 use crate::agreement::{Day, Partner, Protocol, RouteSecurity};
+use crate::disclaim::Told;
 use crate::federation::Settings;
 use crate::meter::Meter;
 use crate::people::{Group, People};
@@ -28,6 +29,7 @@ pub(crate) struct Agreed {
 pub(crate) struct Used {
     pub outward: Meter,
     pub inward: Meter,
+    pub told: Told,
 }
 
 /// Everything, at one time.

@@ -165,6 +165,12 @@ impl Live {
                 tokio::spawn(async move { inner.try_out(&name).await });
             }
         }));
+        let conformance = Arc::downgrade(&inner.conformance);
+        inner.partners.tell(Box::new(move |due| {
+            if let Some(conformance) = conformance.upgrade() {
+                conformance.disclaim(due);
+            }
+        }));
         Ok(Self { inner })
     }
 

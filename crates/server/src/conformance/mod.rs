@@ -123,13 +123,26 @@ impl Conformance {
     /// Says something in the responder's name. The end is told where somebody wants to know.
     fn say(&self, local: &Address, to: &Address, event: Event) -> oneshot::Receiver<Outcome> {
         let (end, ended) = oneshot::channel();
-        let (Some(link), Some(from)) = (self.link.get(), responder(local)) else { return ended };
+        let Some(from) = responder(local) else { return ended };
         let ticket = self.tickets.fetch_add(1, Ordering::Relaxed);
         let mut ends = self.ends.lock();
         // Whoever no longer waits is forgotten.
         ends.retain(|_, end| !end.is_closed());
         ends.insert(ticket, end);
         drop(ends);
+        self.submit(ticket, from, to, event);
+        ended
+    }
+
+    /// Tells a partner's disclaimer, in the name of our domain.
+    pub fn disclaim(&self, due: partner::Disclaimer) {
+        let ticket = self.tickets.fetch_add(1, Ordering::Relaxed);
+        let from = Endpoint::bare(due.from);
+        self.submit(ticket, from, &due.to, message(&format!("disclaimer-{ticket}"), due.text, false));
+    }
+
+    fn submit(&self, ticket: u64, from: Endpoint, to: &Address, event: Event) {
+        let Some(link) = self.link.get() else { return };
         let at = crate::house::now();
         let mut random = [0u8; 16];
         let _ = getrandom::fill(&mut random);
@@ -143,7 +156,6 @@ impl Conformance {
             event,
         };
         link.submit(Ticket(ticket), Box::new(envelope), true);
-        ended
     }
 
     fn write(&self, local: &Address, to: &Address, id: &str, words: &str) -> oneshot::Receiver<Outcome> {

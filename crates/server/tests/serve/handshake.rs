@@ -1,6 +1,7 @@
 //! Two fresh servers: one invites, the other accepts, by files alone.
 
-use crate::harness::{SOON, Serve, prepared_for, rialto};
+use crate::client::Xmpp;
+use crate::harness::{LISTEN, SOON, Serve, prepared_for, rialto};
 use std::path::PathBuf;
 use std::time::Instant;
 use tempfile::TempDir;
@@ -112,8 +113,8 @@ serves = \"servers\"
 ";
 
 /// A server that runs, and where other servers reach it.
-fn up(domain: &str) -> (Serve, String) {
-    let serve = Serve::start_in(prepared_for(domain, "", SERVERS), &[], |_| {});
+fn up(domain: &str, users: &[&str], more: &str) -> (Serve, String) {
+    let serve = Serve::start_in(prepared_for(domain, "", &format!("{SERVERS}{more}")), users, |_| {});
     let at = format!("xmpp:{}", serve.at("xmpp-s2s"));
     (serve, at)
 }
@@ -148,7 +149,7 @@ fn green(table: &str) {
 
 #[test]
 fn two_fresh_servers_have_a_green_table_after_a_handshake() {
-    let ((example, example_at), (acme, acme_at)) = (up("example.com"), up("acme.example"));
+    let ((example, example_at), (acme, acme_at)) = (up("example.com", &[], ""), up("acme.example", &[], ""));
     let (invitation, reply) = (example.path("to-acme"), acme.path("reply"));
     let (invitation, reply) = (invitation.to_str().expect("text"), reply.to_str().expect("text"));
     let protocol = ["--protocol", "xmpp"];
@@ -189,4 +190,41 @@ fn two_fresh_servers_have_a_green_table_after_a_handshake() {
     let (good, words) =
         said(&example, &["user", "add", "rialto-conformance@example.com", "--password-stdin"]);
     assert!(!good && words.contains("is nobody's"), "{words}");
+}
+
+#[test]
+fn a_disclaimer_is_told_once_in_a_conversation() {
+    let (example, _) = up("example.com", &["romeo"], LISTEN);
+    let (acme, at) = up("acme.example", &["nurse@acme.example", "peter@acme.example"], "");
+    let disclaimer = "What we write is confidential.";
+    let ca = acme.path("ca.pem");
+    let theirs = ["partner", "add", "acme", "--domain", "acme.example", "--protocol", "xmpp", "--route", &at];
+    let (good, words) =
+        said(&example, &[&theirs[..], &["--ca", ca.to_str().unwrap(), "--disclaimer", disclaimer]].concat());
+    assert!(good, "{words}");
+    let ca = example.path("ca.pem");
+    let ours = ["partner", "add", "example", "--domain", "example.com", "--ca", ca.to_str().unwrap()];
+    let (good, words) = said(&acme, &ours);
+    assert!(good, "{words}");
+    let mut romeo = Xmpp::online(example.at("xmpps-c2s"), &example.path("ca.pem"), "romeo");
+    for (to, n) in [("nurse", 1), ("nurse", 2), ("peter", 3)] {
+        romeo.say(&format!(
+            "<message to='{to}@acme.example' type='chat' id='m{n}'><body>hello {n}</body></message>"
+        ));
+    }
+    let end = Instant::now() + SOON;
+    let record = loop {
+        let (_, record) = said(&acme, &["journal", "tail", "-n", "50"]);
+        if record.matches("romeo@example.com").count() >= 3 && record.matches(" example.com ").count() >= 2 {
+            break record;
+        }
+        assert!(Instant::now() < end, "{record}\n{}\n{}", example.log(), acme.log());
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    };
+    let told: Vec<&str> = record.lines().filter(|line| line.contains(" example.com ")).collect();
+    assert_eq!(told.len(), 2, "{record}");
+    assert!(
+        told.iter().any(|l| l.contains("nurse@")) && told.iter().any(|l| l.contains("peter@")),
+        "{record}"
+    );
 }

@@ -136,6 +136,7 @@ fn terms(p: &Partner) -> String {
     if p.limits.message_bytes > 0 {
         line("size", format!("{} bytes a message", p.limits.message_bytes));
     }
+    line("disclaimer", p.disclaimer.clone().unwrap_or_default());
     line("contacts", p.contacts.join(", "));
     if let Some(key) = &p.signed_by {
         line("handshake", format!("signed with {}", fingerprint(key)));

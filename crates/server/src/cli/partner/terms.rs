@@ -55,6 +55,9 @@ pub struct Terms {
     /// Most bytes of one message; 0 leaves it to [limits].
     #[arg(long)]
     message_bytes: Option<u32>,
+    /// What their people are told once in a conversation.
+    #[arg(long)]
+    disclaimer: Option<String>,
     /// Whom to call.
     #[arg(long = "contact")]
     contacts: Vec<String>,
@@ -79,6 +82,7 @@ enum Clear {
     Features,
     Local,
     Remote,
+    Disclaimer,
     Contacts,
     Expires,
 }
@@ -157,6 +161,7 @@ impl Terms {
                 Clear::Features => partner.features = empty.features,
                 Clear::Local => partner.local.clear(),
                 Clear::Remote => partner.remote.clear(),
+                Clear::Disclaimer => partner.disclaimer = None,
                 Clear::Contacts => partner.contacts.clear(),
                 Clear::Expires => partner.expires = None,
             }
@@ -185,6 +190,9 @@ impl Terms {
         set_all(&mut partner.remote, self.remote);
         set(&mut partner.limits.messages_per_second, self.rate);
         set(&mut partner.limits.message_bytes, self.message_bytes);
+        if self.disclaimer.is_some() {
+            partner.disclaimer = self.disclaimer;
+        }
         set_all(&mut partner.contacts, self.contacts);
         if self.expires.is_some() {
             partner.expires = self.expires;
