@@ -102,21 +102,37 @@ pub async fn probe(ground: &Ground, name: &str) -> Result<Probed, String> {
     Ok(Probed { domain: domain.to_string(), partner: partner.map(|p| p.name), at, good, checks })
 }
 
-/// Does a partner's server refuse somebody who speaks in another's name? One row of the conformance table.
-pub async fn forged(ground: &Ground, partner: &Partner, domain: &Address) -> Option<Check> {
-    if !(partner.protocols.is_empty() || partner.protocols.contains(&Protocol::Xmpp)) {
-        return None;
-    }
-    let somebody = Address::parse("forged.invalid").ok()?;
-    let mut report = Report::new(Protocol::Xmpp);
-    match xmpp::forged(ground, Some(partner), domain, &somebody).await {
-        Ok(how) => report.good("forged", format!("refused: {how}")),
-        Err(why) => {
-            let remedy = "their server lets anybody speak in another's name: tell them, and suspend them until it is mended";
-            report.bad("forged", why, remedy);
+/// Does a partner's server refuse somebody who speaks in another's name? A row of the conformance table for each protocol
+/// in which it could be reached.
+pub async fn forged(ground: &Ground, partner: &Partner, domain: &Address, seen: &[Check]) -> Vec<Check> {
+    let Ok(somebody) = Address::parse("forged.invalid") else { return Vec::new() };
+    let mut checks = Vec::new();
+    for protocol in reached(seen) {
+        let mut report = Report::new(protocol);
+        let said = match protocol {
+            Protocol::Xmpp => xmpp::forged(ground, Some(partner), domain, &somebody).await,
+            Protocol::Sip => sip::forged(ground, Some(partner), domain, &somebody).await,
+        };
+        match said {
+            Ok(how) => report.good("forged", format!("refused: {how}")),
+            Err(why) => {
+                let remedy = "their server lets us speak in another's name: tell them, and suspend them until it is mended";
+                report.bad("forged", why, remedy);
+            }
         }
+        checks.append(&mut report.checks);
     }
-    report.checks.pop()
+    checks
+}
+
+/// The protocols in which all was well.
+fn reached(seen: &[Check]) -> Vec<Protocol> {
+    let is_well = |protocol: &Protocol| {
+        let name = protocol.dialect().name();
+        let of_it: Vec<&Check> = seen.iter().filter(|check| check.protocol == name).collect();
+        !of_it.is_empty() && of_it.iter().all(|check| check.verdict != Verdict::Bad)
+    };
+    [Protocol::Xmpp, Protocol::Sip].into_iter().filter(is_well).collect()
 }
 
 /// DNS and TCP: a connection to the first server that takes one.

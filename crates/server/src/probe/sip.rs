@@ -26,20 +26,7 @@ pub(super) async fn look(ground: &Ground, partner: Option<&Partner>, domain: &Ad
         _ => secure(ground, domain, visit, SEARCH.alpn, &mut report).await,
     };
     let Some(mut visit) = visit else { return report };
-    let mut seed = [0u8; 8];
-    let _ = getrandom::fill(&mut seed);
-    let unique = seed.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    });
-    let transport = if spot.tls == TlsMode::None { "TCP" } else { "TLS" };
-    let (local, domain) = (ground.local.as_str(), domain.as_str());
-    let request = format!(
-        "OPTIONS sip:{domain} SIP/2.0\r\nVia: SIP/2.0/{transport} {local};branch=z9hG4bK{unique};rport\r\n\
-         Max-Forwards: 70\r\nFrom: <sip:{local}>;tag={unique}\r\nTo: <sip:{domain}>\r\nCall-ID: {unique}@{local}\r\n\
-         CSeq: 1 OPTIONS\r\nContact: <sip:{local};transport={}>\r\nAccept: application/sdp\r\nContent-Length: 0\r\n\r\n",
-        transport.to_lowercase()
-    );
+    let request = request("OPTIONS", ground.local.as_str(), domain.as_str(), spot.tls, "");
     let heard = match visit.say(request.as_bytes()).await {
         Ok(()) => visit.hear(|text| final_answer(text).is_some()).await,
         Err(why) => Err(why),
@@ -53,6 +40,60 @@ pub(super) async fn look(ground: &Ground, partner: Option<&Partner>, domain: &Ad
         }
     }
     report
+}
+
+/// A request of ours outside of a dialog.
+fn request(method: &str, from: &str, to: &str, tls: TlsMode, body: &str) -> String {
+    let mut seed = [0u8; 8];
+    let _ = getrandom::fill(&mut seed);
+    let unique = seed.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    });
+    let transport = if tls == TlsMode::None { "TCP" } else { "TLS" };
+    let host = from.rsplit('@').next().unwrap_or(from);
+    let kind = if body.is_empty() { "" } else { "Content-Type: text/plain\r\n" };
+    format!(
+        "{method} sip:{to} SIP/2.0\r\nVia: SIP/2.0/{transport} {host};branch=z9hG4bK{unique};rport\r\n\
+         Max-Forwards: 70\r\nFrom: <sip:{from}>;tag={unique}\r\nTo: <sip:{to}>\r\nCall-ID: {unique}@{host}\r\n\
+         CSeq: 1 {method}\r\nContact: <sip:{host};transport={}>\r\n{kind}Content-Length: {}\r\n\r\n{body}",
+        transport.to_lowercase(),
+        body.len()
+    )
+}
+
+/// Speaks in the name of a domain that is not ours. Gives how that was refused.
+///
+/// # Errors
+/// In words, that it was not.
+pub(super) async fn forged(
+    ground: &Ground,
+    partner: Option<&Partner>,
+    domain: &Address,
+    somebody: &Address,
+) -> Result<String, String> {
+    let mut unseen = Report::new(Protocol::Sip);
+    let gone = || "their server could not be reached".to_owned();
+    let (visit, spot) = reach(ground, partner, domain, &SEARCH, &mut unseen).await.ok_or_else(gone)?;
+    let visit = match spot.tls {
+        TlsMode::None => Some(visit),
+        _ => secure(ground, domain, visit, SEARCH.alpn, &mut unseen).await,
+    };
+    let mut visit = visit.ok_or_else(gone)?;
+    let (from, to) = (format!("x@{somebody}"), format!("{}@{domain}", partner::RESPONDER));
+    visit.say(request("MESSAGE", &from, &to, spot.tls, "forged").as_bytes()).await?;
+    match visit.hear(|text| final_answer(text).is_some()).await {
+        Ok(heard) => {
+            let status = final_answer(&heard).and_then(|head| head.lines().next()).unwrap_or_default();
+            let status = status.strip_prefix("SIP/2.0 ").unwrap_or(status);
+            match status.starts_with('2') {
+                true => Err(format!("their server takes us for {somebody}: {status}")),
+                false => Ok(status.to_owned()),
+            }
+        }
+        Err(why) if why.contains("ended the connection") => Ok(why),
+        Err(_) => Err("it was neither refused nor answered".into()),
+    }
 }
 
 /// The head of the first answer that is not provisional.

@@ -228,3 +228,47 @@ fn a_disclaimer_is_told_once_in_a_conversation() {
         "{record}"
     );
 }
+
+const TRUNKS: &str = "
+[federation]
+mode = \"allow\"
+
+[[sip.listen]]
+address = \"127.0.0.1:0\"
+transport = \"tls\"
+serves = \"servers\"
+";
+
+#[test]
+fn the_same_table_over_sip() {
+    let up = |domain: &str| {
+        let serve = Serve::start_in(prepared_for(domain, "", TRUNKS), &[], |_| {});
+        let at = format!("sip:{}", serve.listeners[0].1);
+        (serve, at)
+    };
+    let ((example, example_at), (acme, acme_at)) = (up("example.com"), up("acme.example"));
+    let add = |on: &Serve, name: &str, domain: &str, at: &str, ca: std::path::PathBuf| {
+        let ca = ca.to_str().expect("text").to_owned();
+        let (good, words) = said(
+            on,
+            &["partner", "add", name, "--domain", domain, "--protocol", "sip", "--route", at, "--ca", &ca],
+        );
+        assert!(good, "{words}");
+    };
+    add(&example, "acme", "acme.example", &acme_at, acme.path("ca.pem"));
+    add(&acme, "example", "example.com", &example_at, example.path("ca.pem"));
+    let (good, table) = said(&example, &["partner", "test", "acme"]);
+    assert!(good, "{table}\n{}\n{}", example.log(), acme.log());
+    for row in [
+        "good  sip   certificate ",
+        "good  sip   offer ",
+        "good  sip   forged ",
+        "good  all   messages ",
+        "we see them",
+        "they see us",
+        "good  all   unknown user",
+        "good  all   oversized ",
+    ] {
+        assert!(table.contains(row), "{row} in\n{table}");
+    }
+}
