@@ -46,6 +46,13 @@ impl Abroad {
     /// The same for another domain.
     #[must_use]
     pub fn rialto_for(&self, domain: &str, users: &[&str], more: &str) -> Rialto {
+        self.rialto_of_many(&[domain], users, more)
+    }
+
+    /// The same for many domains.
+    #[must_use]
+    pub fn rialto_of_many<D: AsRef<str>>(&self, domains: &[D], users: &[&str], more: &str) -> Rialto {
+        let domains: Vec<&str> = domains.iter().map(AsRef::as_ref).collect();
         let config = |base: u16| {
             format!(
                 "[federation]\nmode = \"open\"\nsystem_authorities = false\nauthorities = [{:?}]\ndns = [\"{}\"]\n{more}\n\
@@ -58,8 +65,10 @@ impl Abroad {
             )
         };
         let level = std::env::var("RIALTO_LOG").unwrap_or_else(|_| "debug".into());
-        let rialto = Rialto::start_for(domain, users, config, &level);
-        self.dns.service(&format!("_xmpp-server._tcp.{domain}"), rialto.s2s());
+        let rialto = Rialto::start_for(&domains, users, config, &level);
+        for domain in domains {
+            self.dns.service(&format!("_xmpp-server._tcp.{domain}"), rialto.s2s());
+        }
         rialto
     }
 

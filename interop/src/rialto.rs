@@ -50,16 +50,16 @@ impl Rialto {
     /// If any step fails.
     #[must_use]
     pub fn start_by(users: &[&str], more: impl FnOnce(u16) -> String, log_level: &str) -> Self {
-        Self::start_for(DOMAIN, users, more, log_level)
+        Self::start_for(&[DOMAIN], users, more, log_level)
     }
 
-    /// The same for another domain; its users are named with it.
+    /// The same for other domains; their users are named with them.
     ///
     /// # Panics
     /// If any step fails.
     #[must_use]
     pub fn start_for(
-        domain: &str,
+        domains: &[&str],
         users: &[&str],
         more: impl FnOnce(u16) -> String,
         log_level: &str,
@@ -77,7 +77,8 @@ impl Rialto {
         // it dials, and the only name which resolves on every machine is that one.
         rialto.must(
             Command::new(&rialto.binary)
-                .args(["init", "--domain", domain, "--domain", "localhost", "--listen", "127.0.0.1"])
+                .args(["init", "--listen", "127.0.0.1"])
+                .args(domains.iter().chain(&["localhost"]).flat_map(|domain| ["--domain", domain]))
                 .args(["--base-port", &base, "--data"])
                 .arg(&data),
         );
@@ -159,6 +160,16 @@ impl Rialto {
         let line =
             status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("a process has memory");
         line.trim().trim_end_matches("kB").trim().parse().expect("a number of kB")
+    }
+
+    /// Files, sockets among them, that the server has open.
+    ///
+    /// # Panics
+    /// If the server does not run, or the system does not say.
+    #[must_use]
+    pub fn descriptors(&self) -> usize {
+        let id = self.process.as_ref().expect("the server runs").id();
+        std::fs::read_dir(format!("/proc/{id}/fd")).expect("the system tells").count()
     }
 
     /// The size of the database, with its log, in KiB.

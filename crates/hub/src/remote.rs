@@ -431,7 +431,7 @@ impl Hub {
 /// What a sender hears of a row that waited too long.
 fn overdue(failure: Option<Refusal>) -> Refusal {
     let mut refusal = failure.unwrap_or_else(|| {
-        Refusal::new(Reason::RemoteTimeout).with_text("their server took it from nobody in time")
+        Refusal::new(Reason::RemoteTimeout).with_text("their server could not be reached in time")
     });
     refusal.rule.get_or_insert_with(|| "deadline".into());
     refusal

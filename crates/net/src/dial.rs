@@ -31,6 +31,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// dead never keep the living waiting.
 const FRESH: usize = 256;
 const RETRIES: usize = 32;
+/// One that has taken so long gives its place to the next, and goes on among the slow ones, if there is room.
+const BRISK: Duration = Duration::from_secs(3);
+const SLOW: usize = 512;
 
 /// What is under way for a pair.
 enum Attempt {
@@ -52,6 +55,7 @@ pub(crate) struct Dialler {
     pairs: Mutex<HashMap<DomainPair, Attempt>>,
     fresh: Semaphore,
     retries: Semaphore,
+    slow: Semaphore,
     tally: Arc<Tally>,
     runtime: Handle,
 }
@@ -81,6 +85,7 @@ impl Dialler {
             pairs: Mutex::default(),
             fresh: Semaphore::new(FRESH),
             retries: Semaphore::new(RETRIES),
+            slow: Semaphore::new(SLOW),
             tally: Arc::default(),
             runtime: Handle::current(),
         })
@@ -107,12 +112,10 @@ impl Dialler {
         let mut failed = false;
         loop {
             let slots = if failed { &self.retries } else { &self.fresh };
-            let slot = slots.acquire().await;
-            let refusal = match self.try_routes(&pair).await {
+            let refusal = match self.try_routes(&pair, slots).await {
                 Ok(()) => break,
                 Err(refusal) => refusal,
             };
-            drop(slot);
             tracing::info!(%pair, %refusal, "not reached");
             failed = true;
             self.pairs.lock().insert(pair.clone(), Attempt::Pausing(refusal.clone()));
@@ -130,7 +133,7 @@ impl Dialler {
     /// Every route, best first, until one carries: those that are known before those that can only be guessed at, for
     /// what a domain says of itself counts for more than what is preferred here (RFC 7247 section 4). Says why the one
     /// that came furthest did not carry.
-    async fn try_routes(&self, pair: &DomainPair) -> Result<(), Refusal> {
+    async fn try_routes(&self, pair: &DomainPair, slots: &Semaphore) -> Result<(), Refusal> {
         let mut telling: Option<Refusal> = None;
         let mut guesses = Vec::new();
         let mut failed = |dialect, refusal: Refusal| {
@@ -149,7 +152,7 @@ impl Dialler {
                     guesses.push(route);
                     continue;
                 }
-                Ok(targets) => self.run(Errand::Carry(pair.clone()), route, targets).await,
+                Ok(targets) => self.run(Errand::Carry(pair.clone()), route, targets, slots).await,
                 Err(refusal) => Err(refusal),
             };
             match result {
@@ -159,7 +162,7 @@ impl Dialler {
         }
         for route in guesses {
             let result = match self.targets(pair, route, true).await {
-                Ok(targets) => self.run(Errand::Carry(pair.clone()), route, targets).await,
+                Ok(targets) => self.run(Errand::Carry(pair.clone()), route, targets, slots).await,
                 Err(refusal) => Err(refusal),
             };
             match result {
@@ -202,8 +205,15 @@ impl Dialler {
     }
 
     /// Connects and runs an errand. The connection then goes on by itself.
-    async fn run(&self, errand: Errand, route: &Route, targets: Vec<Target>) -> Result<(), Refusal> {
+    async fn run(
+        &self,
+        errand: Errand,
+        route: &Route,
+        targets: Vec<Target>,
+        slots: &Semaphore,
+    ) -> Result<(), Refusal> {
         let door = self.door(route.dialect)?;
+        let slot = slots.acquire().await;
         let (stream, target) = self.connect(targets).await?;
         let peer = match (stream.peer_addr(), stream.local_addr()) {
             (Ok(remote), Ok(local)) => Peer { remote, local },
@@ -237,12 +247,27 @@ impl Dialler {
             tally: self.tally.clone(),
             errand: Some(done),
         };
-        self.runtime.spawn(drive(stream, gear));
-        match tokio::time::timeout(ERRAND, told).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(gone()),
-            Err(_) => Err(Refusal::new(Reason::RemoteTimeout).with_text("their server does not answer")),
-        }
+        let driven = self.runtime.spawn(drive(stream, gear));
+        let silent = || Refusal::new(Reason::RemoteTimeout).with_text("their server does not answer");
+        let mut told = told;
+        let told = match tokio::time::timeout(BRISK, &mut told).await {
+            Ok(told) => told,
+            Err(_) => {
+                drop(slot);
+                let Ok(_place) = self.slow.try_acquire() else {
+                    driven.abort();
+                    return Err(silent());
+                };
+                match tokio::time::timeout(ERRAND, &mut told).await {
+                    Ok(told) => told,
+                    Err(_) => {
+                        driven.abort();
+                        return Err(silent());
+                    }
+                }
+            }
+        };
+        told.unwrap_or_else(|_| Err(gone()))
     }
 
     async fn connect(&self, targets: Vec<Target>) -> Result<(TcpStream, Target), Refusal> {
@@ -293,13 +318,12 @@ impl ports::Dialler for Dialler {
                 Err(refusal) => return told(Err(refusal)),
             };
             let Some(route) = route else { return told(Err(Refusal::new(Reason::RemoteNotFound))) };
-            let _slot = me.fresh.acquire().await;
             let targets = match me.targets(&pair, &route, false).await {
                 Ok(targets) if targets.is_empty() => me.targets(&pair, &route, true).await,
                 found => found,
             };
             told(match targets {
-                Ok(targets) => me.run(Errand::Confirm(pair, proof), &route, targets).await,
+                Ok(targets) => me.run(Errand::Confirm(pair, proof), &route, targets, &me.fresh).await,
                 Err(refusal) => Err(refusal),
             });
         });

@@ -94,6 +94,7 @@ struct Driver {
 /// Drives one connection from its first byte to its last.
 pub(crate) async fn drive(stream: tokio::net::TcpStream, gear: Gear) {
     let Gear { machine, link, inbox, clock, side, mode, drain, pass, tally, errand } = gear;
+    let _counted = Counted(tally.clone());
     let mut driver = Driver {
         machine,
         link,
@@ -115,8 +116,16 @@ pub(crate) async fn drive(stream: tokio::net::TcpStream, gear: Gear) {
     if driver.live(&side, mode).await.is_err() && !driver.closed {
         driver.feed(Input::Closed(Flow::ACCEPTED));
     }
-    driver.tally.ended.one();
     drop(pass);
+}
+
+/// Counts the end of a connection, also of one whose task is given up.
+struct Counted(Arc<Tally>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.ended.one();
+    }
 }
 
 /// The machine broke: our bug. Its connection ends, nothing else does.

@@ -81,7 +81,7 @@ impl S2s {
 
     fn say(&mut self, stub: &Stub, event: Event) {
         let ends = (stub.to.clone(), stub.from.clone());
-        let quiet = Stub { quiet: true, ..stub.clone() };
+        let quiet = Stub { quiet: true, named: None, ..stub.clone() };
         // No stanza of theirs: it has no number.
         self.hand_over(event, ends, Vouch::Server, quiet, u64::MAX);
     }
