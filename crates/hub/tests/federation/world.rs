@@ -248,6 +248,10 @@ impl Company {
         };
         person.link.ask(Ticket(1_000_001), bind);
         person.link.ask(Ticket(1_000_002), Ask::Roster { device: person.me.clone() });
+        person.until("its contact list", |event| match event {
+            HubEvent::Answer(Ticket(1_000_002), _) => Some(()),
+            _ => None,
+        });
         person.publish(Basic::Open);
         person
     }
