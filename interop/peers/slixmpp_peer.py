@@ -8,7 +8,7 @@ Commands arrive on standard input, events leave on standard output, one a line:
     deny WHO            error WHO REASON   granted WHO / denied WHO
     show SHOW [STATUS]  roster N           pong SECONDS
     quit                delivered FROM ID  (XEP-0184)
-    ping, disco         here               typing FROM
+    ping, disco [WHO]   here               typing FROM
     typing TO           features NAME...   acked TEXT    (XEP-0198)
     receipt TO TEXT     carbon WITH TEXT
     carbons             carbons            stream-management
@@ -146,9 +146,9 @@ class Peer(slixmpp.ClientXMPP):
             await self.plugin["xep_0280"].enable()
             say("carbons")
         elif verb == "ping":
-            say("pong", await self.plugin["xep_0199"].ping(self.boundjid.domain, timeout=10))
+            say("pong", await self.plugin["xep_0199"].ping(who or self.boundjid.domain, timeout=10))
         elif verb == "disco":
-            info = await self.plugin["xep_0030"].get_info(jid=self.boundjid.domain, timeout=10)
+            info = await self.plugin["xep_0030"].get_info(jid=who or self.boundjid.domain, timeout=10)
             say("features", *sorted(info["disco_info"]["features"]))
         elif verb == "cut":
             self.abort()

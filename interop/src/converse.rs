@@ -89,6 +89,28 @@ impl Pair<'_> {
         self.romeo.expect(format!("presence {} dnd on the balcony", self.ours));
     }
 
+    /// Each asks the other's server, and the other's device, something that only clients and servers understand.
+    ///
+    /// # Panics
+    /// If what comes back is no answer.
+    pub fn ask(&mut self) {
+        let domain = |who: &str| who.split_once('@').expect("an address").1.to_owned();
+        for (asks, of) in [(&mut *self.juliet, self.theirs), (&mut *self.romeo, self.ours)] {
+            asks.tell(format!("ping {}", domain(of)));
+            asks.expect("pong");
+            asks.tell(format!("disco {}", domain(of)));
+            let features = asks.expect("features");
+            assert!(features.contains("http://jabber.org/protocol/disco#info"), "{features}");
+        }
+        // Where the other is: the last message came from there.
+        self.romeo.forget();
+        self.juliet.tell(format!("send {} Where art thou?", self.theirs));
+        let there = full(&self.romeo.expect("envelope chat live"));
+        self.romeo.tell(format!("disco {there}"));
+        let features = self.romeo.expect("features");
+        assert!(features.contains("urn:xmpp:receipts"), "{features}");
+    }
+
     /// Nobody is there on either side, and both hear it.
     pub fn miss(&mut self) {
         let nobody = |who: &str| format!("nobody@{}", who.split_once('@').expect("an address").1);
@@ -97,4 +119,9 @@ impl Pair<'_> {
         self.romeo.tell(format!("send {} Art thou there?", nobody(self.ours)));
         self.romeo.expect(format!("error {} service-unavailable", nobody(self.ours)));
     }
+}
+
+/// The full address at the end of what a client says of a message.
+fn full(said: &str) -> String {
+    said.rsplit(' ').next().unwrap_or_default().to_owned()
 }

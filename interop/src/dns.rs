@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use hickory_server::Server;
 use hickory_server::proto::rr::rdata::{A, SOA, SRV};
-use hickory_server::proto::rr::{Name, RData, Record, RecordType, RrKey};
+use hickory_server::proto::rr::{Name, Record, RrKey};
+pub use hickory_server::proto::rr::{RData, RecordType};
 use hickory_server::store::in_memory::InMemoryZoneHandler;
 use hickory_server::zone_handler::{AxfrPolicy, Catalog, ZoneType};
 use tokio::net::{TcpListener, UdpSocket};

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use crate::authority::Certificate;
 use crate::ports::Ports;
+use crate::rialto::place;
 use crate::slixmpp::Account;
 use crate::talk::Talk;
 use crate::{PASSWORD, have};
@@ -50,9 +51,18 @@ impl Prosody {
             std::fs::write(accounts.join(format!("{user}.dat")), account).expect("the same");
         }
         let mut prosody = Self { setup, ports, process: None };
-        std::fs::write(prosody.config(), prosody.configuration()).expect("the same");
+        prosody.write();
         prosody.run();
         prosody
+    }
+
+    /// Its configuration, and its certificate where it looks for one besides.
+    fn write(&self) {
+        let Setup { domain, certificate, home, .. } = &self.setup;
+        let certs = home.join("certs");
+        place(&certificate.chain, &certs.join(format!("{domain}.crt")));
+        place(&certificate.key, &certs.join(format!("{domain}.key")));
+        std::fs::write(self.config(), self.configuration()).expect("the temporary directory is writable");
     }
 
     fn config(&self) -> PathBuf {
@@ -86,13 +96,19 @@ impl Prosody {
     /// If the configuration cannot be written.
     pub fn show(&mut self, certificate: Certificate) {
         self.setup.certificate = certificate;
-        std::fs::write(self.config(), self.configuration()).expect("the temporary directory is writable");
+        self.write();
     }
 
     /// The port for other servers.
     #[must_use]
     pub fn s2s(&self) -> u16 {
         self.ports.base + 1
+    }
+
+    /// The same with TLS from the first byte.
+    #[must_use]
+    pub fn s2s_direct(&self) -> u16 {
+        self.ports.base + 2
     }
 
     /// What it said.
@@ -123,7 +139,7 @@ impl Prosody {
 run_as_root = true
 pidfile = "{home}/prosody.pid"
 data_path = "{home}/data"
-certificates = "{home}"
+certificates = "{home}/certs"
 authentication = "internal_plain"
 log = {{ debug = "*console" }}
 modules_enabled = {{ "disco", "roster", "saslauth", "tls", "dialback", "smacks", "ping", "posix", "carbons", "offline", "s2s_bidi" }}
@@ -133,11 +149,13 @@ c2s_ports = {{ {c2s} }}
 s2s_interfaces = {{ "127.0.0.1" }}
 s2s_ports = {{ {s2s} }}
 c2s_direct_tls_ports = {{ }}
-s2s_direct_tls_ports = {{ }}
+s2s_direct_tls_interfaces = {{ "127.0.0.1" }}
+s2s_direct_tls_ports = {{ {direct} }}
 component_ports = {{ }}
 use_ipv6 = false
 s2s_require_encryption = true
 s2s_secure_auth = {secure_auth}
+ssl = {{ cafile = "{authorities}" }}
 unbound = {{
     resolvconf = false, hoststxt = false, forward = "127.0.0.1@{dns}",
     options = {{ ["do-not-query-localhost:"] = "no", ["cache-max-ttl:"] = "0", ["module-config:"] = "iterator" }},
@@ -149,6 +167,7 @@ VirtualHost "{domain}"
             without = quoted.join(", "),
             c2s = self.ports.base,
             s2s = self.ports.base + 1,
+            direct = self.ports.base + 2,
             dns = dns.port(),
             key = certificate.key.display(),
             chain = certificate.chain.display(),

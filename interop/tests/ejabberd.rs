@@ -24,6 +24,7 @@ fn converse(rialto: &Rialto, ejabberd: &Ejabberd) {
     pair.chatter();
     pair.report();
     pair.watch();
+    pair.ask();
     pair.miss();
     juliet.quit();
     romeo.expect("presence juliet@example.com unavailable");

@@ -3,6 +3,7 @@
 use interop::abroad::Abroad;
 use interop::authority::Flaw;
 use interop::converse::Pair;
+use interop::dns::RecordType;
 use interop::known::judge;
 use interop::prosody::Prosody;
 use interop::slixmpp::{self, Way};
@@ -32,11 +33,23 @@ fn by_dialback() {
         pair.chatter();
         pair.report();
         pair.watch();
+        pair.ask();
         pair.miss();
         // Their certificate proves nothing to us; so they called, and were called back.
         prosody.said().expect_words(&["verified dialback key... it is valid"]);
         juliet.quit();
         romeo.expect("presence juliet@example.com unavailable");
+        // Whoever comes back sees who is there, and is seen.
+        romeo.forget();
+        let juliet = slixmpp::online(&rialto, "juliet");
+        juliet.expect(format!("presence {theirs} away in the orchard"));
+        romeo.expect("presence juliet@example.com available");
+        romeo.quit();
+        juliet.expect(format!("presence {theirs} unavailable"));
+        juliet.forget();
+        let romeo = slixmpp::elsewhere(&prosody.account("romeo"));
+        romeo.expect("presence juliet@example.com available");
+        juliet.expect(format!("presence {theirs} available"));
         rialto.finish();
     });
 }
@@ -58,6 +71,7 @@ fn by_certificate() {
             pair.chatter();
             pair.report();
             pair.watch();
+            pair.ask();
             pair.miss();
             // One stream for both ways, acknowledged.
             prosody.said().expect_words(&["Accepting SASL EXTERNAL identity from example.com"]);
@@ -172,6 +186,26 @@ fn the_connection_breaks() {
         for n in 0..20 {
             assert_eq!(romeo.expect("message juliet@example.com line"), n.to_string(), "out of order");
         }
+        rialto.finish();
+    });
+}
+
+#[test]
+fn over_direct_tls() {
+    judge("prosody::over_direct_tls", || {
+        let abroad = Abroad::new();
+        let rialto = abroad.rialto(&["juliet"], "dialback = false\n");
+        abroad.dns.service("_xmpps-server._tcp.example.com", rialto.s2s_direct());
+        abroad.dns.remove("_xmpp-server._tcp.example.com", RecordType::SRV);
+        let mut setup = abroad.prosody_setup(&rialto, THEIRS, Flaw::None);
+        setup.secure_auth = true;
+        setup.without = vec!["s2s_bidi"];
+        let prosody = abroad.prosody(setup, &["romeo"]);
+        abroad.dns.service(&format!("_xmpps-server._tcp.{THEIRS}"), prosody.s2s_direct());
+        abroad.dns.remove(&format!("_xmpp-server._tcp.{THEIRS}"), RecordType::SRV);
+        let (mut juliet, mut romeo) = people(&rialto, &prosody);
+        let (ours, theirs) = (at("juliet"), self::romeo());
+        Pair { juliet: &mut juliet, ours: &ours, romeo: &mut romeo, theirs: &theirs }.greet();
         rialto.finish();
     });
 }
