@@ -36,6 +36,9 @@ pub struct Config {
     pub dialback_secret: [u8; 32],
     /// How long a connection with another server may be of no use to anybody.
     pub s2s_idle: Duration,
+    /// How often it is asked again whether another server's certificate and what was agreed with it still hold
+    /// (RFC 6120 section 13.7.2.3).
+    pub s2s_recheck: Duration,
     /// The same as `window`, for other servers: many people share one connection.
     pub s2s_window: usize,
     /// Answers for names nobody has.
@@ -75,6 +78,7 @@ impl Config {
             resume_secs: 300,
             dialback_secret: derived(&secret),
             s2s_idle: Duration::from_secs(600),
+            s2s_recheck: Duration::from_secs(900),
             s2s_window: 1024,
             decoy: Decoy { secret, iterations },
             before_auth: Limits::BEFORE_AUTH,

@@ -198,7 +198,7 @@ impl S2s {
         self.out.write(b"<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>");
         self.external = true;
         self.restart();
-        self.prove(pair);
+        self.prove(pair, true);
         Ok(())
     }
 

@@ -63,7 +63,9 @@ impl S2s {
     /// The hub said whether the pair may be served, and what their certificate is worth.
     pub(super) fn dialback_admitted(&mut self, pair: DomainPair, key: String, answer: Answer) {
         match answer {
-            Answer::Admitted(admission) if admission.certified.is_ok() => self.dialback_ended(pair, Ok(true)),
+            Answer::Admitted(admission) if admission.certified.is_ok() => {
+                self.dialback_ended(pair, Ok(true), true);
+            }
             Answer::Admitted(admission) if admission.dialback => {
                 let proof = format!("{} {key}", self.id);
                 self.timers.confirming(self.now.tick);
@@ -72,30 +74,30 @@ impl S2s {
             Answer::Admitted(admission) => {
                 let why = admission.certified.err().unwrap_or_default();
                 let refusal = Refusal::new(Reason::NotAuthorized).with_text(why);
-                self.dialback_ended(pair, Err(refusal));
+                self.dialback_ended(pair, Err(refusal), false);
             }
-            Answer::Refused(refusal) => self.dialback_ended(pair, Err(refusal)),
-            _ => self.dialback_ended(pair, Err(Refusal::new(Reason::Internal))),
+            Answer::Refused(refusal) => self.dialback_ended(pair, Err(refusal), false),
+            _ => self.dialback_ended(pair, Err(Refusal::new(Reason::Internal)), false),
         }
     }
 
     /// The domain's own server said whether the key is its.
     pub(super) fn dialback_confirmed(&mut self, pair: DomainPair, answer: Answer) {
         match answer {
-            Answer::Verified(valid) => self.dialback_ended(pair, Ok(valid)),
-            Answer::Refused(refusal) => self.dialback_ended(pair, Err(refusal)),
-            _ => self.dialback_ended(pair, Err(Refusal::new(Reason::Internal))),
+            Answer::Verified(valid) => self.dialback_ended(pair, Ok(valid), false),
+            Answer::Refused(refusal) => self.dialback_ended(pair, Err(refusal), false),
+            _ => self.dialback_ended(pair, Err(Refusal::new(Reason::Internal)), false),
         }
     }
 
-    fn dialback_ended(&mut self, pair: DomainPair, verdict: Result<bool, Refusal>) {
+    fn dialback_ended(&mut self, pair: DomainPair, verdict: Result<bool, Refusal>, certified: bool) {
         if let Some(accepted) = self.accepted() {
             accepted.pending.retain(|p| p != &pair);
         }
         let valid = verdict == Ok(true);
         self.dialback_answer("db:result", &pair, None, verdict.map_err(|r| refusal::render(&r)));
         match valid {
-            true => self.prove(pair),
+            true => self.prove(pair, certified),
             false => self.proof_failed(),
         }
     }

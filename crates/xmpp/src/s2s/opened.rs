@@ -270,8 +270,9 @@ impl S2s {
 
     /// They know who we are.
     fn known(&mut self) {
+        let certified = self.admission.as_ref().is_some_and(|a| a.certified.is_ok());
         if let Some(pair) = self.pair() {
-            self.prove(pair);
+            self.prove(pair, certified);
         }
         if self.opened().is_some_and(|opened| opened.offers.acks) {
             self.out.write(b"<enable xmlns='urn:xmpp:sm:3'/>");

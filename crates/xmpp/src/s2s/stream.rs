@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use connector::{Dice, Errand, Flow, Input, Machine, Output, Seed, TlsFacts, TlsMode};
-use model::{Address, Admission, Answer, Ask, DomainPair, Endpoint, Now, Opener, Settlement, Tick, Ticket};
+use model::{
+    Address, Admission, Answer, Ask, DomainPair, Endpoint, Now, Opener, Reason, Settlement, Tick, Ticket,
+};
 
 use crate::features::stream_management::Acks;
 use crate::jid;
@@ -44,6 +46,8 @@ pub(super) enum Side {
 #[derive(Debug)]
 pub(super) struct Proved {
     pub pair: DomainPair,
+    /// By their certificate, not by a call back.
+    pub certified: bool,
     /// The connection carries what we send, too.
     pub bound: Option<Endpoint>,
 }
@@ -59,6 +63,8 @@ pub(super) enum Asked {
     Confirm(DomainPair),
     /// A mailbox to carry for.
     Bind(DomainPair),
+    /// Does what was proved still hold?
+    Again(DomainPair),
 }
 
 /// A connection between two servers, RFC 6120 and XEP-0220.
@@ -210,18 +216,41 @@ impl S2s {
         self.out.push(Output::Ask { ticket, ask });
     }
 
-    /// Their side of a pair is proved: its stanzas may come.
-    pub(super) fn prove(&mut self, pair: DomainPair) {
+    /// Their side of a pair is proved: its stanzas may come. `certified`: by their certificate.
+    pub(super) fn prove(&mut self, pair: DomainPair, certified: bool) {
         if self.is_proved(&pair) {
             return;
         }
-        self.proved.push(Proved { pair: pair.clone(), bound: None });
+        self.proved.push(Proved { pair: pair.clone(), certified, bound: None });
         if matches!(self.side, Side::Accepted(_)) {
             self.timers.proved(self.now.tick);
             if self.bidi {
                 self.bind(pair);
             }
         }
+    }
+
+    /// Certificates end, and partners part: what was proved long ago is looked at again.
+    pub(super) fn check_again(&mut self) {
+        let pairs: Vec<_> = self.proved.iter().map(|p| p.pair.clone()).collect();
+        pairs.into_iter().for_each(|pair| self.ask_to_admit(pair.clone(), Asked::Again(pair)));
+    }
+
+    fn checked(&mut self, pair: &DomainPair, answer: Answer) {
+        let by_certificate = self.proved.iter().any(|p| p.pair == *pair && p.certified);
+        let why = match answer {
+            Answer::Admitted(admission) => match admission.certified {
+                Err(why) if by_certificate || !admission.dialback => why,
+                _ => return,
+            },
+            // Nobody could say.
+            Answer::Refused(refusal) if matches!(refusal.reason, Reason::Internal | Reason::Overloaded) => {
+                return;
+            }
+            Answer::Refused(refusal) => refusal.to_string(),
+            _ => return,
+        };
+        self.fail_with(Condition::PolicyViolation, Some(&why));
     }
 
     /// From now on this connection carries for the pair.
@@ -238,6 +267,7 @@ impl S2s {
             Asked::Dialback(pair, key) => self.dialback_admitted(pair, key, answer),
             Asked::Confirm(pair) => self.dialback_confirmed(pair, answer),
             Asked::Bind(pair) => self.bound(pair, answer),
+            Asked::Again(pair) => self.checked(&pair, answer),
         }
     }
 

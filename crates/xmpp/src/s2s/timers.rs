@@ -21,6 +21,8 @@ pub(super) struct Timers {
     heard: Tick,
     /// When the last stanza went either way.
     used: Tick,
+    /// When it was last looked whether what was proved still holds.
+    checked: Tick,
     /// When we last asked for a sign of life.
     probed: Option<Tick>,
 }
@@ -47,6 +49,7 @@ impl Timers {
 
     pub fn proved(&mut self, now: Tick) {
         (self.proved, self.used) = (true, now);
+        self.checked = self.checked.max(now);
     }
 }
 
@@ -63,9 +66,10 @@ impl S2s {
             None => self.timers.heard + self.config.idle,
             Some(at) => at + patience,
         };
+        let due = life.min(self.timers.checked + self.config.s2s_recheck);
         Some(match self.is_needed() {
-            true => life,
-            false => life.min(self.timers.used + self.config.s2s_idle),
+            true => due,
+            false => due.min(self.timers.used + self.config.s2s_idle),
         })
     }
 
@@ -88,6 +92,10 @@ impl S2s {
                 Refusal::new(Reason::RemoteTimeout).with_text("their server takes too long to let us in")
             ));
             return self.fail(Condition::ConnectionTimeout);
+        }
+        if now >= self.timers.checked + self.config.s2s_recheck {
+            self.timers.checked = now;
+            return self.check_again();
         }
         if self.is_paused() {
             // It is we who do not listen.
