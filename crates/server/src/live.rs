@@ -1,5 +1,6 @@
 //! What may change while the server runs: listeners, certificate, limits and rules.
 
+use crate::authority;
 use crate::certificates;
 use crate::config::{Config, FederationMode, SipListen, SipTransport, XmppListen};
 use crate::conformance::Conformance;
@@ -378,6 +379,12 @@ impl Operator for Live {
     fn renew_certificates(&self) -> bool {
         let hurry = self.inner.hurry.get();
         hurry.inspect(|hurry| hurry.notify_one()).is_some()
+    }
+
+    fn sign(&self, partner: &partner::Partner, request: &str, days: u32) -> Result<(String, String), String> {
+        let config = self.inner.now.lock().config.clone();
+        let issued = authority::sign(&config, partner, request, days).map_err(|e| e.to_string())?;
+        Ok((issued.chain, issued.authority))
     }
 
     fn chain(&self) -> Result<Vec<Vec<u8>>, String> {

@@ -38,6 +38,50 @@ pub struct Acceptance {
     pub contacts: Vec<String>,
 }
 
+/// A partner's certificate request.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct CertificateRequest {
+    /// PKCS #10, PEM.
+    pub request: String,
+    /// For how long, in days.
+    pub days: u32,
+}
+
+/// A partner's certificate.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct Certificate {
+    /// The chain, leaf first, PEM.
+    pub chain: String,
+}
+
+/// Signs a partner's certificate request with this server's own authority, for the partner's domains and no other names.
+/// The authority counts for the partner from then on.
+#[utoipa::path(post, path = "/v1/partners/{name}/certificate", request_body = CertificateRequest, responses(
+    (status = 200, body = Certificate), (status = 404, body = ProblemBody), (status = 422, body = ProblemBody)))]
+pub async fn sign(
+    State(desk): State<Arc<Desk>>,
+    who: Who,
+    Path(name): Path<String>,
+    Json(asked): Json<CertificateRequest>,
+) -> Result<Json<Certificate>, Problem> {
+    blocking(move || {
+        desk.act(&who, "partner.sign", &name, || {
+            let mut partner = desk.partners.partner(&name)?;
+            let wrong = |why| Problem(StatusCode::UNPROCESSABLE_ENTITY, why);
+            let (chain, authority) =
+                desk.operator.sign(&partner, &asked.request, asked.days).map_err(wrong)?;
+            let known = partner.trust.authority.get_or_insert_default();
+            if !known.contains(authority.trim()) {
+                known.push_str(&authority);
+                let name = partner.name.clone();
+                desk.partners.edit_partner(&name, partner)?;
+            }
+            Ok(Json(Certificate { chain }))
+        })
+    })
+    .await
+}
+
 fn chain(desk: &Desk) -> Result<Vec<Vec<u8>>, Problem> {
     desk.operator.chain().map_err(|why| Problem(StatusCode::INTERNAL_SERVER_ERROR, why))
 }

@@ -20,7 +20,7 @@ mod who;
 pub use backups::BackupMade;
 pub use desk::Desk;
 pub use groups::{GroupList, Members};
-pub use handshakes::{Acceptance, InvitationList, Paper};
+pub use handshakes::{Acceptance, Certificate, CertificateRequest, InvitationList, Paper};
 pub use journal::{JournalRow, JournalRows, LossView, RefusalView, SettledView, Verification, view};
 pub use operate::{Answered, Expired, Operator, Reloaded};
 pub use partners::{ObservedList, PartnerList, PartnerView};
@@ -57,6 +57,7 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .routes(routes!(partners::resume))
         .routes(routes!(probes::test))
         .routes(routes!(handshakes::invite, handshakes::waiting))
+        .routes(routes!(handshakes::sign))
         .routes(routes!(handshakes::withdraw))
         .routes(routes!(handshakes::read))
         .routes(routes!(handshakes::accept))

@@ -47,6 +47,10 @@ pub trait Operator: Send + Sync {
     /// Orders new certificates by ACME now. `false` if none come that way.
     fn renew_certificates(&self) -> bool;
 
+    /// Signs a partner's certificate request (PEM) with the authority of this server, for so many days. Gives the chain and
+    /// the authority, PEM. Blocks.
+    fn sign(&self, partner: &partner::Partner, request: &str, days: u32) -> Result<(String, String), String>;
+
     /// Our certificate's chain, leaf first, DER; empty where there is none. Blocks.
     fn chain(&self) -> Result<Vec<Vec<u8>>, String>;
 

@@ -272,3 +272,37 @@ fn the_same_table_over_sip() {
         assert!(table.contains(row), "{row} in\n{table}");
     }
 }
+
+#[test]
+fn a_partner_without_a_certificate_gets_one_for_its_own_names_alone() {
+    let (example, acme) = (Side::fresh("example.com"), Side::fresh("acme.example"));
+    let path = |side: &Side, file: &str| side.path(file).to_str().expect("text").to_owned();
+    let (request, chain) = (path(&acme, "acme.csr"), path(&example, "acme-chain.pem"));
+    example.good(&["partner", "add", "acme", "--domain", "acme.example", "--domain", "*.acme.example"]);
+    // A request for more than was agreed on.
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let names = vec!["acme.example".to_owned(), "bank.example".to_owned()];
+    let asked = rcgen::CertificateParams::new(names).expect("names").serialize_request(&key).expect("signed");
+    std::fs::write(&request, asked.pem().expect("text")).expect("ours");
+    example.good(&["partner", "sign", "acme", &request, "--days", "90", "--out", &chain]);
+    let signed = std::fs::read(&chain).expect("written");
+    let (_, pem) = x509_parser::pem::parse_x509_pem(&signed).expect("PEM");
+    let certificate = pem.parse_x509().expect("a certificate");
+    let names = certificate.subject_alternative_name().expect("one").expect("some");
+    let names: Vec<String> = names.value.general_names.iter().map(ToString::to_string).collect();
+    assert_eq!(names, ["DNSName(*.acme.example)", "DNSName(acme.example)"]);
+    assert!(!certificate.is_ca());
+    // What their own server asks for fits into it.
+    let (made, installed) = (path(&acme, "made.csr"), path(&example, "installed.pem"));
+    acme.good(&["certificate", "request", "acme.example", "--out", &made]);
+    example.good(&["partner", "sign", "acme", &made, "--out", &installed]);
+    acme.good(&["certificate", "install", "acme.example", &installed]);
+    // It counts, and can be asked for again.
+    assert!(example.good(&["partner", "show", "acme"]).contains("their own authority, and those"));
+    assert!(example.good(&["partner", "sign", "acme", &request]).starts_with("-----BEGIN CERTIFICATE-----"));
+    example.bad(&["partner", "sign", "nobody", &request], "there is no partner");
+    example.bad(&["partner", "sign", "acme", &chain], "no certificate request");
+    example.bad(&["partner", "sign", "acme", &request, "--days", "9999"], "1 to 825 days");
+    std::fs::remove_file(example.path("tls/ca-key.pem")).expect("it was there");
+    example.bad(&["partner", "sign", "acme", &request], "no authority of its own");
+}

@@ -78,7 +78,7 @@ pub struct Accept {
 }
 
 /// A file for the other company, which is not to overwrite another.
-fn write(to: &Path, text: &str) -> Result<(), Failure> {
+pub fn write(to: &Path, text: &str) -> Result<(), Failure> {
     let fail = |e: std::io::Error| Failure::new(format!("{}: {e}", to.display()));
     let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(to).map_err(fail)?;
     file.write_all(text.as_bytes()).map_err(fail)

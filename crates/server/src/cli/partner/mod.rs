@@ -10,9 +10,10 @@ use super::offline::with_server;
 use crate::failure::Failure;
 use clap::Subcommand;
 use partner::Partner as Agreed;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use terms::Terms;
-use web::{ObservedList, PartnerList, PartnerView, Probed};
+use web::{Certificate, CertificateRequest, ObservedList, PartnerList, PartnerView, Probed};
 
 /// `rialto partner`
 #[derive(Debug, clap::Args)]
@@ -66,6 +67,21 @@ enum Act {
     Invite(handshake::Invite),
     /// Accepts an invitation, or takes the answer to one.
     Accept(handshake::Accept),
+    /// Signs a partner's certificate request with the authority that `rialto init` made.
+    Sign {
+        /// Its name.
+        name: String,
+        /// The request, PEM.
+        request: PathBuf,
+        /// For how long.
+        #[arg(long, default_value_t = 365)]
+        days: u32,
+        /// Writes the chain here instead of to standard output.
+        #[arg(long)]
+        out: Option<PathBuf>,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
     /// Lets nothing pass until it is resumed.
     Suspend {
         /// Its name.
@@ -137,6 +153,20 @@ impl Partner {
             }
             Act::Invite(invite) => invite.run()?,
             Act::Accept(accept) => accept.run()?,
+            Act::Sign { name, request, days, out, file } => {
+                let path = format!("{}/certificate", path(&name));
+                let text = std::fs::read_to_string(&request)
+                    .map_err(|e| Failure::new(format!("{}: {e}", request.display())))?;
+                let asked = CertificateRequest { request: text, days };
+                let signed: Certificate = with_server(&file, |c| async move { c.post(&path, &asked).await })?;
+                match out {
+                    Some(out) => {
+                        handshake::write(&out, &signed.chain)?;
+                        println!("wrote {}: send it to them; the key stays with them", out.display());
+                    }
+                    None => print!("{}", signed.chain),
+                }
+            }
             Act::Suspend { name, file } => {
                 act(&file, &name, "suspend")?;
                 println!("suspended {name}");
