@@ -18,7 +18,8 @@ const CONNECTING: u64 = 10_000;
 impl S2s {
     pub(super) fn deliver(&mut self, delivery: Delivery) {
         let Delivery { id, envelope, delayed_since, device, .. } = delivery;
-        if !self.proved.iter().any(|p| p.bound.as_ref() == Some(&device)) {
+        // What comes when the server stops waits for the next connection.
+        if self.draining.is_some() || !self.proved.iter().any(|p| p.bound.as_ref() == Some(&device)) {
             return;
         }
         let (mut stanzas, losses) = match self.stanzas(&envelope, delayed_since) {

@@ -258,6 +258,14 @@ impl S2s {
     }
 
     fn verdict_on_them(&mut self, stanza: &Stanza<'_>) {
+        let asked = self.opened().map(|opened| match &opened.errand {
+            Errand::Confirm(_, proof) => String::from_utf8_lossy(proof).into_owned(),
+            Errand::Carry(_) => String::new(),
+        });
+        let id = asked.as_deref().and_then(|proof| proof.split(' ').next());
+        if stanza.attr("id").as_deref() != id {
+            return;
+        }
         let verdict = match stanza.attr("type").as_deref() {
             Some("valid") => Ok(()),
             Some("invalid") => Err(Refusal::new(Reason::NotAuthorized)),

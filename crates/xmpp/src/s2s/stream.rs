@@ -99,8 +99,8 @@ pub struct S2s {
     pub(super) submissions: Submissions<Stub, Asked>,
     pub(super) acks: Acks,
     pub(super) timers: Timers,
-    /// The server stops.
-    pub(super) draining: bool,
+    /// The server stops, since when.
+    pub(super) draining: Option<Tick>,
 }
 
 impl S2s {
@@ -142,7 +142,7 @@ impl S2s {
             submissions: Submissions::default(),
             acks: Acks::default(),
             timers: Timers::default(),
-            draining: false,
+            draining: None,
         }
     }
 
@@ -419,16 +419,29 @@ impl S2s {
         let unkept = self.submissions.unkept();
         let window = self.config.s2s_window;
         let full = if self.paused { unkept > window / 2 } else { unkept >= window };
-        let stop = self.reader.is_parked() || full || self.draining;
+        // What they still have to acknowledge is waited for, and nothing else.
+        let drained = self.draining.is_some() && self.acks.unacked() == 0;
+        let stop = self.reader.is_parked() || full || drained;
         if stop != self.paused {
             self.paused = stop;
             self.out.push(if stop { Output::Pause(Flow::ACCEPTED) } else { Output::Resume(Flow::ACCEPTED) });
         }
     }
 
-    /// The server stops: the stream ends once what they handed over is on record.
+    /// The server stops.
+    fn drain(&mut self) {
+        self.draining.get_or_insert(self.now.tick);
+        if self.acks.unacked() > 0 {
+            self.request_ack();
+        }
+    }
+
+    /// The stream ends once what they handed over is on record, and they have acknowledged what we did; for that they
+    /// have a moment.
     fn drained(&mut self) {
-        if self.draining && self.phase != Phase::Over && self.submissions.unkept() == 0 {
+        let Some(since) = self.draining else { return };
+        let done = self.acks.unacked() == 0 || self.now.tick >= since + super::timers::LAST_ACKS;
+        if self.phase != Phase::Over && self.submissions.unkept() == 0 && done {
             self.fail(Condition::SystemShutdown);
         }
     }
@@ -527,7 +540,7 @@ impl Machine for S2s {
                 self.errand_done(Err(super::opened::ended("")));
                 self.let_go();
             }
-            Input::Drain(_) => self.draining = true,
+            Input::Drain(_) => self.drain(),
             Input::Deliver(delivery) => self.deliver(delivery),
             Input::Kept(ticket) => self.kept(ticket),
             Input::Settled(ticket, settlement) => self.settled(ticket, settlement),

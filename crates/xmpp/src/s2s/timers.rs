@@ -12,6 +12,9 @@ use super::S2s;
 /// How long a proof may take where another connection has to be opened for it.
 const CONFIRM: Duration = Duration::from_secs(50);
 
+/// How long they may take to acknowledge what is under way when the server stops.
+pub(super) const LAST_ACKS: Duration = Duration::from_secs(2);
+
 #[derive(Debug, Default)]
 pub(super) struct Timers {
     /// By when somebody must be proved.
@@ -58,6 +61,10 @@ impl S2s {
         if self.is_done() {
             return None;
         }
+        if let Some(since) = self.draining.filter(|_| self.acks.unacked() > 0) {
+            let end = since + LAST_ACKS;
+            return (self.now.tick < end).then_some(end);
+        }
         if !self.timers.proved {
             return Some((self.timers.opened + self.config.auth_timeout).max(self.timers.until));
         }
@@ -84,7 +91,7 @@ impl S2s {
 
     pub(super) fn tick(&mut self) {
         let now = self.now.tick;
-        if self.next_deadline().is_none_or(|at| now < at) {
+        if self.draining.is_some() || self.next_deadline().is_none_or(|at| now < at) {
             return;
         }
         if !self.timers.proved {
