@@ -36,7 +36,7 @@ fn machine(setting: &str) -> Box<dyn Machine> {
     let mut config = config(tls);
     config.listeners[0].servers = true;
     config.s2s_window = 2;
-    config.unacked = 2;
+    config.s2s_unacked = 3;
     let domain = |text| model::Address::parse(text).unwrap();
     let pair = DomainPair { local: domain("example.com"), remote: domain("montague.example") };
     let door = Door::new(config);

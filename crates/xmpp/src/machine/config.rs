@@ -41,6 +41,8 @@ pub struct Config {
     pub s2s_recheck: Duration,
     /// The same as `window`, for other servers: many people share one connection.
     pub s2s_window: usize,
+    /// The same as `unacked`, for other servers.
+    pub s2s_unacked: usize,
     /// Answers for names nobody has.
     pub decoy: Decoy,
     /// Before authentication.
@@ -80,6 +82,7 @@ impl Config {
             s2s_idle: Duration::from_secs(600),
             s2s_recheck: Duration::from_secs(900),
             s2s_window: 1024,
+            s2s_unacked: 10_000,
             decoy: Decoy { secret, iterations },
             before_auth: Limits::BEFORE_AUTH,
             limits: Limits::C2S,

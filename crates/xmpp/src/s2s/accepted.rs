@@ -66,7 +66,10 @@ impl S2s {
                 self.reader.park();
                 self.ask_to_admit(pair.clone(), Asked::Header(pair));
             }
-            None => self.send_features(),
+            None => {
+                self.send_features();
+                self.carry_back();
+            }
         }
     }
 
@@ -213,10 +216,7 @@ impl S2s {
 
     /// XEP-0288: they take our stanzas on this stream, too.
     fn both_ways(&mut self) {
-        if std::mem::replace(&mut self.bidi, true) {
-            return;
-        }
-        let pairs: Vec<_> = self.proved.iter().map(|p| p.pair.clone()).collect();
-        pairs.into_iter().for_each(|pair| self.bind(pair));
+        self.bidi = true;
+        self.carry_back();
     }
 }

@@ -81,6 +81,10 @@ impl S2s {
             if self.acks.remember(Box::default(), delivery) {
                 self.request_ack();
             }
+            if self.acks.unacked() > self.config.s2s_unacked {
+                // They take and take and say nothing. The mailbox keeps what they did not confirm.
+                self.fail_with(Condition::ResourceConstraint, Some("Too many stanzas are not acknowledged."));
+            }
             return;
         }
         if let Some(Handed { id: delivery, settlement, .. }) = delivery {

@@ -50,6 +50,8 @@ pub(super) struct Proved {
     pub certified: bool,
     /// The connection carries what we send, too.
     pub bound: Option<Endpoint>,
+    /// Its mailbox was asked for.
+    pub asked: bool,
 }
 
 /// Who waits for an answer of the hub.
@@ -221,13 +223,22 @@ impl S2s {
         if self.is_proved(&pair) {
             return;
         }
-        self.proved.push(Proved { pair: pair.clone(), certified, bound: None });
+        self.proved.push(Proved { pair, certified, bound: None, asked: false });
         if matches!(self.side, Side::Accepted(_)) {
             self.timers.proved(self.now.tick);
-            if self.bidi {
-                self.bind(pair);
-            }
+            self.carry_back();
         }
+    }
+
+    /// Where they take our stanzas on the stream that they opened, it carries for every pair that is proved; but not
+    /// before our own header is out on it.
+    pub(super) fn carry_back(&mut self) {
+        if !self.bidi || self.phase != Phase::Open {
+            return;
+        }
+        let fresh = |p: &mut Proved| (!std::mem::replace(&mut p.asked, true)).then(|| p.pair.clone());
+        let pairs: Vec<_> = self.proved.iter_mut().filter_map(fresh).collect();
+        pairs.into_iter().for_each(|pair| self.bind(pair));
     }
 
     /// Certificates end, and partners part: what was proved long ago is looked at again.
