@@ -7,7 +7,7 @@ use rialto_bench::{
     Result, env,
     opts::{Cli, Opts, Scenario},
     report::Report,
-    scenario::{c2s, gateway, idle, login, presence, sip},
+    scenario::{c2s, gateway, idle, login, presence, s2s, sip},
 };
 use rustix::{
     process::{Resource, Rlimit, getrlimit, setrlimit},
@@ -44,6 +44,11 @@ fn run(cli: Cli) -> Result<()> {
         Scenario::C2s => {
             r.put("scenario", "c2s");
             c2s::measure(&opts, run_id, r)?;
+        }
+        Scenario::S2s { s2s: at, partner: domain, certificate, key, direction } => {
+            r.put("scenario", "s2s");
+            let partner = s2s::Partner { at, domain, certificate, key };
+            s2s::measure(&opts, run_id, &partner, direction, r)?;
         }
         Scenario::Sip => {
             r.put("scenario", "sip");

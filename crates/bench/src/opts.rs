@@ -23,6 +23,24 @@ pub struct Cli {
 pub enum Scenario {
     /// XMPP chat messages between pairs of users, both ways, to bare addresses.
     C2s,
+    /// XMPP chat messages between users of a partner, which this program plays, and ours, over one TLS stream.
+    S2s {
+        /// Where the server listens for servers.
+        #[arg(long, default_value = "127.0.0.1:5269")]
+        s2s: SocketAddr,
+        /// The partner's domain.
+        #[arg(long, default_value = "partner.example")]
+        partner: String,
+        /// The partner's certificate (PEM), by an authority that the server trusts.
+        #[arg(long)]
+        certificate: String,
+        /// Its key (PEM).
+        #[arg(long)]
+        key: String,
+        /// Which way the messages go.
+        #[arg(long, value_enum, default_value_t = Way::In)]
+        direction: Way,
+    },
     /// SIP MESSAGE between pairs of registered users, both ways.
     Sip,
     /// XMPP users paired with SIP users through one server.
@@ -71,6 +89,17 @@ pub enum Direction {
     ToSip,
     /// From SIP to XMPP.
     ToXmpp,
+    /// Both at the same time.
+    Both,
+}
+
+/// Ways between two companies.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Way {
+    /// From the partner to us.
+    In,
+    /// From us to the partner.
+    Out,
     /// Both at the same time.
     Both,
 }

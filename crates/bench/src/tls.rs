@@ -9,8 +9,9 @@ use rustls::{
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
     crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature},
+    sign::{CertifiedKey, SingleCertAndKey},
 };
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject};
 
 use crate::Result;
 
@@ -31,6 +32,21 @@ pub fn config(ca: Option<&str>, insecure: bool) -> Result<Arc<ClientConfig>> {
     }
     .with_no_client_auth();
     config.resumption = Resumption::disabled();
+    Ok(Arc::new(config))
+}
+
+/// The same, showing a certificate of our own.
+pub fn as_partner(
+    ca: Option<&str>,
+    insecure: bool,
+    certificate: &str,
+    key: &str,
+) -> Result<Arc<ClientConfig>> {
+    let mut config = ClientConfig::clone(&*config(ca, insecure)?);
+    let chain = CertificateDer::pem_file_iter(certificate)?.collect::<std::result::Result<_, _>>()?;
+    let key = PrivateKeyDer::from_pem_file(key)?;
+    let ours = CertifiedKey::from_der(chain, key, config.crypto_provider())?;
+    config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(ours));
     Ok(Arc::new(config))
 }
 

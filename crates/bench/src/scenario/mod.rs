@@ -5,6 +5,7 @@ pub mod gateway;
 pub mod idle;
 pub mod login;
 pub mod presence;
+pub mod s2s;
 pub mod sip;
 
 use std::rc::Rc;

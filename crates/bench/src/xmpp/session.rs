@@ -156,12 +156,12 @@ async fn result(r: &mut Reader, id: &str) -> Result<()> {
     }
 }
 
-fn send(r: &Reader, text: &str) {
+pub(super) fn send(r: &Reader, text: &str) {
     r.conn.queue(|out| out.extend_from_slice(text.as_bytes()));
     r.conn.flush();
 }
 
-async fn unit(r: &mut Reader) -> Result<String> {
+pub(super) async fn unit(r: &mut Reader) -> Result<String> {
     loop {
         if let Some((start, end)) = next_unit(&r.buf) {
             let unit = String::from_utf8(r.buf[start..end].to_vec())?;

@@ -4,9 +4,18 @@ use crate::template::Template;
 
 /// A chat message of exactly `size` bytes, or of the smallest size above it that holds the mark.
 pub fn message(to: &str, flow: u32, size: usize) -> Template {
+    sized("", to, flow, size)
+}
+
+/// The same as a server sends it, for one of its users.
+pub fn message_from(from: &str, to: &str, flow: u32, size: usize) -> Template {
+    sized(&format!("from='{from}/b' "), to, flow, size)
+}
+
+fn sized(from: &str, to: &str, flow: u32, size: usize) -> Template {
     let pattern = |pad: &str| {
         format!(
-            "<message to='{to}' type='chat' id='rb{flow:08x}.{{seq}}'><body>{{mark}}{pad}</body></message>"
+            "<message {from}to='{to}' type='chat' id='rb{flow:08x}.{{seq}}'><body>{{mark}}{pad}</body></message>"
         )
     };
     let bare = Template::new(&pattern("")).len();
