@@ -389,6 +389,9 @@ impl Hub {
                     let failure = state.remote.as_ref().and_then(|r| r.failure.clone());
                     (overdue(failure), crate::drain::cursor(account, &state))
                 };
+                let envelope = &kept.envelope;
+                tracing::info!(id = %envelope.id, from = %envelope.from.address, to = %envelope.to.address,
+                    kind = envelope.event.kind(), %refusal, "given up");
                 self.parts.journal.advance(cursor);
                 self.settle(row.seq, Settlement::from(Outcome::Refused(refusal)));
             }

@@ -1,6 +1,7 @@
 //! The router: what happens to an envelope once it is on record.
 //!
-//! Lanes are tasks, one per worker; all rows of one addressee go through the same lane, in journal order.
+//! Lanes are tasks, one per worker; all rows of one mailbox go through the same lane, in journal order: a mailbox counts
+//! on that, one that heard of a later row first would take the earlier one for done.
 
 use crate::account::{Account, Posted};
 use crate::house::Hub;
@@ -77,9 +78,13 @@ impl Lanes {
 }
 
 impl Hub {
-    /// Gives a committed row to the lane of its addressee. Called by the journal's writer.
+    /// Gives a committed row to the lane of its mailbox. Called by the journal's writer.
     pub(crate) fn to_lane(&self, committed: Committed) {
-        let at = self.hasher.hash_one(&committed.envelope.to.address) as usize % self.lanes.0.len();
+        let mailbox = match &committed.plan {
+            Plan::Mailbox(account) | Plan::Remote(account) => &account.address,
+            Plan::Presence | Plan::Refuse(_) => &committed.envelope.to.address,
+        };
+        let at = self.hasher.hash_one(mailbox) as usize % self.lanes.0.len();
         let (lane, waiting) = &self.lanes.0[at];
         waiting.fetch_add(1, Ordering::Relaxed);
         // The lane ends only with the hub itself.

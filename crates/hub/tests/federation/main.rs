@@ -222,3 +222,28 @@ fn who_waits_too_long_hears_that_it_failed() {
     assert_eq!(no.text.as_deref(), Some("nobody is there"));
     assert!(world.net.store.pairs_waiting().unwrap().is_empty());
 }
+
+/// One mailbox for many addressees: its rows are handed out in the order of the record, whoever they are for.
+#[test]
+fn many_addressees_share_one_way_and_none_is_forgotten() {
+    let world = World::new();
+    let mut romeo = world.net.log_in("romeo", "orchard");
+    world.net.wire.up.store(false, Ordering::Release);
+    let nobody = |n: usize| Address::parse(&format!("nobody{n}@example.com")).unwrap();
+    for n in 0..2_000 {
+        romeo.write(&nobody(n), &format!("n{n}"));
+        if n == 1_000 {
+            world.net.wire.up.store(true, Ordering::Release);
+        }
+    }
+    // Each is answered, by the other side alone: there is no such user.
+    for _ in 0..2_000 {
+        romeo.envelope("an answer", |e| matches!(e, Event::Receipt(_)));
+    }
+    let mut done = 0;
+    while !world.net.store.pairs_waiting().unwrap().is_empty() {
+        done += 1;
+        assert!(done < 200, "rows wait although each was answered");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+}
