@@ -66,6 +66,14 @@ impl Tls {
         self.ring.leaves().map(|leaf| leaf.to_vec()).collect()
     }
 
+    /// Does the server's part of a handshake, for those who prove otherwise who they are.
+    ///
+    /// # Errors
+    /// What went wrong.
+    pub async fn accept(&self, plain: TcpStream) -> std::io::Result<TlsStream<TcpStream>> {
+        self.clients.accept(plain).await.map(TlsStream::Server)
+    }
+
     /// How we connect to others on behalf of a domain of ours: we show its certificate.
     ///
     /// # Errors

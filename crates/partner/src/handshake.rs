@@ -34,6 +34,9 @@ pub struct Wish {
     /// Whom they may call at ours.
     #[serde(default)]
     pub contacts: Vec<String>,
+    /// Whoever has it may answer it over HTTPS, and then it is complete.
+    #[serde(default)]
+    pub link: bool,
 }
 
 /// An invitation, ready to be sent.
@@ -47,6 +50,8 @@ pub struct Invitation {
     pub fingerprint: String,
     /// RFC 3339.
     pub expires: String,
+    /// The same as a link, where it may be answered over HTTPS.
+    pub link: Option<String>,
 }
 
 /// An invitation that waits for its answer.
@@ -60,6 +65,9 @@ pub struct Waiting {
     pub digest: String,
     /// Unix milliseconds.
     pub expires: u64,
+    /// May it be answered over HTTPS?
+    #[serde(default)]
+    pub link: bool,
 }
 
 /// A paper as it is shown to whoever is to accept it.
@@ -84,6 +92,18 @@ pub struct Accepted {
     pub answer: Option<String>,
     /// Where it may be sent, `https://...`.
     pub send_to: Option<String>,
+    /// Why it did not get there.
+    #[serde(default)]
+    pub unsent: Option<String>,
+}
+
+/// How a paper came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// An administrator has it in hand.
+    Hand,
+    /// It came over HTTPS.
+    Link,
 }
 
 fn bad(words: impl Into<String>) -> BookError {
@@ -136,7 +156,7 @@ impl Federation {
         signer: &Signer,
         wish: Wish,
         chain: &[Vec<u8>],
-        answer: Option<String>,
+        url: Option<&str>,
     ) -> Result<Invitation, BookError> {
         let _writing = self.writing.lock();
         if !(1..=LONGEST).contains(&wish.days) {
@@ -164,12 +184,19 @@ impl Federation {
         let id = hex(&random);
         let expires = wall().unix_ms() + u64::from(wish.days) * DAY;
         let half = self.half(&partner, &wish.routes, &wish.contacts, chain)?;
+        let url = match (wish.link, url) {
+            (false, _) => None,
+            (true, Some(url)) => Some(url.trim_end_matches('/')),
+            (true, None) => return Err(bad("a link needs `listen` and `url` in [federation]")),
+        };
+        let answer = url.map(|url| format!("{url}/answer"));
         let whom = partner.domains.clone();
         let word = signer.sign(&Paper::Invitation { id: id.clone(), whom, expires, answer, half })?;
-        let waiting = Waiting { id: id.clone(), partner, digest: digest(&word), expires };
+        let waiting = Waiting { id: id.clone(), partner, digest: digest(&word), expires, link: wish.link };
         self.store.put_document(Shelf::Invitation, &id, &written(&waiting)?)?;
         let (fingerprint, expires) = (signer.fingerprint()?, Timestamp(expires).to_string());
-        Ok(Invitation { id, word, fingerprint, expires })
+        let link = url.map(|url| format!("{url}/invite#{word}"));
+        Ok(Invitation { id, word, fingerprint, expires, link })
     }
 
     /// Invitations that wait for their answers.
@@ -212,7 +239,7 @@ impl Federation {
     pub fn accept_paper(
         &self,
         signer: &Signer,
-        text: &str,
+        (text, by): (&str, By),
         partner: Option<Partner>,
         ours: (&[StaticRoute], &[String]),
         chain: &[Vec<u8>],
@@ -231,6 +258,9 @@ impl Federation {
         }
         let (answer, send_to) = match &signed.paper {
             Paper::Invitation { id, answer, expires, .. } => {
+                if by == By::Link {
+                    return Err(bad("this is no answer to an invitation"));
+                }
                 let half = self.half(&agreed, ours.0, ours.1, chain)?;
                 let word = signer.sign(&Paper::Answer { id: id.clone(), digest: digest.clone(), half })?;
                 self.drop_expired()?;
@@ -243,6 +273,9 @@ impl Federation {
                 (Some(word), answer.clone())
             }
             Paper::Answer { id, .. } => {
+                if by == By::Link && !self.waiting(id)?.is_some_and(|waiting| waiting.link) {
+                    return Err(bad("this invitation is not to be answered over HTTPS, but by hand"));
+                }
                 if !self.store.remove_document(Shelf::Invitation, id)? {
                     return Err(no_invitation());
                 }
@@ -250,7 +283,7 @@ impl Federation {
             }
         };
         let partner = self.keep_new(agreed)?;
-        Ok(Accepted { partner, answer, send_to })
+        Ok(Accepted { partner, answer, send_to, unsent: None })
     }
 
     fn proved(&self, text: &str) -> Result<(Signed, String), BookError> {

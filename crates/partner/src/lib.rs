@@ -23,7 +23,7 @@ pub use agreement::{Feature, Limits, Partner, Protocol, RouteSecurity, StaticRou
 pub use book::BookError;
 pub use disclaim::Disclaimer;
 pub use federation::{Federation, Mode, Settings};
-pub use handshake::{Accepted, Invitation, Shown, Waiting, Wish};
+pub use handshake::{Accepted, By, Invitation, Shown, Waiting, Wish};
 pub use inspect::Inspected;
 pub use notes::{Contact, Observed};
 pub use paper::{Half, Signer};

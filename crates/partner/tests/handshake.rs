@@ -3,7 +3,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use model::{Address, Dialect};
-use partner::{BookError, Feature, Federation, Mode, Partner, Protocol, Settings, Signer, StaticRoute, Wish};
+use partner::{
+    BookError, By, Feature, Federation, Mode, Partner, Protocol, Settings, Signer, StaticRoute, Wish,
+};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use std::sync::Arc;
 use store::{MemoryStore, Partners as _, Shelf};
@@ -47,13 +49,14 @@ impl Side {
             days: 7,
             routes: vec![self.route.clone()],
             contacts: vec!["noc@example.com".into()],
+            link: false,
         };
         self.federation.invite(&self.signer, wish, &self.chain, None).unwrap()
     }
 
     fn accept(&self, word: &str) -> Result<partner::Accepted, BookError> {
         let ours = (&[self.route.clone()][..], &["noc".to_owned()][..]);
-        self.federation.accept_paper(&self.signer, word, None, ours, &self.chain)
+        self.federation.accept_paper(&self.signer, (word, By::Hand), None, ours, &self.chain)
     }
 }
 
@@ -75,8 +78,10 @@ fn an_invitation_its_acceptance_and_the_answer_make_two_partners() {
     let mut wanted = shown.partner;
     wanted.features.remove(&Feature::Calls);
     let ours = (&[acme.route.clone()][..], &[][..]);
-    let accepted =
-        acme.federation.accept_paper(&acme.signer, &text, Some(wanted), ours, &acme.chain).unwrap();
+    let accepted = acme
+        .federation
+        .accept_paper(&acme.signer, (&text, By::Hand), Some(wanted), ours, &acme.chain)
+        .unwrap();
     let theirs = acme.federation.partner("example.com").unwrap();
     assert_eq!(theirs, accepted.partner);
 
@@ -193,7 +198,7 @@ fn what_expired_is_refused_on_either_side() {
     // An expired invitation cannot be made here, so it is one with the time taken back, signed by its own key.
     let wish = |days| {
         let partner = Partner::new("acme", vec!["acme.example".into()]);
-        Wish { partner, days, routes: Vec::new(), contacts: Vec::new() }
+        Wish { partner, days, routes: Vec::new(), contacts: Vec::new(), link: false }
     };
     for days in [0, 91] {
         refused(example.federation.invite(&example.signer, wish(days), &[], None), "1 to 90 days");
@@ -208,7 +213,7 @@ fn wishes_that_cannot_be_are_refused() {
     let wish = |edit: fn(&mut Partner)| {
         let mut partner = Partner::new("acme", vec!["acme.example".into()]);
         edit(&mut partner);
-        let wish = Wish { partner, days: 7, routes: Vec::new(), contacts: Vec::new() };
+        let wish = Wish { partner, days: 7, routes: Vec::new(), contacts: Vec::new(), link: false };
         example.federation.invite(&example.signer, wish, &example.chain, None)
     };
     refused(wish(|p| p.domains = vec!["*.acme.example".into()]), "wildcards");
@@ -217,6 +222,12 @@ fn wishes_that_cannot_be_are_refused() {
     let mut only = acme.federation.read_paper(&sip.word).unwrap().partner;
     assert_eq!(only.protocols, [Protocol::Sip]);
     only.domains.push("more.example".into());
-    let taken = acme.federation.accept_paper(&acme.signer, &sip.word, Some(only), (&[], &[]), &acme.chain);
+    let taken = acme.federation.accept_paper(
+        &acme.signer,
+        (&sip.word, By::Hand),
+        Some(only),
+        (&[], &[]),
+        &acme.chain,
+    );
     refused(taken, "those that were signed");
 }

@@ -111,6 +111,10 @@ const KEYS: &[(&str, When, Reading)] = &[
             f.mode, f.protocols, f.system_authorities, f.dialback, f.deadline_seconds, f.test_hours
         )
     }),
+    ("federation.listen", When::Restart("it is opened at the start"), |c| {
+        format!("{:?}", c.federation.listen.as_ref().map(toml::Spanned::get_ref))
+    }),
+    ("federation.url", When::Now, |c| format!("{:?}", c.federation.url.as_ref().map(toml::Spanned::get_ref))),
     ("consent.messages", When::Now, |c| format!("{:?}", c.consent.messages)),
     ("consent.presence", When::Now, |c| format!("{:?}", c.consent.presence)),
 ];
@@ -195,6 +199,11 @@ impl Live {
     /// What makes the keeper of certificates look now.
     pub fn hurry_with(&self, hurry: Arc<Notify>) {
         let _ = self.inner.hurry.set(hurry);
+    }
+
+    /// Our certificates, as they are now.
+    pub fn tls(&self) -> Option<Arc<Tls>> {
+        self.inner.now.lock().tls.clone()
     }
 
     /// When it was opened.
@@ -308,14 +317,16 @@ impl Inner {
 }
 
 impl Inner {
+    fn ground(&self) -> Result<Ground, String> {
+        let now = self.now.lock();
+        let local = now.config.domains.first().cloned().ok_or("this server has no domain")?;
+        let resolver = house::resolver(&now.config).map_err(|failure| failure.to_string())?;
+        Ok(Ground { partners: self.partners.clone(), resolver, tls: now.tls.clone(), local })
+    }
+
     /// Looks at somebody's servers; tries everything with a partner, and keeps what was found.
     async fn try_out(&self, name: &str) -> Result<web::Probed, String> {
-        let ground = {
-            let now = self.now.lock();
-            let local = now.config.domains.first().cloned().ok_or("this server has no domain")?;
-            let resolver = house::resolver(&now.config).map_err(|failure| failure.to_string())?;
-            Ground { partners: self.partners.clone(), resolver, tls: now.tls.clone(), local }
-        };
+        let ground = self.ground()?;
         let mut found = probe::probe(&ground, name).await?;
         let Some(partner) = found.partner.as_ref().and_then(|name| self.partners.partner(name).ok()) else {
             return Ok(found);
@@ -385,6 +396,19 @@ impl Operator for Live {
         let config = self.inner.now.lock().config.clone();
         let issued = authority::sign(&config, partner, request, days).map_err(|e| e.to_string())?;
         Ok((issued.chain, issued.authority))
+    }
+
+    fn url(&self) -> Option<String> {
+        let now = self.inner.now.lock();
+        now.config.federation.url.as_ref().map(|url| url.get_ref().clone())
+    }
+
+    fn send(&self, url: String, word: String, partner: String) -> Answered<Result<(), String>> {
+        let inner = self.inner.clone();
+        Box::pin(async move {
+            let ground = inner.ground()?;
+            probe::send(&ground, &url, &word, &partner).await
+        })
     }
 
     fn chain(&self) -> Result<Vec<Vec<u8>>, String> {

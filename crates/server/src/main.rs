@@ -1,5 +1,6 @@
 //! `rialto`: business instant messaging and federation gateway.
 
+mod answers;
 mod authority;
 mod backup;
 mod certificates;

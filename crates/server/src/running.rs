@@ -1,5 +1,6 @@
 //! A server that runs: the house with its sockets open.
 
+use crate::answers;
 use crate::certificates;
 use crate::certificates::acme::{Keeper, Kept};
 use crate::config::Config;
@@ -30,6 +31,7 @@ pub struct Running {
     live: Arc<Live>,
     exporter: Option<Arc<Exporter>>,
     metrics_at: Option<SocketAddr>,
+    answers_at: Option<SocketAddr>,
     store: Arc<store::SqliteStore>,
     api: JoinHandle<()>,
     retention: JoinHandle<()>,
@@ -62,6 +64,7 @@ impl Running {
         house.recorder = recorder;
         let control = config.control();
         let metrics = open_metrics(&config).await?;
+        let answers = answers::open(&config).await?;
         let live = Arc::new(Live::open(config, &house, workers, supervisor, log)?);
         let socket = open_control(&control)?;
         let desk = web::Desk {
@@ -86,6 +89,11 @@ impl Running {
                 }
             });
         }
+        let mut answers_at = None;
+        if let Some(socket) = answers {
+            answers_at = Some(socket.local_addr()?);
+            tokio::spawn(answers::serve(socket, live.clone(), desk.clone()));
+        }
         let router = web::router(desk);
         let api = tokio::spawn(async move {
             if let Err(error) = web::serve(socket, router).await {
@@ -103,6 +111,7 @@ impl Running {
             live,
             exporter: house.exporter,
             metrics_at,
+            answers_at,
             control,
             store: house.store,
             api,
@@ -120,6 +129,11 @@ impl Running {
             tls: "none".into(),
         });
         all.extend(metrics);
+        all.extend(self.answers_at.map(|addr| web::ListenerView {
+            name: "answers".into(),
+            address: addr.to_string(),
+            tls: "direct".into(),
+        }));
         all
     }
 

@@ -3,8 +3,9 @@ use crate::{Desk, Who};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use partner::{Accepted, Invitation, Partner, Shown, StaticRoute, Waiting, Wish};
+use partner::{Accepted, By, Invitation, Partner, Shown, StaticRoute, Waiting, Wish};
 use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use utoipa::ToSchema;
 
@@ -97,7 +98,8 @@ pub async fn invite(
     blocking(move || {
         let name = wish.partner.name.clone();
         desk.act(&who, "partner.invite", &name, || {
-            let made = desk.partners.invite(&desk.signer, wish, &chain(&desk)?, None)?;
+            let made =
+                desk.partners.invite(&desk.signer, wish, &chain(&desk)?, desk.operator.url().as_deref())?;
             Ok((StatusCode::CREATED, Json(made)))
         })
     })
@@ -136,16 +138,54 @@ pub async fn accept(
     who: Who,
     Json(acceptance): Json<Acceptance>,
 ) -> Result<(StatusCode, Json<Accepted>), Problem> {
-    blocking(move || {
-        let Acceptance { word, partner, routes, contacts } = acceptance;
-        // What the record names is what was read, not what somebody claims.
-        let on =
-            desk.partners.read_paper(&word).map_or_else(|_| "?".into(), |s| s.partner.domains.join(", "));
+    // A task of its own: whoever asked may hang up, and the answer is still sent.
+    let whole = tokio::spawn(async move {
+        let operator = desk.operator.clone();
+        let mut done = blocking(move || {
+            let Acceptance { word, partner, routes, contacts } = acceptance;
+            // What the record names is what was read, not what somebody claims.
+            let on =
+                desk.partners.read_paper(&word).map_or_else(|_| "?".into(), |s| s.partner.domains.join(", "));
+            desk.act(&who, "partner.accept", &on, || {
+                let ours = (routes.as_slice(), contacts.as_slice());
+                let paper = (word.as_str(), By::Hand);
+                Ok(desk.partners.accept_paper(&desk.signer, paper, partner, ours, &chain(&desk)?)?)
+            })
+        })
+        .await?;
+        if let (Some(url), Some(word)) = (&done.send_to, &done.answer) {
+            let sent = operator.send(url.clone(), word.clone(), done.partner.name.clone());
+            done.unsent = sent.await.err();
+        }
+        Ok((StatusCode::CREATED, Json(done)))
+    });
+    let broke_off = || Problem(StatusCode::INTERNAL_SERVER_ERROR, "it broke off".into());
+    whole.await.unwrap_or_else(|_| Err(broke_off()))
+}
+
+/// An answer that came over HTTPS, from nobody knows whom: the paper proves itself.
+pub(crate) async fn answered(
+    State((desk, from)): State<(Arc<Desk>, SocketAddr)>,
+    word: String,
+) -> Result<(StatusCode, &'static str), Problem> {
+    let operator = desk.operator.clone();
+    let done = blocking(move || {
+        // What makes no sense is not put on record: everybody can send it.
+        let on = desk.partners.read_paper(&word)?.partner.domains.join(", ");
+        let who = Who::elsewhere(format!("an answer over HTTPS from {}", from.ip()));
         desk.act(&who, "partner.accept", &on, || {
-            let ours = (routes.as_slice(), contacts.as_slice());
-            let done = desk.partners.accept_paper(&desk.signer, &word, partner, ours, &chain(&desk)?)?;
-            Ok((StatusCode::CREATED, Json(done)))
+            let paper = (word.as_str(), By::Link);
+            Ok(desk.partners.accept_paper(&desk.signer, paper, None, (&[], &[]), &[])?)
         })
     })
-    .await
+    .await?;
+    // Both sides know each other now.
+    tokio::spawn(operator.probe(done.partner.name));
+    Ok((StatusCode::CREATED, "welcome\n"))
+}
+
+/// What a browser shows to somebody who follows an invitation's link.
+pub(crate) async fn link() -> &'static str {
+    "This link invites your company to federate. Give the whole of it to whoever runs your Rialto server, for \
+     `rialto partner accept`.\n"
 }

@@ -82,6 +82,31 @@ pub async fn serve_metrics(socket: tokio::net::TcpListener, desk: Arc<Desk>) -> 
     axum::serve(socket, router).await
 }
 
+/// Serves one connection of somebody who follows an invitation's link, or sends the answer to one.
+///
+/// # Errors
+/// In words.
+pub async fn serve_answer<I>(io: I, from: std::net::SocketAddr, desk: Arc<Desk>) -> Result<(), String>
+where
+    I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+{
+    let router = Router::new()
+        .route("/invite", axum::routing::get(handshakes::link))
+        .route("/answer", axum::routing::post(handshakes::answered))
+        .layer(axum::extract::DefaultBodyLimit::max(ANSWER))
+        .with_state((desk, from));
+    let service = hyper_util::service::TowerToHyperService::new(router);
+    let mut serve = hyper::server::conn::http1::Builder::new();
+    serve
+        .keep_alive(false)
+        .serve_connection(hyper_util::rt::TokioIo::new(io), service)
+        .await
+        .map_err(|e| e.to_string())
+}
+
+/// No answer is longer.
+const ANSWER: usize = 64 * 1024;
+
 /// Serves the API on an open Unix socket until the task is dropped.
 ///
 /// # Errors

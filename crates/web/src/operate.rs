@@ -51,6 +51,12 @@ pub trait Operator: Send + Sync {
     /// the authority, PEM. Blocks.
     fn sign(&self, partner: &partner::Partner, request: &str, days: u32) -> Result<(String, String), String>;
 
+    /// Where answers to invitations reach us over HTTPS, `https://...`.
+    fn url(&self) -> Option<String>;
+
+    /// Sends an answer to a partner that invited us. On error, in words, it did not get there.
+    fn send(&self, url: String, word: String, partner: String) -> Answered<Result<(), String>>;
+
     /// Our certificate's chain, leaf first, DER; empty where there is none. Blocks.
     fn chain(&self) -> Result<Vec<Vec<u8>>, String>;
 

@@ -26,6 +26,11 @@ impl Who {
         })
     }
 
+    /// Somebody who is no user of this system, in words.
+    pub fn elsewhere(words: impl Into<String>) -> Self {
+        Self(words.into())
+    }
+
     /// In words, as the record has it.
     pub fn as_str(&self) -> &str {
         &self.0

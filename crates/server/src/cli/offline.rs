@@ -23,6 +23,7 @@ where
         config.xmpp.clear();
         config.sip.clear();
         config.metrics = None;
+        config.federation.listen = None;
         let running = Running::start(config, Supervisor::none(), None, None).await?;
         let result = act(Control::new(&running.control)).await;
         running.stop(std::future::pending()).await;

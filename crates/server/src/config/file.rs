@@ -336,6 +336,12 @@ pub struct FederationPart {
     pub dns: Vec<Spanned<SocketAddr>>,
     /// How long a message waits for a way to the other company before its sender hears that it failed.
     pub deadline_seconds: u32,
+    /// Address and port where answers to invitations may come over HTTPS; see [Partners](partners.md#by-link).
+    #[schemars(with = "Option<String>")]
+    pub listen: Option<Spanned<SocketAddr>>,
+    /// How others reach it: `https://im.example.com:8443`.
+    #[schemars(with = "Option<String>")]
+    pub url: Option<Spanned<String>>,
     /// Partners are [tested](partners.md#testing-one) again after so many hours; 0: only when somebody asks.
     pub test_hours: u32,
 }
@@ -352,6 +358,8 @@ impl Default for FederationPart {
             dialback: true,
             dns: Vec::new(),
             deadline_seconds: 300,
+            listen: None,
+            url: None,
             test_hours: 24,
         }
     }

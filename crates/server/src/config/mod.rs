@@ -210,6 +210,23 @@ impl Config {
             let why = "nobody can log in here: `tls = \"none\"` needs `require_tls = false` in [xmpp]";
             return Err(Mistake::at(path, text, plain.address.span(), why));
         }
+        if let Some(url) = &file.federation.url
+            && !url.get_ref().strip_prefix("https://").is_some_and(|rest| {
+                let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+                is_host(host) && path.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_/".contains(&b))
+            })
+        {
+            let why = "write where others reach `listen`, like \"https://im.example.com:8443\"";
+            return Err(Mistake::at(path, text, url.span(), why));
+        }
+        if let (Some(url), None) = (&file.federation.url, &file.federation.listen) {
+            return Err(Mistake::at(
+                path,
+                text,
+                url.span(),
+                "`url` says how others reach `listen`: name that too",
+            ));
+        }
         for word in file.federation.who.iter().chain(&file.federation.except) {
             if let Err(why) = partner::is_who(word.get_ref()) {
                 return Err(Mistake::at(path, text, word.span(), &why));
@@ -446,6 +463,20 @@ mod tests {
         assert!(m.starts_with("rialto.toml:3:13: write \"forever\" or \"N days\""), "{m}");
         let m = mistake("domains = [\"a\"]\n[drain]\ngo_to = \"<x>\"\n");
         assert!(m.starts_with("rialto.toml:3:9: write a host"), "{m}");
+    }
+
+    #[test]
+    fn answers_need_a_listener_and_its_name() {
+        for (text, complaint) in [
+            ("listen = \"127.0.0.1:0\"\nurl = \"http://h\"\n", "r.toml:4:7: write where others"),
+            ("listen = \"127.0.0.1:0\"\nurl = \"https://h/a#b\"\n", "r.toml:4:7: write where others"),
+            ("url = \"https://h:1/a\"\n", "r.toml:3:7: `url` says how others"),
+            ("who = [\"a b\"]\n", "r.toml:3:8: \"a b\" is no name"),
+        ] {
+            let text = format!("domains = [\"a\"]\n[federation]\n{text}");
+            let m = Config::parse(Path::new("r.toml"), &text).unwrap_err().to_string();
+            assert!(m.starts_with(complaint), "{m}");
+        }
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! A test of another company's servers, before anything was agreed with it or after: step by step, with what is wrong
 //! in plain words, and what to do.
 
+mod send;
 mod sip;
 mod xmpp;
+
+pub use send::send;
 
 use connector::{Search, TlsFacts, TlsMode};
 use model::{Address, Dialect};

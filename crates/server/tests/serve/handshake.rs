@@ -1,7 +1,8 @@
 //! Two fresh servers: one invites, the other accepts, by files alone.
 
-use crate::client::Xmpp;
+use crate::client::{Xmpp, connect, tls_on};
 use crate::harness::{LISTEN, SOON, Serve, prepared_for, rialto};
+use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::time::Instant;
 use tempfile::TempDir;
@@ -305,4 +306,70 @@ fn a_partner_without_a_certificate_gets_one_for_its_own_names_alone() {
     example.bad(&["partner", "sign", "acme", &request, "--days", "9999"], "1 to 825 days");
     std::fs::remove_file(example.path("tls/ca-key.pem")).expect("it was there");
     example.bad(&["partner", "sign", "acme", &request], "no authority of its own");
+}
+
+/// One request over HTTPS, as anybody can make it.
+fn https(at: std::net::SocketAddr, ca: &std::path::Path, request: &str) -> String {
+    let mut tls = tls_on(connect(at), ca).expect("a certificate we trust");
+    tls.write_all(request.as_bytes()).expect("it reads");
+    let mut answer = Vec::new();
+    let _ = tls.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[test]
+fn an_answer_comes_by_https_where_the_invitation_is_a_link() {
+    let servers = |port: u16| {
+        let answers = format!("listen = \"127.0.0.1:0\"\nurl = \"https://127.0.0.1:{port}\"");
+        SERVERS.replace("mode = \"allow\"", &format!("mode = \"allow\"\n{answers}"))
+    };
+    let example = Serve::start_in(prepared_for("example.com", "", &servers(1)), &[], |_| {});
+    example.configure("", &servers(example.at("answers").port()));
+    let (words, good) = example.reload();
+    assert!(good && words.contains("federation.url"), "{words}");
+    let example_at = format!("xmpp:{}", example.at("xmpp-s2s"));
+    let (acme, acme_at) = up("acme.example", &[], "");
+    let invite =
+        ["partner", "invite", "acme", "--domain", "acme.example", "--protocol", "xmpp", "--at", &example_at];
+    let (good, text) = said(&example, &[&invite[..], &["--link"]].concat());
+    assert!(good, "{text}");
+    let link = text.lines().find(|line| line.starts_with("https://127.0.0.1:")).expect("a link");
+
+    let (at, ca) = (example.at("answers"), example.path("ca.pem"));
+    let post = |word: &str| {
+        let length = word.len();
+        https(at, &ca, &format!("POST /answer HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n{word}"))
+    };
+    assert!(https(at, &ca, "GET /invite HTTP/1.1\r\nHost: x\r\n\r\n").contains("rialto partner accept"));
+    assert!(https(at, &ca, "GET /v1/partners HTTP/1.1\r\nHost: x\r\n\r\n").starts_with("HTTP/1.1 404"));
+    assert!(post("rubbish").starts_with("HTTP/1.1 400"));
+    assert!(post(link).starts_with("HTTP/1.1 400"), "an invitation is no answer");
+    assert!(post(&"x".repeat(70_000)).starts_with("HTTP/1.1 413"));
+
+    let (good, words) = said(&acme, &["partner", "accept", link, "--yes", "--at", &acme_at]);
+    assert!(good && words.contains("sent the answer to https://127.0.0.1:"), "{words}");
+    let end = Instant::now() + SOON;
+    let table = loop {
+        let (_, shown) = said(&example, &["partner", "show", "acme"]);
+        if let Some((_, table)) = shown.split_once("last tested") {
+            break table.to_owned();
+        }
+        assert!(Instant::now() < end, "{shown}\n{}\n{words}", example.log());
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    };
+    green(&table);
+    let (_, record) = said(&example, &["journal", "tail", "--admin", "-n", "20"]);
+    assert!(
+        record.contains("partner.accept acme.example by an answer over HTTPS from 127.0.0.1: done"),
+        "{record}"
+    );
+    assert_eq!(record.matches("over HTTPS").count(), 1, "rubbish is not on record: {record}");
+
+    // An invitation that is no link is not answered so, even if somebody tries.
+    let (other, _) = up("other.example", &[], "");
+    let (_, text) = said(&example, &["partner", "invite", "other", "--domain", "other.example"]);
+    let word = text.lines().find(|line| line.starts_with("rialto1.")).expect("a word");
+    let (_, words) = said(&other, &["partner", "accept", word, "--yes"]);
+    let answer = words.lines().find(|line| line.starts_with("rialto1.")).expect("an answer");
+    assert!(post(answer).contains("not to be answered over HTTPS"));
 }

@@ -43,6 +43,9 @@ pub struct Invite {
     terms: Box<Terms>,
     #[command(flatten)]
     ours: Ours,
+    /// Let whoever has it answer it over HTTPS, which completes it: then it is a link, to be sent where only they read it.
+    #[arg(long)]
+    link: bool,
     /// Days until it expires.
     #[arg(long, default_value_t = 7)]
     days: u32,
@@ -110,7 +113,7 @@ impl Invite {
         self.terms.applied_to(&mut partner)?;
         let domains = partner.domains.join(", ");
         let (routes, contacts) = self.ours.told();
-        let wish = Wish { partner, days: self.days, routes, contacts };
+        let wish = Wish { partner, days: self.days, routes, contacts, link: self.link };
         if let Some(out) = self.out.as_ref().filter(|out| out.exists()) {
             return Err(Failure::new(format!("{} exists already", out.display())));
         }
@@ -121,7 +124,7 @@ impl Invite {
              and compare the fingerprint by telephone first:\n{}\n\n{}\n",
             made.expires,
             shown::fingerprint(&made.fingerprint),
-            made.word
+            made.link.as_ref().unwrap_or(&made.word)
         );
         match &self.out {
             Some(out) => {
@@ -178,6 +181,13 @@ impl Accept {
                 println!("try it out with `rialto partner test {}` once the server runs", done.partner.name);
             }
             (Some(_), _) => {}
+        }
+        if let (Some(to), None) = (&done.send_to, &done.unsent) {
+            println!("sent the answer to {to}: that is all");
+            return Ok(());
+        }
+        if let (Some(to), Some(why)) = (&done.send_to, &done.unsent) {
+            println!("the answer did not get to {to}: {why}; send it in another way");
         }
         if let Some(answer) = done.answer {
             let text = format!(
