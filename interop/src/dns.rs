@@ -1,13 +1,16 @@
 //! A name server of the test's own: what it is told it answers, and for everything else there is nothing.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hickory_server::Server;
+use hickory_server::net::runtime::Time;
 use hickory_server::proto::rr::rdata::{A, SOA, SRV};
 use hickory_server::proto::rr::{Name, Record, RrKey};
 pub use hickory_server::proto::rr::{RData, RecordType};
+use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseInfo};
 use hickory_server::store::in_memory::InMemoryZoneHandler;
 use hickory_server::zone_handler::{AxfrPolicy, Catalog, ZoneType};
 use tokio::net::{TcpListener, UdpSocket};
@@ -19,9 +22,10 @@ const TTL: u32 = 0;
 /// A running name server, of the whole tree of names. It ends with this value.
 pub struct Dns {
     addr: SocketAddr,
+    asked: Arc<Mutex<Vec<String>>>,
     root: Arc<InMemoryZoneHandler>,
     runtime: Runtime,
-    _server: Server<Catalog>,
+    _server: Server<Listening>,
 }
 
 impl Dns {
@@ -42,21 +46,32 @@ impl Dns {
         let root = Arc::new(root);
         let mut catalog = Catalog::new();
         catalog.upsert(Name::root().into(), vec![root.clone()]);
+        let asked = Arc::<Mutex<Vec<String>>>::default();
+        let listening = Listening { catalog, asked: asked.clone() };
         let (addr, server) = runtime.block_on(async {
-            let mut server = Server::new(catalog);
+            let mut server = Server::new(listening);
             let (udp, tcp) = sockets().await;
             let addr = udp.local_addr().expect("it is bound");
             server.register_socket(udp);
             server.register_listener(tcp, Duration::from_secs(10), 128);
             (addr, server)
         });
-        Self { addr, root, runtime, _server: server }
+        Self { addr, asked, root, runtime, _server: server }
     }
 
     /// Where it answers.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// The names that anybody has asked for, in lower case, each with a dot at its end.
+    ///
+    /// # Panics
+    /// If an answer broke off.
+    #[must_use]
+    pub fn asked(&self) -> Vec<String> {
+        self.asked.lock().expect("no answer panics").clone()
     }
 
     /// This host is on the loopback interface.
@@ -84,6 +99,33 @@ impl Dns {
     pub fn remove(&self, name: &str, kind: RecordType) {
         let key = RrKey::new(self::name(name).into(), kind);
         self.runtime.block_on(async { self.root.records_mut().await.remove(&key) });
+    }
+}
+
+/// The names, and who asked for which.
+struct Listening {
+    catalog: Catalog,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl RequestHandler for Listening {
+    // As the macro that made the trait would write it.
+    fn handle_request<'s, 'r, 'f, R, T>(
+        &'s self,
+        request: &'r Request,
+        response_handle: R,
+    ) -> Pin<Box<dyn Future<Output = ResponseInfo> + Send + 'f>>
+    where
+        's: 'f,
+        'r: 'f,
+        R: ResponseHandler + 'f,
+        T: Time + 'f,
+        Self: 'f,
+    {
+        if let (Ok(info), Ok(mut asked)) = (request.request_info(), self.asked.lock()) {
+            asked.push(info.query.name().to_string());
+        }
+        self.catalog.handle_request::<R, T>(request, response_handle)
     }
 }
 

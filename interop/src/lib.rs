@@ -2,8 +2,11 @@
 //!
 //! Every test here starts the `rialto` binary in a directory of its own, on free ports of the loopback interface, and
 //! puts it in front of programs that nobody here wrote: slixmpp, libpurple (Finch, Pidgin), liblinphone, baresip and
-//! SIPp. The library is the harness; the stories are in `tests/`, one file for each peer; the scripts, scenarios and the
+//! SIPp; and, as servers of other companies, Prosody, ejabberd and Kamailio. The library is the harness; the stories are in `tests/`, one file for each peer; the scripts, scenarios and the
 //! small libpurple program that the tests drive are in `peers/` and `sipp/`.
+//!
+//! Companies have names and certificates: `dns` is a name server and `authority` an authority of the test's own, `abroad`
+//! puts both to use.
 //!
 //! Some things no real client does. `raw` has clients made of bytes, `hostile` fires what RFC 6120 and RFC 3261 forbid and
 //! knows the answer to each piece, and `load` writes down what the server promised, so that a crash can be held against

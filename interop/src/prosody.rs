@@ -43,6 +43,9 @@ impl Prosody {
     /// If it does not start.
     #[must_use]
     pub fn start(setup: Setup, users: &[&str]) -> Self {
+        // Without it Prosody asks the system's name servers, and finds nobody.
+        let unbound = std::path::Path::new("/usr/share/doc/lua-unbound");
+        assert!(unbound.exists(), "install the Debian package lua-unbound (cargo xtask test does)");
         let ports = Ports::take();
         let accounts = setup.home.join("data").join(setup.domain.replace('.', "%2e")).join("accounts");
         std::fs::create_dir_all(&accounts).expect("the temporary directory is writable");

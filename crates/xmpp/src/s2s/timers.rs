@@ -61,9 +61,9 @@ impl S2s {
         if self.is_done() {
             return None;
         }
-        if let Some(since) = self.draining.filter(|_| self.acks.unacked() > 0) {
+        if let Some(since) = self.draining {
             let end = since + LAST_ACKS;
-            return (self.now.tick < end).then_some(end);
+            return (self.acks.unacked() > 0 && self.now.tick < end).then_some(end);
         }
         if !self.timers.proved {
             return Some((self.timers.opened + self.config.auth_timeout).max(self.timers.until));
