@@ -1,5 +1,6 @@
 //! Kamailio, another company's SIP server.
 
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -93,8 +94,7 @@ impl Kamailio {
         self.process = Some(process);
         let port = self.ports.base;
         until("Kamailio listens", || {
-            std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
-                && std::net::TcpStream::connect(("127.0.0.1", port + 1)).is_ok()
+            [port, port + 1].iter().all(|port| TcpStream::connect(("127.0.0.1", *port)).is_ok())
         });
     }
 
@@ -106,6 +106,10 @@ impl Kamailio {
         let process = self.process.take().expect("Kamailio runs");
         process.terminate();
         until("Kamailio ends", || process.ended());
+        // Its children may hold the ports a moment longer.
+        for port in [self.sip(), self.sips()] {
+            until("Kamailio's port is free", || TcpStream::connect(("127.0.0.1", port)).is_err());
+        }
     }
 
     /// Its port for SIP over UDP and TCP.

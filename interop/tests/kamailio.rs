@@ -236,3 +236,24 @@ fn bad_certificates_are_refused_with_the_reason() {
         world.rialto.finish();
     });
 }
+
+#[test]
+fn presence_comes_back_with_their_server() {
+    judge("kamailio::presence_comes_back_with_their_server", || {
+        let mut world = World::new(&["juliet"], Flaw::None, true);
+        let mut juliet = slixmpp::online(&world.rialto, "juliet");
+        let bob = world.phone("bob", "juliet@example.com", false);
+        juliet.tell("add bob@partner.test");
+        juliet.expect("granted bob@partner.test");
+        juliet.expect("presence bob@partner.test available");
+        bob.quit();
+        juliet.expect("presence bob@partner.test unavailable");
+        // It forgets every subscription: ours is begun anew without anybody asking for it.
+        world.kamailio.stop();
+        world.kamailio.run();
+        let bob = world.phone("bob", "juliet@example.com", false);
+        juliet.expect_within("presence bob@partner.test available", LONG);
+        bob.quit();
+        world.rialto.finish();
+    });
+}

@@ -113,7 +113,14 @@ impl Dialler {
         loop {
             let slots = if failed { &self.retries } else { &self.fresh };
             let refusal = match self.try_routes(&pair, slots).await {
-                Ok(()) => break,
+                Ok(()) => {
+                    // A server that takes a connection and drops it at once is not called without end.
+                    tokio::time::sleep(FIRST_PAUSE).await;
+                    if !self.hub.wants(&pair) {
+                        break;
+                    }
+                    continue;
+                }
                 Err(refusal) => refusal,
             };
             tracing::info!(%pair, %refusal, "not reached");

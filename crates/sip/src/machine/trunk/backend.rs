@@ -56,6 +56,12 @@ pub(in crate::machine) struct Claiming {
     act: Act,
 }
 
+impl Claiming {
+    pub(super) fn between(&self) -> (Address, Address) {
+        (self.watcher.clone(), self.presentity.clone())
+    }
+}
+
 /// A SUBSCRIBE on its way.
 #[derive(Debug)]
 pub(in crate::machine) struct Asking {

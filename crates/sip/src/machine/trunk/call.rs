@@ -6,7 +6,7 @@ use model::{Answer, Ask, DomainPair, MAX_HOPS, Now, Reason, Refusal};
 use super::{Asked, Mailbox, Standing};
 use crate::machine::{SOFTWARE, Sent, SipMachine, Waiting};
 use crate::transaction::Hop;
-use crate::translate::address;
+use crate::translate::{address, message};
 use crate::wire::{Response, Writer};
 
 impl SipMachine {
@@ -45,7 +45,11 @@ impl SipMachine {
         pair: DomainPair,
         response: Option<&Response>,
     ) {
-        if response.is_some() {
+        if let Some(response) = response {
+            if let Some(trunk) = &mut self.trunk {
+                let accepts = response.list("Accept");
+                trunk.opens_cpim = accepts.iter().any(|mime| mime.eq_ignore_ascii_case(message::CPIM));
+            }
             return self.bind_mailbox(now, pair);
         }
         let no = Refusal::new(Reason::RemoteTimeout).with_text("their server does not answer");

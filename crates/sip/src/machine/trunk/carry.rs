@@ -26,6 +26,10 @@ impl SipMachine {
                 self.out.push_back(Output::ack(delivery.id, Outcome::Delivered));
                 self.overheard(now, &envelope.to, notify);
             }
+            // Between domains: only that somebody connects, and goes on with what was left.
+            Event::Subscribe(_) if envelope.to.address.user().is_none() => {
+                self.out.push_back(Output::ack(delivery.id, Outcome::Delivered));
+            }
             Event::Subscribe(Subscribe { term, .. }) => {
                 let (watcher, presentity) = (&envelope.from, &envelope.to.address);
                 let act = match term {
@@ -68,7 +72,7 @@ impl SipMachine {
         Some(Road {
             target: address::endpoint_uri(to),
             hop: Hop::Stream(Flow::ACCEPTED),
-            cpim: trunk.cpim.contains(&to.address),
+            cpim: trunk.opens_cpim || trunk.cpim.contains(&to.address),
             composing: !trunk.silent.contains(&to.address),
         })
     }
@@ -79,6 +83,8 @@ impl SipMachine {
         if reads && trunk.cpim.len() >= REMEMBERED {
             trunk.cpim.pop_first();
         }
+        // One who does not shows that the server passes envelopes on as they are.
+        trunk.opens_cpim &= reads;
         match reads {
             true => trunk.cpim.insert(who.clone()),
             false => trunk.cpim.remove(who),

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use connector::{Flow, Output};
-use model::{DomainPair, Endpoint, Event, MAX_HOPS, Now, Opener, Subscribe, Term, Tick};
+use model::{Address, DomainPair, Endpoint, Event, MAX_HOPS, Now, Opener, Subscribe, Term, Tick};
 use std::collections::BTreeMap;
 
+use super::Asked;
+use super::backend::Backend;
 use crate::machine::{Due, SipMachine, Waiting};
 use crate::transaction::LONG;
 
@@ -56,16 +58,41 @@ impl SipMachine {
         }
     }
 
-    /// Subscriptions of ours are left behind: for each pair one look is asked for, so that somebody goes on with them.
+    /// What is ours to keep up is left behind: for each pair one look is asked for, so that somebody connects and goes on
+    /// with it.
     pub(super) fn wake(&mut self, now: Now) {
         let Some(trunk) = &mut self.trunk else { return };
         if self.drain != crate::machine::drain::Drain::No {
             return;
         }
         let mut pairs = BTreeMap::new();
-        for backend in std::mem::take(&mut trunk.backends).into_values().filter(|b| b.lasts()) {
-            let (watcher, presentity) = backend.between();
+        let mut leave = |watcher: Address, presentity: Address| {
             pairs.entry(DomainPair::between(&watcher, &presentity)).or_insert((watcher, presentity));
+        };
+        for backend in std::mem::take(&mut trunk.backends).into_values().filter(Backend::lasts) {
+            let (watcher, presentity) = backend.between();
+            leave(watcher, presentity);
+        }
+        let mut unknown = false;
+        for (_, waiting) in self.tickets.values() {
+            match waiting {
+                Waiting::Trunk(Asked::Backend(claiming)) => {
+                    let (watcher, presentity) = claiming.between();
+                    leave(watcher, presentity);
+                }
+                // What was left or waits for them may have come too late to be seen here.
+                Waiting::Trunk(Asked::Left | Asked::Mailbox(_)) => unknown = true,
+                _ => {}
+            }
+        }
+        for pair in
+            trunk.pairs.iter().filter(|(_, standing)| unknown && standing.carries()).map(|(pair, _)| pair)
+        {
+            leave(pair.local.clone(), pair.remote.clone());
+        }
+        if !pairs.is_empty() {
+            // Or the hub would give it to this connection.
+            self.unattend();
         }
         for (watcher, presentity) in pairs.into_values() {
             let look =

@@ -38,6 +38,8 @@ pub(super) struct Trunk {
     errand: Option<DomainPair>,
     certificates: Option<Certificates>,
     pairs: BTreeMap<DomainPair, Standing>,
+    /// Their server says that it opens CPIM envelopes, for everybody behind it.
+    opens_cpim: bool,
     /// Who has sent CPIM, and so reads it.
     cpim: BTreeSet<Address>,
     /// Whose device has refused typing indications.
@@ -62,6 +64,13 @@ enum Standing {
     Certified(Mailbox),
     /// They are not, or nothing may pass: why, for them to read.
     Refused(String),
+}
+
+impl Standing {
+    /// What waits for the pair goes out here, or soon will.
+    fn carries(&self) -> bool {
+        matches!(self, Self::Certified(Mailbox::Asked | Mailbox::Bound(_)))
+    }
 }
 
 /// Whether what waits for the pair goes out here.
@@ -116,6 +125,7 @@ impl SipMachine {
             errand,
             certificates: None,
             pairs: BTreeMap::new(),
+            opens_cpim: false,
             cpim: BTreeSet::new(),
             silent: BTreeSet::new(),
             watching: BTreeMap::new(),
