@@ -30,7 +30,7 @@ impl World {
                      transport = \"tls\"\nserves = \"servers\"\n"
                 )
             };
-            Rialto::start_for(domain, &[user], config, "debug")
+            Rialto::start_for(&[domain], &[user], config, "debug")
         };
         let (here, there) = (start(interop::DOMAIN, "juliet"), start(THERE, "romeo@montague.test"));
         // Each learns the other's authority.

@@ -30,6 +30,7 @@ transcripts!(
     recorded_udp,
     trunk_accepted,
     trunk_dialled,
+    trunk_expired,
     trunk_forged,
     trunk_lost,
     trunk_untrusted,

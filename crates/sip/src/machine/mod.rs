@@ -452,7 +452,7 @@ impl SipMachine {
                     self.publications.remove(&lineage);
                 }
                 Due::Backend(key) => self.backend_due(now, &key),
-                Due::Keep => self.keep_looking(now.tick),
+                Due::Keep => self.keep_looking(now),
             }
         }
         // Requests that were never answered have lapsed.

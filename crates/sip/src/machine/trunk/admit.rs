@@ -2,17 +2,29 @@
 
 use model::{Answer, Ask, Dialect, DomainPair, Now, Reason, Refusal};
 
-use super::{Asked, Mailbox, Standing};
+use super::{Asked, Mailbox, Standing, Trunk};
 use crate::machine::{Job, SOFTWARE, SipMachine, Waiting};
 use crate::translate::address;
 use crate::wire::{NameAddr, clean, quote};
-use connector::Output;
+use connector::{Flow, Output};
 use model::{Address, Opener};
 
 /// Pairs of domains on one connection; a hosting company has many.
 const MAX_PAIRS: usize = 1_000;
 /// Asserted identities that are looked at.
 const MAX_ASSERTED: usize = 4;
+
+impl Trunk {
+    fn admission(&self, pair: DomainPair, secured: bool) -> Ask {
+        Ask::Admit {
+            pair,
+            dialect: Dialect::Sip,
+            opener: self.opener,
+            certificates: self.certificates.clone(),
+            secured,
+        }
+    }
+}
 
 impl SipMachine {
     /// Lets a request in once everybody in whose name it comes has proved themselves.
@@ -108,17 +120,26 @@ impl SipMachine {
 
     /// Asks once whether this pair may; what came for it waits.
     pub(super) fn ask_admission(&mut self, now: Now, pair: DomainPair, parked: Vec<Job>) {
-        let secured = self.tls;
         let Some(trunk) = &mut self.trunk else { return };
         trunk.pairs.insert(pair.clone(), Standing::Asked(parked));
-        let ask = Ask::Admit {
-            pair: pair.clone(),
-            dialect: Dialect::Sip,
-            opener: trunk.opener,
-            certificates: trunk.certificates.clone(),
-            secured,
-        };
+        let ask = trunk.admission(pair.clone(), self.tls);
         self.ask(now, ask, Waiting::Trunk(Asked::Admission(pair)));
+    }
+
+    /// Asks whether what was proved still holds: certificates run out, and agreements end.
+    pub(super) fn prove_again(&mut self, now: Now) {
+        let Some(trunk) = &mut self.trunk else { return };
+        trunk.proved = now.tick;
+        let certified = trunk.pairs.iter().filter(|(_, s)| matches!(s, Standing::Certified(_)));
+        let asks: Vec<Ask> = certified.map(|(pair, _)| trunk.admission(pair.clone(), self.tls)).collect();
+        asks.into_iter().for_each(|ask| self.ask(now, ask, Waiting::Trunk(Asked::Again)));
+    }
+
+    /// If it does not, the connection ends: whoever wants to go on begins anew, and hears why not.
+    pub(super) fn proved_again(&mut self, now: Now, answer: &Answer) {
+        if !matches!(answer, Answer::Admitted(admission) if admission.certified.is_ok()) {
+            self.close(now.tick, Flow::ACCEPTED);
+        }
     }
 
     pub(super) fn admitted(&mut self, now: Now, pair: DomainPair, answer: Answer) {

@@ -14,6 +14,8 @@ use crate::transaction::LONG;
 
 /// How often it is looked at. With dialogs it is kept open: many servers close what is quiet for two minutes.
 const LOOK: Duration = Duration::from_secs(50);
+/// How long a proof holds.
+const PROOF: Duration = Duration::from_secs(900);
 /// One that nobody used for this long, and no dialog needs, is closed by whoever opened it, and later by the other.
 const IDLE: Duration = Duration::from_secs(300);
 const IDLE_ACCEPTED: Duration = Duration::from_secs(900);
@@ -21,7 +23,7 @@ const IDLE_ACCEPTED: Duration = Duration::from_secs(900);
 impl SipMachine {
     pub(super) fn keep(&mut self, now: Tick) {
         if let Some(trunk) = &mut self.trunk {
-            (trunk.heard, trunk.used) = (now, now);
+            (trunk.heard, trunk.used, trunk.proved) = (now, now, now);
             self.timers.insert((now + LOOK, Due::Keep));
         }
     }
@@ -34,7 +36,11 @@ impl SipMachine {
     }
 
     /// Looks whether the connection is still of use.
-    pub(in crate::machine) fn keep_looking(&mut self, now: Tick) {
+    pub(in crate::machine) fn keep_looking(&mut self, at: Now) {
+        let now = at.tick;
+        if self.trunk.as_ref().is_some_and(|trunk| now.since(trunk.proved) >= PROOF) {
+            self.prove_again(at);
+        }
         let Some(trunk) = &self.trunk else { return };
         let open =
             !self.sent.is_empty() || self.tickets.values().any(|(_, w)| !matches!(w, Waiting::Nothing));

@@ -51,6 +51,8 @@ pub(super) struct Trunk {
     /// When anything came last, and when anybody last wanted something.
     heard: Tick,
     used: Tick,
+    /// When it was last asked whether they are who they say.
+    proved: Tick,
     /// When it was last asked for what nobody goes on with.
     inherited: Option<Tick>,
 }
@@ -85,6 +87,8 @@ enum Mailbox {
 #[derive(Debug)]
 pub(super) enum Asked {
     Admission(DomainPair),
+    /// Whether what was proved still holds.
+    Again,
     Mailbox(DomainPair),
     Left,
     Backend(Box<backend::Claiming>),
@@ -132,6 +136,7 @@ impl SipMachine {
             backends: BTreeMap::new(),
             heard: Tick::default(),
             used: Tick::default(),
+            proved: Tick::default(),
             inherited: None,
         }));
         machine
@@ -159,6 +164,7 @@ impl SipMachine {
     pub(super) fn trunk_answered(&mut self, now: Now, asked: Asked, answer: Answer) {
         match asked {
             Asked::Admission(pair) => self.admitted(now, pair, answer),
+            Asked::Again => self.proved_again(now, &answer),
             Asked::Mailbox(pair) => self.mailbox_bound(now, pair, answer),
             Asked::Left => {
                 if let Answer::Left(leases) = answer {
