@@ -56,6 +56,8 @@ pub(super) struct Watch {
     dirty: bool,
     /// The next NOTIFY is the last.
     ending: bool,
+    /// The last NOTIFY was sent once more.
+    again: bool,
 }
 
 impl SipMachine {
@@ -181,6 +183,7 @@ impl SipMachine {
             dirty: false,
             // Expires 0 outside a dialog asks once (RFC 6665 4.4.3).
             ending: secs == 0,
+            again: false,
         };
         self.lease(&key, &watch, secs.max(self.config.min_expires));
         self.hold_watch(&key, watch);
@@ -378,7 +381,15 @@ impl SipMachine {
     pub(super) fn notify_answered(&mut self, now: Now, key: &LeaseKey, response: Option<&Response>) {
         let Some(watch) = self.watches.get_mut(key) else { return };
         watch.in_flight = false;
-        if response.is_some_and(|r| (200..300).contains(&r.status)) {
+        let status = response.map(|r| r.status);
+        let again = watch.again;
+        watch.again = status == Some(500) && self.trunk.is_some() && !again;
+        if watch.again {
+            // Another connection went on with the dialog at the same time, and its number was higher.
+            watch.cseq = watch.cseq.saturating_add(1_000);
+            return self.notify(now, key);
+        }
+        if status.is_some_and(|status| (200..300).contains(&status)) {
             if watch.dirty {
                 self.notify(now, key);
             }
@@ -507,6 +518,7 @@ fn load(state: &[u8], account: &Address, gap: u32) -> Option<(Watch, bool)> {
         in_flight: false,
         dirty: false,
         ending: false,
+        again: false,
     };
     Some((watch, hop.is_some()))
 }
@@ -541,6 +553,7 @@ mod tests {
             in_flight: false,
             dirty: false,
             ending: false,
+            again: false,
         };
         let local = "203.0.113.5:5060".parse().unwrap();
         let back = load(&save(&w, local), &account, 10_000).unwrap();

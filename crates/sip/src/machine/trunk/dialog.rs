@@ -9,8 +9,9 @@ use sha2::{Digest as _, Sha256};
 use super::prefix;
 use crate::wire::clean;
 
-/// CSeq numbers count the seconds from here (RFC 3261 8.1.1.5): whichever connection goes on with a dialog counts up.
-const EPOCH_MS: u64 = 1_577_836_800_000;
+/// CSeq numbers count these, Unix milliseconds (RFC 3261 8.1.1.5): whichever connection goes on with a dialog counts up.
+/// They begin again after a year, far beyond the life of a dialog.
+const CSEQ_MS: u64 = 16;
 
 /// One dialog of ours as watcher.
 #[derive(Debug, Clone, PartialEq)]
@@ -163,8 +164,8 @@ impl Backend {
 
 /// The next number of a dialog that several connections may go on with.
 pub(in crate::machine) fn cseq_after(now: Now, last: u32) -> u32 {
-    let seconds = now.wall.unix_ms().saturating_sub(EPOCH_MS) / 1000;
-    u32::try_from(seconds & 0x7fff_ffff).unwrap_or(0).max(last.saturating_add(1))
+    let count = now.wall.unix_ms() / CSEQ_MS;
+    u32::try_from(count & 0x7fff_ffff).unwrap_or(0).max(last.saturating_add(1))
 }
 
 fn kind(once: bool) -> &'static str {
