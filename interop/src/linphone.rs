@@ -75,19 +75,23 @@ impl Linphone {
         });
     }
 
-    /// Send a message.
+    /// Send a message; whoever is named without a domain is ours.
     pub fn send(&mut self, to: &str, text: &str) {
-        self.talk.tell(format!("chat sip:{} {text}", at(to)));
+        self.talk.tell(format!("chat sip:{} {text}", address(to)));
     }
 
     /// Wait for a message.
     pub fn expect_message(&self, from: &str, text: &str) {
-        self.talk.expect_words(&["Message received from", &at(from), text]);
+        self.talk.expect_words(&["Message received from", &address(from), text]);
     }
 
     /// Watch someone's presence.
     pub fn watch(&mut self, whom: &str) {
-        self.talk.tell(format!("friend add {whom} sip:{}", at(whom)));
+        self.talk.tell(format!(
+            "friend add {} sip:{}",
+            whom.split('@').next().unwrap_or(whom),
+            address(whom)
+        ));
     }
 
     /// Wait for someone's presence.
@@ -99,4 +103,8 @@ impl Linphone {
     pub fn quit(self) {
         self.talk.quit();
     }
+}
+
+fn address(who: &str) -> String {
+    if who.contains('@') { who.to_owned() } else { at(who) }
 }

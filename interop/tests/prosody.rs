@@ -5,6 +5,7 @@ use interop::authority::Flaw;
 use interop::converse::Pair;
 use interop::dns::RecordType;
 use interop::known::judge;
+use interop::linphone::{Linphone, Transport};
 use interop::prosody::Prosody;
 use interop::slixmpp::{self, Way};
 use interop::{Rialto, Talk, at};
@@ -206,6 +207,30 @@ fn over_direct_tls() {
         let (mut juliet, mut romeo) = people(&rialto, &prosody);
         let (ours, theirs) = (at("juliet"), self::romeo());
         Pair { juliet: &mut juliet, ours: &ours, romeo: &mut romeo, theirs: &theirs }.greet();
+        rialto.finish();
+    });
+}
+
+#[test]
+fn with_a_phone_of_ours() {
+    judge("prosody::with_a_phone_of_ours", || {
+        let abroad = Abroad::new();
+        let rialto = abroad.rialto(&["juliet"], "");
+        let prosody = abroad.prosody(abroad.prosody_setup(&rialto, THEIRS, Flaw::None), &["romeo"]);
+        let mut romeo = slixmpp::elsewhere(&prosody.account("romeo"));
+        let mut juliet = Linphone::online(&rialto, "juliet", Transport::Tcp);
+        let theirs = self::romeo();
+        juliet.send(&theirs, "By whose direction found'st thou out this place?");
+        romeo.expect("message juliet@example.com By whose direction found'st thou out this place?");
+        romeo.tell("send juliet@example.com By love, that first did prompt me to inquire.");
+        juliet.expect_message(&theirs, "By love, that first did prompt me to inquire.");
+        juliet.watch(&theirs);
+        romeo.expect("ask juliet@example.com");
+        romeo.tell("approve juliet@example.com");
+        juliet.expect_presence("romeo", "Online");
+        romeo.tell("add juliet@example.com");
+        romeo.expect("granted juliet@example.com");
+        romeo.expect("presence juliet@example.com available");
         rialto.finish();
     });
 }

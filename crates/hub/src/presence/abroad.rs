@@ -3,7 +3,7 @@
 
 use super::consent::Act;
 use super::fanout::closed;
-use super::watch::tell_one;
+use super::watch::{granted, tell_one};
 use super::{Watch, from_hub};
 use crate::account::{Account, State};
 use crate::clock;
@@ -132,7 +132,25 @@ impl Hub {
             let envelope = Box::new(Arc::unwrap_or_clone(envelope));
             self.enqueue(&self.own, Job::Submit { ticket: Ticket(0), envelope, outcome_wanted: false });
         }
+        if is_new && !self.leases.is_restored(key, watcher) {
+            self.let_see(&account, presentity)?;
+        }
         Ok(if asked { Outcome::Delivered } else { Outcome::Pending })
+    }
+
+    /// Whoever asks to see somebody elsewhere from a phone thereby lets themselves be seen by them: the phone has no verb
+    /// to answer their request with. One that waits already is answered.
+    fn let_see(self: &Arc<Self>, account: &Arc<Account>, presentity: &Address) -> Result<(), Trouble> {
+        let pending =
+            matches!(account.state.lock().book.watchers.get(presentity), Some((Consent::Pending, _)));
+        let grant = from_hub(account.address.clone(), presentity.clone(), granted());
+        if pending {
+            let envelope = Box::new(Arc::unwrap_or_clone(grant));
+            self.enqueue(&self.own, Job::Submit { ticket: Ticket(0), envelope, outcome_wanted: false });
+        } else {
+            self.consent(&account.address, presentity, Act::Grant, &grant)?;
+        }
+        Ok(())
     }
 
     /// What a phone of ours watched elsewhere ran out.

@@ -284,7 +284,8 @@ impl Hub {
     }
 }
 
-fn granted() -> Event {
+/// The words of somebody who lets themselves be seen.
+pub(super) fn granted() -> Event {
     Event::Authorize(model::Authorize { decision: model::Decision::Granted, original: None })
 }
 

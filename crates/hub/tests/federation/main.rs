@@ -126,8 +126,22 @@ fn a_phone_watches_somebody_elsewhere() {
     juliet.say(romeo.address(), authorize(Decision::Granted));
     let open = |n: &Notify| n.key.is_some() && n.state == WatchState::Active && n.doc.is_open();
     romeo.envelope("her", |e| matches!(e, Event::Notify(n) if open(n)));
+    // The phone has no verb to answer with: whoever asks to see somebody lets themselves be seen.
+    juliet.say(romeo.address(), subscribe(Term::Lasting));
+    juliet.is_granted_and_sees(&romeo.address());
     romeo.say(juliet.address(), lease(0));
     notify(&mut romeo, WatchState::Expired);
+}
+
+#[test]
+fn a_phone_answers_who_asked_before() {
+    let world = World::new();
+    let (mut romeo, mut juliet) =
+        (world.net.log_in("romeo", "orchard"), world.com.log_in("juliet", "balcony"));
+    juliet.say(romeo.address(), subscribe(Term::Lasting));
+    romeo.envelope("a request", |e| matches!(e, Event::Subscribe(s) if s.term == Term::Lasting));
+    romeo.say(juliet.address(), subscribe(Term::Lease { key: LeaseKey::new("test-dialog"), secs: 600 }));
+    juliet.is_granted_and_sees(&romeo.address());
 }
 
 #[test]
