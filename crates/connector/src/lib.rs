@@ -7,10 +7,12 @@
 //!
 //! The one law of driving: after each [`Machine::handle`], [`Machine::poll`] is called until it returns `None`.
 
+mod carries;
 mod dice;
 mod door;
 mod io;
 
+pub use carries::Carries;
 pub use dice::{Dice, Seed};
 pub use door::{Connector, Errand, Listener, Machine, Search, Service, Sharing, TlsMode, Transport};
 pub use io::{Flow, FlushedAck, Input, Output, Peer, TlsFacts};

@@ -1,4 +1,4 @@
-use model::{Admission, Dialect, DomainPair, Envelope, Reason, Refusal};
+use model::{Address, Admission, Dialect, DomainPair, Envelope, Reason, Refusal};
 use ports::{Applicant, Partners, Route};
 
 /// A server without partners: federation is switched off.
@@ -17,6 +17,10 @@ impl Partners for Secluded {
     fn permit(&self, _: &Envelope) -> Result<(), Refusal> {
         // Between two domains of ours; for any other there is no route.
         Ok(())
+    }
+
+    fn carries(&self, _: &Address) -> bool {
+        false
     }
 
     fn routes(&self, pair: &DomainPair) -> Result<Vec<Route>, Refusal> {

@@ -212,6 +212,9 @@ pub struct Partner {
     /// Nothing ever passes: a company to keep away.
     #[serde(default)]
     pub denied: bool,
+    /// Its users may reach those of other partners through us, where these may too: both sides must want it.
+    #[serde(default)]
+    pub transit: bool,
     /// SHA-256 of the key with which its half of a handshake was signed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed_by: Option<String>,
@@ -242,6 +245,7 @@ impl Partner {
             expires: None,
             suspended: false,
             denied: false,
+            transit: false,
             signed_by: None,
             revision: 0,
         }

@@ -162,8 +162,8 @@ impl Federation {
     }
 
     /// May these two be spoken of at all?
-    fn place(&self, pair: &DomainPair) -> Result<(), Refusal> {
-        if !self.hosts(&pair.local) {
+    fn place(&self, snapshot: &Snapshot, pair: &DomainPair) -> Result<(), Refusal> {
+        if !self.hosts(&pair.local) && !snapshot.may_pass_through(pair) {
             let text = format!("this server does not serve {}", pair.local);
             return Err(Refusal::new(Reason::RemoteNotFound).with_text(text).by_rule("federation.transit"));
         }
@@ -197,7 +197,7 @@ impl Federation {
         // Whoever federates with nobody has nothing else to explain.
         let judged = snapshot.allow(&pair.remote, dialect, Day::of(now));
         if snapshot.settings.mode != Mode::Off {
-            self.place(pair)?;
+            self.place(snapshot, pair)?;
         }
         self.verdict(snapshot, &pair.remote, judged, now)
     }
@@ -248,13 +248,23 @@ impl Partners for Federation {
         let snapshot = self.snapshot();
         let judged = snapshot.judge(&pair, envelope, way);
         if snapshot.settings.mode != Mode::Off {
-            self.place(&pair)?;
+            self.place(&snapshot, &pair)?;
         }
         self.verdict(&snapshot, &pair.remote, judged, envelope.at)?;
+        if !self.hosts(&pair.local) {
+            // On its way from one partner to another: what was agreed with either holds.
+            let onward = DomainPair { local: pair.remote, remote: pair.local };
+            let judged = snapshot.judge(&onward, envelope, Way::Outward);
+            return self.verdict(&snapshot, &onward.remote, judged, envelope.at);
+        }
         if way == Way::Outward {
             self.disclaim(&snapshot, envelope);
         }
         Ok(())
+    }
+
+    fn carries(&self, domain: &Address) -> bool {
+        self.hosts(domain) || self.snapshot().of(domain.domain()).is_some_and(|agreed| agreed.partner.transit)
     }
 
     fn routes(&self, pair: &DomainPair) -> Result<Vec<Route>, Refusal> {

@@ -88,7 +88,8 @@ impl Snapshot {
         };
         // The servers themselves, and those who answer their tests, are nobody's people.
         let is_person = |who: &Address| who.user().is_some_and(|user| user != RESPONDER);
-        let local_person = is_person(local);
+        // In transit nobody is ours.
+        let local_person = is_person(local) && !self.may_pass_through(pair);
         if local_person && (self.who.as_ref().is_some_and(|who| !who.has(local)) || self.except.has(local)) {
             let text = format!("{local} may not talk to other companies, by a rule of this server");
             return soft(ours("federation.who", text));

@@ -6,7 +6,7 @@ use crate::federation::Settings;
 use crate::meter::Meter;
 use crate::people::{Group, People};
 use crate::trust::{Measure, Pin, Roots, authorities};
-use model::Dialect;
+use model::{Address, Dialect, DomainPair};
 use ports::{Hop, HopSecurity, Route};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -83,6 +83,12 @@ impl Snapshot {
         }
         snapshot.groups = groups;
         snapshot
+    }
+
+    /// Are both partners, and do both want their users to meet here?
+    pub fn may_pass_through(&self, pair: &DomainPair) -> bool {
+        let wants = |domain: &Address| self.of(domain.domain()).is_some_and(|agreed| agreed.partner.transit);
+        pair.local != pair.remote && wants(&pair.local) && wants(&pair.remote)
     }
 
     /// The partner a domain belongs to: what names it exactly, else the longest wildcard.

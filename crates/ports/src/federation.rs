@@ -1,4 +1,4 @@
-use model::{Admission, Certificates, Dialect, DomainPair, Envelope, Opener, Refusal};
+use model::{Address, Admission, Certificates, Dialect, DomainPair, Envelope, Opener, Refusal};
 
 /// What a peer server showed when it asked to carry for a pair of domains.
 #[derive(Debug, Clone)]
@@ -59,6 +59,9 @@ pub trait Partners: Send + Sync {
     /// # Errors
     /// The refusal, naming the rule.
     fn permit(&self, envelope: &Envelope) -> Result<(), Refusal>;
+
+    /// Is this domain ours, or a partner's that is reached through us? Must not block.
+    fn carries(&self, domain: &Address) -> bool;
 
     /// The ways to a pair's remote side, best first. Must not block.
     ///

@@ -5,11 +5,12 @@ use crate::conformance::Residents;
 use crate::failure::Failure;
 use crate::recording::Recorder;
 use crate::traces::Exporter;
-use connector::{Connector, Listener, TlsMode, Transport};
+use connector::{Carries, Connector, Listener, TlsMode, Transport};
 use hub::pipeline::{Pipeline, Stage};
 use hub::stages::{Consent, Federation, Identity, Limits, Throttle};
 use hub::{Consents, Hub, Parts, RuleSet, Rules, Tracer};
 use model::Dialect;
+use ports::Partners as _;
 use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 use store::{Settings, SqliteStore};
@@ -113,10 +114,11 @@ pub fn build(config: &Config, workers: usize) -> Result<House, Failure> {
 pub fn doors(
     config: &Config,
     store: &SqliteStore,
+    partners: &Arc<partner::Federation>,
     recorder: Option<&Recorder>,
 ) -> Result<Vec<Arc<dyn Connector>>, Failure> {
     let doors: Vec<Arc<dyn Connector>> =
-        vec![Arc::new(xmpp_door(config, store)?), Arc::new(sip_door(config))];
+        vec![Arc::new(xmpp_door(config, store, partners)?), Arc::new(sip_door(config, partners))];
     Ok(match recorder {
         Some(recorder) => doors.into_iter().map(|door| recorder.before(door)).collect(),
         None => doors,
@@ -194,7 +196,17 @@ pub fn resolver(config: &Config) -> Result<net::Resolver, Failure> {
     found.map_err(|why| Failure::new(format!("no name servers: {why}; name them with `dns` in [federation]")))
 }
 
-fn xmpp_door(config: &Config, store: &SqliteStore) -> Result<xmpp::Door, Failure> {
+/// Whom we carry for besides ourselves, as partners want it.
+fn carries(partners: &Arc<partner::Federation>) -> Carries {
+    let partners = partners.clone();
+    Carries::by(move |domain| model::Address::new("", domain).is_ok_and(|domain| partners.carries(&domain)))
+}
+
+fn xmpp_door(
+    config: &Config,
+    store: &SqliteStore,
+    partners: &Arc<partner::Federation>,
+) -> Result<xmpp::Door, Failure> {
     let listeners = config
         .xmpp
         .iter()
@@ -222,12 +234,13 @@ fn xmpp_door(config: &Config, store: &SqliteStore) -> Result<xmpp::Door, Failure
     let mut door = xmpp::Config::new(&domains, listeners, decoy, identity::ITERATIONS)
         .map_err(|_| Failure::new("a domain cannot be used with XMPP"))?;
     door.require_tls = config.xmpp_require_tls;
+    door.carries = carries(partners);
     door.dialback_secret = secret(store, "xmpp.dialback-secret")?;
     door.resume_secs = config.xmpp_resume_secs;
     Ok(xmpp::Door::new(door))
 }
 
-fn sip_door(config: &Config) -> sip::Sip {
+fn sip_door(config: &Config, partners: &Arc<partner::Federation>) -> sip::Sip {
     let mut door = sip::Config::new(config.domains.iter().map(model::Address::as_str));
     for listen in &config.sip {
         let (transport, tls) = match listen.transport {
@@ -240,6 +253,7 @@ fn sip_door(config: &Config) -> sip::Sip {
             Serves::Servers => door.listen_for_servers(*listen.address.get_ref(), tls),
         };
     }
+    door.carries = carries(partners);
     door.md5 = config.sip_md5;
     // An IPv6 address stands in brackets wherever a port may follow (RFC 3261 section 25.1).
     door.public_host = config.sip_public_host.as_ref().map(|host| match host.parse::<std::net::Ipv6Addr>() {

@@ -137,10 +137,13 @@ impl Live {
         let net = Net::new(house.hub.clone(), admission(&config), workers);
         let tls = certificates::open(&config)?;
         let change = net
-            .prepare(wanted(&config, &house.store, house.recorder.as_deref())?, tls.is_some())
+            .prepare(
+                wanted(&config, &house.store, &house.partners, house.recorder.as_deref())?,
+                tls.is_some(),
+            )
             .map_err(|error| misplaced(&config, &error))?;
         let bound = RwLock::new(net.commit(change, tls.clone()));
-        let doors = house::doors(&config, &house.store, house.recorder.as_deref())?;
+        let doors = house::doors(&config, &house.store, &house.partners, house.recorder.as_deref())?;
         net.federate(house.partners.clone(), house::resolver(&config)?, doors)?;
         let conformance = Conformance::new(house.hub.clone(), house.partners.clone(), config.domains.clone());
         if config.federation.mode != FederationMode::Off {
@@ -281,10 +284,10 @@ impl Inner {
         config.traces.clone_from(&now.config.traces);
         config.acme.clone_from(&now.config.acme);
         let (federation, resolver) = (house::federation(&config)?, house::resolver(&config)?);
-        let doors = house::doors(&config, &self.store, self.recorder.as_deref())?;
+        let doors = house::doors(&config, &self.store, &self.partners, self.recorder.as_deref())?;
         let change = self
             .net
-            .prepare(wanted(&config, &self.store, self.recorder.as_deref())?, tls.is_some())
+            .prepare(wanted(&config, &self.store, &self.partners, self.recorder.as_deref())?, tls.is_some())
             .map_err(|error| misplaced(&config, &error))?;
         if now.tls.as_ref().map(|t| t.leaves()) != tls.as_ref().map(|t| t.leaves()) {
             done.changed.push("tls: another certificate, for handshakes from now on".into());
@@ -477,9 +480,10 @@ fn admission(config: &Config) -> Admission {
 fn wanted(
     config: &Config,
     store: &SqliteStore,
+    partners: &Arc<partner::Federation>,
     recorder: Option<&Recorder>,
 ) -> Result<Vec<Opening>, Failure> {
-    let doors = house::doors(config, store, recorder)?;
+    let doors = house::doors(config, store, partners, recorder)?;
     let mut wanted: Vec<Opening> = doors.iter().flat_map(Opening::of).collect();
     // The doors have their listeners in the order of the configuration.
     let proxies =

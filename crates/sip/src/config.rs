@@ -2,13 +2,15 @@
 
 use std::net::SocketAddr;
 
-use connector::{Listener, TlsMode, Transport};
+use connector::{Carries, Listener, TlsMode, Transport};
 
 /// The settings of the SIP door.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The domains we answer for, in lower case; a domain is also the digest realm of its accounts.
     pub domains: Vec<String>,
+    /// Whom we carry for besides.
+    pub carries: Carries,
     /// What to listen on; see [`Config::listen`].
     pub listeners: Vec<Listener>,
     /// The host name or address in our Via and Contact. Without it, the local address of the flow; where that is
@@ -31,6 +33,7 @@ impl Config {
     pub fn new<S: AsRef<str>>(domains: impl IntoIterator<Item = S>) -> Self {
         Self {
             domains: domains.into_iter().map(|d| d.as_ref().to_lowercase()).collect(),
+            carries: Carries::default(),
             listeners: Vec::new(),
             public_host: None,
             md5: true,

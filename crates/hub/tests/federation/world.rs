@@ -40,6 +40,10 @@ impl ports::Partners for Everybody {
         Ok(())
     }
 
+    fn carries(&self, _: &Address) -> bool {
+        true
+    }
+
     fn routes(&self, pair: &DomainPair) -> Result<Vec<Route>, Refusal> {
         match pair.remote.as_str() {
             "banned.example" => Err(Refusal::new(Reason::Policy)),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use connector::Listener;
+use connector::{Carries, Listener};
 use sha2::{Digest, Sha256};
 
 use crate::jid::{self, Malformed};
@@ -43,6 +43,8 @@ pub struct Config {
     pub s2s_window: usize,
     /// The same as `unacked`, for other servers.
     pub s2s_unacked: usize,
+    /// Whom we carry for besides ourselves.
+    pub carries: Carries,
     /// Answers for names nobody has.
     pub decoy: Decoy,
     /// Before authentication.
@@ -83,6 +85,7 @@ impl Config {
             s2s_recheck: Duration::from_secs(900),
             s2s_window: 1024,
             s2s_unacked: 10_000,
+            carries: Carries::default(),
             decoy: Decoy { secret, iterations },
             before_auth: Limits::BEFORE_AUTH,
             limits: Limits::C2S,
@@ -92,6 +95,11 @@ impl Config {
     /// Is this domain served here?
     pub fn hosts(&self, domain: &str) -> bool {
         self.domains.iter().any(|d| d == domain)
+    }
+
+    /// May another server speak to this domain here: is it ours, or do we carry for it?
+    pub(crate) fn is_reached_here(&self, domain: &str) -> bool {
+        self.hosts(domain) || self.carries.has(domain)
     }
 
     /// The domain that answers where none was named.

@@ -32,7 +32,7 @@ impl S2s {
     pub(super) fn header_of_theirs(&mut self, header: &Header) {
         let named = header.to.as_deref().map(domain);
         let local = match named {
-            Some(Some(to)) if self.config.hosts(to.domain()) => Some(to),
+            Some(Some(to)) if self.config.is_reached_here(to.domain()) => Some(to),
             None if self.config.domains.len() == 1 => domain(self.config.first()),
             _ => None,
         };

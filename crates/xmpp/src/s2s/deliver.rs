@@ -49,7 +49,8 @@ impl S2s {
             Wire::Many(list) => list,
             Wire::One(xml) => {
                 let mut extra = Vec::new();
-                if let Event::Message(_) = &envelope.event {
+                // What we only pass on keeps the name that its own server gave it.
+                if matches!(&envelope.event, Event::Message(_)) && self.config.hosts(us) {
                     delayed::stanza_id(us, envelope, &mut extra);
                 }
                 let waited = delayed_since.filter(|at| self.now.wall.unix_ms() > at.unix_ms() + CONNECTING);

@@ -40,7 +40,7 @@ impl S2s {
 
     /// They say who they are: is it true?
     fn result(&mut self, pair: DomainPair, key: String) {
-        if !self.config.hosts(pair.local.domain()) {
+        if !self.config.is_reached_here(pair.local.domain()) {
             self.dialback_answer("db:result", &pair, None, Err(StanzaError::ITEM_NOT_FOUND));
             return self.proof_failed();
         }
@@ -104,7 +104,7 @@ impl S2s {
 
     /// Somebody asks whether we said this. Nothing is remembered, so any connection will do.
     fn verify(&mut self, pair: &DomainPair, id: &str, key: &str) {
-        let verdict = match self.config.hosts(pair.local.domain()) {
+        let verdict = match self.config.is_reached_here(pair.local.domain()) {
             true => {
                 let ends = (pair.remote.domain(), pair.local.domain());
                 Ok(keys::is_key(&self.config.dialback_secret, ends, id, key))

@@ -62,7 +62,7 @@ impl S2s {
         let pair = DomainPair::between(&to.address, &from.address);
         if !self.is_proved(&pair) {
             let theirs = self.proved.iter().any(|p| p.pair.remote == pair.remote);
-            return self.fail(match (theirs, self.config.hosts(pair.local.domain())) {
+            return self.fail(match (theirs, self.config.is_reached_here(pair.local.domain())) {
                 (false, _) => Condition::InvalidFrom,
                 (true, false) => Condition::HostUnknown,
                 (true, true) => Condition::NotAuthorized,
@@ -87,7 +87,8 @@ impl S2s {
     fn message(&mut self, stanza: &Stanza<'_>, mut stub: Stub, seq: u64) -> bool {
         let kind = stanza.attr("type").unwrap_or_default();
         stub.quiet = kind == "error";
-        if kind == "groupchat" || stub.to.address.user().is_none() {
+        let ours = self.config.hosts(stub.to.address.domain());
+        if ours && (kind == "groupchat" || stub.to.address.user().is_none()) {
             // No rooms, and nobody who reads (RFC 6121 sections 8.3 and 8.5).
             if !stub.quiet {
                 self.answer_error(&stub, &StanzaError::SERVICE_UNAVAILABLE);
@@ -152,7 +153,7 @@ impl S2s {
             self.answer_error(&stub, &StanzaError::BAD_REQUEST);
             return false;
         }
-        if stub.to.device.is_none() {
+        if stub.to.device.is_none() && self.config.hosts(stub.to.address.domain()) {
             // For the domain, or for somebody's account, in whose name the server answers (RFC 6121 section
             // 8.5.2.1.3). Answers to what we asked need nothing further.
             if let (true, Some(payload)) = (asks, payload.0) {

@@ -67,6 +67,9 @@ pub struct Terms {
     /// Keep this company away.
     #[arg(long, value_name = "yes|no")]
     denied: Option<Switch>,
+    /// Let its people reach those of other partners that have this too, through us.
+    #[arg(long, value_name = "yes|no")]
+    transit: Option<Switch>,
     /// What is to be as if nothing had been said about it.
     #[arg(long, value_delimiter = ',')]
     clear: Vec<Clear>,
@@ -198,6 +201,7 @@ impl Terms {
             partner.expires = self.expires;
         }
         set(&mut partner.denied, self.denied.map(|s| s == Switch::Yes));
+        set(&mut partner.transit, self.transit.map(|s| s == Switch::Yes));
         Ok(())
     }
 }

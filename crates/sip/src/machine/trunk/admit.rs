@@ -36,7 +36,8 @@ impl SipMachine {
             return self.refuse(now, &job, 482);
         }
         let (to, from) = (local_side(&job), address::from_header(&job.request.from));
-        let Some(local) = to.filter(|to| self.config.serves(to.domain())) else {
+        let reached = |domain: &str| self.config.serves(domain) || self.config.carries.has(domain);
+        let Some(local) = to.filter(|to| reached(to.domain())) else {
             if job.request.method() == "OPTIONS" {
                 return self.carry_out(now, job);
             }
