@@ -138,7 +138,7 @@ impl Federation {
     /// # Errors
     /// [`BookError::Missing`]
     pub fn group(&self, name: &str) -> Result<Group, BookError> {
-        self.snapshot().groups.get(name).cloned().ok_or_else(|| no_group(name))
+        self.snapshot().groups.get(&name.to_lowercase()).cloned().ok_or_else(|| no_group(name))
     }
 
     /// Makes a group, or puts more people into it.

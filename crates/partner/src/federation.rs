@@ -90,7 +90,9 @@ impl Federation {
             let group = read::<Group>(&name, &doc)?;
             groups.insert(name, group);
         }
-        Ok(Self::with(domains, store, Snapshot::new(Arc::new(settings), partners, groups, None)))
+        let now = Snapshot::new(Arc::new(settings), partners, groups, None);
+        now.warn_of_strangers();
+        Ok(Self::with(domains, store, now))
     }
 
     fn with(domains: BTreeSet<Address>, store: Arc<dyn store::Partners>, now: Snapshot) -> Self {
@@ -111,6 +113,7 @@ impl Federation {
         let before = self.snapshot();
         let partners: Vec<Partner> = before.partners.values().map(|agreed| agreed.partner.clone()).collect();
         let next = Snapshot::new(Arc::new(settings), partners, before.groups.clone(), Some(&before));
+        next.warn_of_strangers();
         self.replace(next);
     }
 

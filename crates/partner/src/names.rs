@@ -14,11 +14,12 @@ const DNS_SRV: &str = "1.3.6.1.5.5.7.8.7";
 /// RFC 5922 section 7)? The common name counts for nothing.
 pub(crate) fn names(certificate: &X509Certificate<'_>, domain: &str, dialect: Dialect) -> bool {
     let Ok(Some(extension)) = certificate.subject_alternative_name() else { return false };
-    let ascii = domain.to_ascii_lowercase();
+    // Certificates name domains as DNS does, in ASCII; only xmppAddr is in Unicode (RFC 6125 section 6.4.2).
+    let ascii = idna::domain_to_ascii(domain).unwrap_or_else(|_| domain.to_ascii_lowercase());
     extension.value.general_names.iter().any(|name| match name {
         GeneralName::DNSName(dns) => matches(dns, &ascii),
         GeneralName::URI(uri) => dialect == Dialect::Sip && is_sip_identity(uri, &ascii),
-        GeneralName::OtherName(oid, value) if dialect == Dialect::Xmpp => other(oid, value, &ascii),
+        GeneralName::OtherName(oid, value) if dialect == Dialect::Xmpp => other(oid, value, &ascii, domain),
         _ => false,
     })
 }
@@ -50,13 +51,13 @@ fn is_sip_identity(uri: &str, domain: &str) -> bool {
     scheme.eq_ignore_ascii_case("sip") && !rest.contains('@') && rest.eq_ignore_ascii_case(domain)
 }
 
-fn other(oid: &Oid<'_>, value: &[u8], domain: &str) -> bool {
+fn other(oid: &Oid<'_>, value: &[u8], ascii: &str, domain: &str) -> bool {
     let Some(text) = other_text(oid, value) else { return false };
     if oid.to_id_string() == XMPP_ADDR {
-        return text.eq_ignore_ascii_case(domain);
+        return text.to_lowercase() == domain || text.eq_ignore_ascii_case(ascii);
     }
     let Some((service, name)) = text.split_once('.') else { return false };
-    matches!(service, "_xmpp-server" | "_xmpps-server") && matches(name, domain)
+    matches!(service, "_xmpp-server" | "_xmpps-server") && matches(name, ascii)
 }
 
 fn other_text(oid: &Oid<'_>, value: &[u8]) -> Option<String> {

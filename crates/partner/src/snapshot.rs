@@ -4,7 +4,7 @@ use crate::agreement::{Day, Partner, Protocol, RouteSecurity};
 use crate::disclaim::Told;
 use crate::federation::Settings;
 use crate::meter::Meter;
-use crate::people::{Group, People};
+use crate::people::{Group, Pattern, People};
 use crate::trust::{Measure, Pin, Roots, authorities};
 use model::{Address, Dialect, DomainPair};
 use ports::{Hop, HopSecurity, Route};
@@ -89,6 +89,20 @@ impl Snapshot {
     pub fn may_pass_through(&self, pair: &DomainPair) -> bool {
         let wants = |domain: &Address| self.of(domain.domain()).is_some_and(|agreed| agreed.partner.transit);
         pair.local != pair.remote && wants(&pair.local) && wants(&pair.remote)
+    }
+
+    /// A group that there is not names nobody, which is not what somebody meant who named it.
+    pub fn warn_of_strangers(&self) {
+        for word in self.settings.who.iter().chain(&self.settings.except) {
+            if let Ok(Pattern::Group(name)) = Pattern::parse(word)
+                && !self.groups.contains_key(&name)
+            {
+                tracing::warn!(
+                    name,
+                    "[federation] names a group that there is not; `rialto group add` makes it"
+                );
+            }
+        }
     }
 
     /// The partner a domain belongs to: what names it exactly, else the longest wildcard.

@@ -114,3 +114,18 @@ fn without_tls_only_where_somebody_insists() {
     let admission = federation(partner).admit(&plain).unwrap();
     assert!(admission.certified.unwrap_err().contains("not secured") && admission.dialback);
 }
+
+#[test]
+fn a_domain_in_unicode_is_proved_by_its_name_in_ascii() {
+    let ours = authority("Ours");
+    let mut partner = Partner::new("acme", vec!["xn--bcher-kva.example".into()]);
+    partner.trust.authority = Some(ours.1.clone());
+    let federation = federation(partner);
+    let domain = |text| Address::parse(text).unwrap();
+    for (name, proved) in [("xn--bcher-kva.example", true), ("bucher.example", false)] {
+        let shown = leaf(&ours, name, &[Usage::ServerAuth, Usage::ClientAuth], 2120);
+        let pair = DomainPair { local: domain("example.com"), remote: domain("bücher.example") };
+        let applicant = Applicant { pair, ..applicant(Some(&shown), Opener::Them) };
+        assert_eq!(federation.admit(&applicant).unwrap().certified.is_ok(), proved, "{name}");
+    }
+}

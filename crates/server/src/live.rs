@@ -337,7 +337,7 @@ impl Inner {
         let domain = Address::parse(&found.domain).map_err(|e| e.to_string())?;
         if found.good && self.conformance.is_started() {
             let mut more = probe::forged(&ground, &partner, &domain, &found.checks).await;
-            more.extend(self.conformance.table(&ground.local, &domain).await);
+            more.extend(self.conformance.table(&ground.local, &domain).await?);
             found.good = more.iter().all(|check| check.verdict != web::Verdict::Bad);
             found.checks.extend(more);
         }

@@ -3,6 +3,7 @@
 use super::{Conformance, WORDS, message};
 use model::{Address, Envelope, Event, Outcome, Reason, ReceiptKind, Refusal};
 use partner::RESPONDER;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -114,20 +115,19 @@ impl Drop for Hearing<'_> {
 
 impl Conformance {
     /// Tries everything with a partner's responder.
-    pub async fn table(&self, local: &Address, remote: &Address) -> Vec<Check> {
+    ///
+    /// # Errors
+    /// In words, where nothing can be tried now.
+    pub async fn table(&self, local: &Address, remote: &Address) -> Result<Vec<Check>, String> {
         let mut table = Table { checks: Vec::new(), since: Instant::now() };
-        let Ok(them) = Address::new(RESPONDER, remote.domain()) else { return table.checks };
+        let them = Address::new(RESPONDER, remote.domain()).map_err(|e| e.to_string())?;
         let (tell, ears) = mpsc::unbounded_channel();
-        if self.tests.lock().contains_key(remote) {
-            table.add(
-                Verdict::Note,
-                "conformance",
-                "another test of this partner is under way",
-                Some("wait for it"),
-            );
-            return table.checks;
+        match self.tests.lock().entry(remote.clone()) {
+            Entry::Occupied(_) => return Err(format!("another test of {remote} is under way; wait for it")),
+            Entry::Vacant(free) => {
+                free.insert(tell);
+            }
         }
-        self.tests.lock().insert(remote.clone(), tell);
         let hearing = Hearing(self, remote.clone());
         let mut ears = Ears(ears);
         let mut random = [0u8; 8];
@@ -139,7 +139,7 @@ impl Conformance {
             drop(self.write(local, &them, &format!("done-{word}"), &format!("done {word}")));
         }
         drop(hearing);
-        table.checks
+        Ok(table.checks)
     }
 
     /// Messages there and back, with typing and a receipt. `false` where there is nobody to talk with.
