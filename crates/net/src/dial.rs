@@ -3,10 +3,10 @@
 
 use crate::clock::Clock;
 use crate::draining::Draining;
-use crate::drive::{Gear, Side, drive};
+use crate::drive::{Gear, drive};
 use crate::resolve::{Resolver, Target, Unresolved};
 use crate::tally::Tally;
-use crate::tls::Tls;
+use crate::tls::{Side, Tls};
 use connector::{Connector, Errand, Peer, TlsMode};
 use hub::Hub;
 use model::{Dialect, DomainPair, Reason, Refusal};
@@ -226,7 +226,7 @@ impl Dialler {
             (Ok(remote), Ok(local)) => Peer { remote, local },
             _ => return Err(gone()),
         };
-        let seed = crate::listen::seed().map_err(|_| Refusal::new(Reason::Internal))?;
+        let seed = crate::seed::seed().map_err(|_| Refusal::new(Reason::Internal))?;
         let remote = errand.pair().remote.domain().to_owned();
         let calling = match self.tls.read().as_ref() {
             Some(tls) => tls.calling(errand.pair().local.domain()),

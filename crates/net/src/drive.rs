@@ -6,7 +6,7 @@ use crate::draining::Draining;
 use crate::outbox::{HIGH_WATER, Outbox};
 use crate::stream::Stream;
 use crate::tally::Tally;
-use crate::tls::{self, Calling, Tls};
+use crate::tls::{self, Side};
 use connector::{Flow, Input, Machine, Output, TlsMode};
 use hub::{HubEvent, Inbox, Link};
 use model::{Answer, Reason, Refusal, Tick};
@@ -56,14 +56,6 @@ pub(crate) struct Gear {
     pub tally: Arc<Tally>,
     /// Who waits to hear what became of the machine's errand.
     pub errand: Option<oneshot::Sender<Result<(), Refusal>>>,
-}
-
-/// Which side of TLS is ours.
-pub(crate) enum Side {
-    /// They connected to us. `peers`: they are asked for certificates.
-    Server { tls: Option<Arc<Tls>>, peers: bool },
-    /// We connected to them, to reach this name.
-    Client { tls: Calling, name: String, alpn: Option<&'static str> },
 }
 
 /// What the connection does next, beyond moving bytes and events.

@@ -6,13 +6,14 @@ use crate::clock::Clock;
 use crate::datagram;
 use crate::dial::{Dialler, Ground};
 use crate::draining::Draining;
-use crate::drive::{Gear, Side, drive};
+use crate::drive::{Gear, drive};
 use crate::proxy::{self, Header, Network};
 use crate::resolve::Resolver;
+use crate::seed::seed;
 use crate::tally::{ListenerCounts, Tally};
-use crate::tls::Tls;
+use crate::tls::{Side, Tls};
 use crate::{tcp, udp};
-use connector::{Connector, Listener, Peer, Seed, TlsMode, Transport};
+use connector::{Connector, Listener, Peer, TlsMode, Transport};
 use hub::{Hub, Trouble};
 use parking_lot::{Mutex, RwLock};
 use ports::Partners;
@@ -428,10 +429,4 @@ fn fresh((transport, addr): (Transport, SocketAddr)) -> io::Result<Source> {
             Source::Fresh(Socket::Udp(Arc::new(socket)), addr)
         }
     })
-}
-
-pub(crate) fn seed() -> io::Result<Seed> {
-    let mut seed = [0u8; 32];
-    getrandom::fill(&mut seed).map_err(io::Error::other)?;
-    Ok(seed)
 }

@@ -1,17 +1,41 @@
 //! Our certificates with their keys: one for everybody, or one for each domain.
 
-use crate::tls::TlsError;
 use bytes::Bytes;
 use rustls::SignatureScheme;
 use rustls::client::ResolvesClientCert;
+use rustls::crypto::CryptoProvider;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use sha2::{Digest, Sha256, Sha384, Sha512};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use x509_parser::prelude::GeneralName;
+
+/// Why there is no TLS.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file cannot be read as PEM.
+    #[error("{file}: {error}")]
+    Pem {
+        /// Which file.
+        file: String,
+        /// What is wrong with it.
+        error: String,
+    },
+    /// Certificate and key do not go together, or are of a kind that is not supported.
+    #[error("certificate and key cannot be used: {0}")]
+    Pair(#[from] rustls::Error),
+    /// There is none.
+    #[error("there is no certificate")]
+    None,
+}
+
+pub(crate) fn provider() -> Arc<CryptoProvider> {
+    static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
+    PROVIDER.get_or_init(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider())).clone()
+}
 
 /// A certificate and its key as files.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,7 +122,7 @@ impl Held {
                 error: "it holds no certificate".into(),
             });
         };
-        let certified = CertifiedKey::from_der(chain, key, &crate::tls::provider())?;
+        let certified = CertifiedKey::from_der(chain, key, &provider())?;
         Ok(Self {
             domain: files.domain.as_ref().map(|d| d.to_ascii_lowercase()),
             names: names(&leaf),

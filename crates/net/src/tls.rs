@@ -1,38 +1,17 @@
 //! TLS: one provider, TLS 1.2 at least.
 
-use crate::drive::Side;
-use crate::ring::{KeyFiles, Ring};
+use crate::ring::{KeyFiles, Ring, TlsError, provider};
 use crate::shown::Shown;
 use bytes::Bytes;
 use connector::TlsFacts;
 use model::Certificates;
 use rustls::client::Resumption;
-use rustls::crypto::CryptoProvider;
 use rustls::server::NoServerSessionStorage;
 use rustls::{ClientConfig, ProtocolVersion, ServerConfig};
 use rustls_pki_types::ServerName;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
-
-/// Why there is no TLS.
-#[derive(Debug, thiserror::Error)]
-pub enum TlsError {
-    /// A file cannot be read as PEM.
-    #[error("{file}: {error}")]
-    Pem {
-        /// Which file.
-        file: String,
-        /// What is wrong with it.
-        error: String,
-    },
-    /// Certificate and key do not go together, or are of a kind that is not supported.
-    #[error("certificate and key cannot be used: {0}")]
-    Pair(#[from] rustls::Error),
-    /// There is none.
-    #[error("there is no certificate")]
-    None,
-}
 
 /// Our certificates and how we use them. Others are another `Tls`: open connections keep theirs.
 pub struct Tls {
@@ -46,6 +25,14 @@ pub struct Tls {
 /// How we begin TLS ourselves.
 #[derive(Clone)]
 pub(crate) struct Calling(Arc<ClientConfig>);
+
+/// Which side of TLS is ours.
+pub(crate) enum Side {
+    /// They connected to us. `peers`: they are asked for certificates.
+    Server { tls: Option<Arc<Tls>>, peers: bool },
+    /// We connected to them, to reach this name.
+    Client { tls: Calling, name: String, alpn: Option<&'static str> },
+}
 
 impl Tls {
     /// Reads certificates and their keys. The first is for everybody who asks for a domain that none is for.
@@ -104,11 +91,6 @@ impl Calling {
         config.alpn_protocols = vec![alpn.as_bytes().to_vec()];
         TlsConnector::from(Arc::new(config))
     }
-}
-
-pub(crate) fn provider() -> Arc<CryptoProvider> {
-    static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
-    PROVIDER.get_or_init(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider())).clone()
 }
 
 fn accepting(mut config: ServerConfig) -> TlsAcceptor {

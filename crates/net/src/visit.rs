@@ -1,8 +1,7 @@
 //! A look at somebody's servers from outside, step by step, for those who want to know where it goes wrong.
 
-use crate::drive::Side;
 use crate::resolve::Resolver;
-use crate::tls::{Tls, handshake};
+use crate::tls::{Side, Tls, handshake};
 use connector::{Search, TlsFacts, TlsMode};
 use std::net::SocketAddr;
 use std::time::Duration;

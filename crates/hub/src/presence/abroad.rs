@@ -2,9 +2,8 @@
 //! one it is about: their server tells each watcher what that watcher may see, and nobody else is to see it.
 
 use super::consent::Act;
-use super::fanout::closed;
-use super::watch::{granted, tell_one};
-use super::{Watch, from_hub};
+use super::watch::{granted, send_notify, tell_one};
+use super::{Watch, closed, from_hub};
 use crate::account::{Account, State};
 use crate::clock;
 use crate::expiry::Expiry;
@@ -69,6 +68,32 @@ impl Hub {
             state.abroad.remove(presentity);
         }
         gone
+    }
+
+    /// A session hears what is known of somebody elsewhere, and their server is asked what is not. The first session of
+    /// an account begins with nothing: what was true when the last one went may be so no longer.
+    pub(super) fn greet_abroad(
+        self: &Arc<Self>,
+        link: &LinkCore,
+        account: &Account,
+        presentity: &Address,
+        device: &Endpoint,
+    ) {
+        let known = {
+            let mut state = account.state.lock();
+            if is_alone(&state, device.device.as_ref()) {
+                self.forget_abroad(&mut state, presentity);
+            }
+            known(&state, presentity)
+        };
+        match known {
+            Some(doc) => {
+                let notify =
+                    Notify { key: None, state: WatchState::Active, doc, changed: None, gone: Vec::new() };
+                send_notify(link, device.clone(), notify);
+            }
+            None => self.probe_abroad(presentity, device),
+        }
     }
 
     /// A session came: it hears what is known, and those elsewhere are asked how they are (RFC 6121 section 4.3).
@@ -236,16 +261,16 @@ fn end(watch: &Watch, seen: bool, presentity: &Address, doc: &Arc<PresenceDoc>) 
     let doc = if seen { doc.clone() } else { Arc::new(PresenceDoc::empty(presentity.clone())) };
     let key = Some(watch.key.clone());
     let notify = Notify { key, state: WatchState::Expired, doc, changed: None, gone: Vec::new() };
-    super::watch::send_notify(&link, Endpoint::bare(watch.watcher.clone()), notify);
+    send_notify(&link, Endpoint::bare(watch.watcher.clone()), notify);
 }
 
 /// The devices that a session may be greeted with.
-pub(crate) fn known(state: &State, presentity: &Address) -> Option<Arc<PresenceDoc>> {
+fn known(state: &State, presentity: &Address) -> Option<Arc<PresenceDoc>> {
     let known = state.abroad.get(presentity).filter(|k| !k.tuples.is_empty())?;
     Some(known.doc(presentity))
 }
 
 /// Is anybody of this account there to hear besides this device?
-pub(crate) fn is_alone(state: &State, device: Option<&Device>) -> bool {
+fn is_alone(state: &State, device: Option<&Device>) -> bool {
     !state.devices.iter().any(|s| s.announces && Some(&s.device) != device)
 }

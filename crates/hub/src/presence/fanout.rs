@@ -1,18 +1,13 @@
 //! Telling everybody entitled.
 
 use super::watch::{send_notify, tell_one};
-use super::{abroad, compose::compose, from_hub};
+use super::{closed, compose::compose, from_hub};
 use crate::account::{Account, State};
 use crate::house::Hub;
 use crate::link::LinkCore;
-use model::{Address, Basic, Endpoint, Event, Notify, PresenceDoc, Subscribe, Term, Tuple, WatchState};
+use model::{Address, Endpoint, Event, Notify, PresenceDoc, Subscribe, Term, Tuple, WatchState};
 use std::sync::Arc;
 use store::Consent;
-
-/// The last word of a device that went away: closed, with nothing else left of it.
-pub(crate) fn closed(tuple: &Tuple) -> Tuple {
-    Tuple::plain(tuple.device.clone(), Basic::Closed, crate::clock::wall())
-}
 
 /// Who may see an account now.
 pub(crate) fn granted(state: &State) -> Vec<Address> {
@@ -90,28 +85,6 @@ impl Hub {
         let envelope = from_hub(doc.presentity.clone(), watcher.clone(), Event::Notify(notify));
         for slot in state.devices.iter().filter(|s| s.announces) {
             self.tell(&account, slot, &envelope);
-        }
-    }
-
-    /// A session hears what is known of somebody elsewhere, and their server is asked what is not. The first session of
-    /// an account begins with nothing: what was true when the last one went may be so no longer.
-    fn greet_abroad(
-        self: &Arc<Self>,
-        link: &LinkCore,
-        account: &Account,
-        presentity: &Address,
-        device: &Endpoint,
-    ) {
-        let known = {
-            let mut state = account.state.lock();
-            if abroad::is_alone(&state, device.device.as_ref()) {
-                self.forget_abroad(&mut state, presentity);
-            }
-            abroad::known(&state, presentity)
-        };
-        match known {
-            Some(doc) => greet(link, device, doc, None),
-            None => self.probe_abroad(presentity, device),
         }
     }
 

@@ -12,7 +12,7 @@ pub(crate) use consent::Act;
 pub(crate) use publish::silence;
 
 use crate::link::LinkCore;
-use model::{Address, Device, Endpoint, Envelope, EnvelopeId, Event, LeaseKey, Origin, Tuple};
+use model::{Address, Basic, Device, Endpoint, Envelope, EnvelopeId, Event, LeaseKey, Origin, Tuple};
 use std::sync::{Arc, Weak};
 
 /// What one device or application said of its user.
@@ -34,6 +34,11 @@ pub(crate) struct Watch {
     pub until: u64,
     /// Something was to be told while no machine held the lease.
     pub owed: bool,
+}
+
+/// The last word of a device that went away: closed, with nothing else left of it.
+pub(crate) fn closed(tuple: &Tuple) -> Tuple {
+    Tuple::plain(tuple.device.clone(), Basic::Closed, crate::clock::wall())
 }
 
 /// An envelope the hub itself makes.

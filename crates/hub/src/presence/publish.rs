@@ -1,6 +1,7 @@
 //! Publishing: what a device or application says of its user.
 
-use super::fanout::{closed, granted};
+use super::closed;
+use super::fanout::granted;
 use super::{Publication, from_hub};
 use crate::account::{Account, State};
 use crate::clock;

@@ -237,7 +237,7 @@ impl Hub {
             // A request that is turned down shows nothing, not even that there are devices which go away.
             (None, Some(seen)) if seen.is_open() => {
                 // Consent withdrawn: to this watcher every device goes away (RFC 6121 section 3.2.1).
-                let gone = seen.tuples.iter().map(super::fanout::closed).collect();
+                let gone = seen.tuples.iter().map(super::closed).collect();
                 let empty = Arc::new(PresenceDoc::empty(presentity.clone()));
                 self.notify_sessions(watcher, &empty, Some(Vec::new()), gone);
             }
