@@ -9,7 +9,6 @@ use bytes::Bytes;
 use connector::{Flow, Output};
 use model::{
     Address, Ask, Authorize, Decision, DeliveryId, Endpoint, Event, LeaseKey, MAX_HOPS, Now, Outcome, Tick,
-    Timestamp,
 };
 
 use super::Asked;
@@ -181,7 +180,7 @@ impl SipMachine {
         let Some(back) = self.trunk.as_mut().and_then(|t| t.backends.remove(key)) else { return };
         self.timers.remove(&(back.due, Due::Backend(key.clone())));
         let (key, owner) = (key.clone(), back.watcher);
-        self.out.push_back(Output::Lease { key, owner, state: super::empty(), secs: 0 });
+        self.out.push_back(Output::Lease { key, owner, state: Bytes::new(), secs: 0 });
     }
 
     /// It is time to look after one.
@@ -276,7 +275,7 @@ impl SipMachine {
                     };
                 }
                 let granted = response.header("Expires").and_then(|e| seconds(&e)).unwrap_or(term);
-                back.until = now.wall.unix_ms() + 1000 * u64::from(granted.min(term));
+                back.until = Self::until(now, granted.min(term));
                 self.rehold(now, key, back);
             }
             (423, Some(response)) if !again && term > 0 => {
@@ -340,6 +339,6 @@ impl SipMachine {
 
     /// When it runs out, by the seconds they say.
     pub(super) fn until(now: Now, secs: u32) -> u64 {
-        Timestamp(now.wall.unix_ms()).unix_ms() + 1000 * u64::from(secs)
+        now.wall.unix_ms() + 1000 * u64::from(secs)
     }
 }

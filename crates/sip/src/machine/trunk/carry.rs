@@ -1,5 +1,7 @@
 //! What the hub sends to the people behind the other server.
 
+use std::time::Duration;
+
 use connector::{Flow, Output};
 use model::{Delivery, Endpoint, Event, Notify, Now, Outcome, Reason, Refusal, Subscribe, Term, Vouch};
 
@@ -12,7 +14,7 @@ use crate::translate::address;
 /// People remembered by what their devices can read; past it one is forgotten.
 const REMEMBERED: usize = 10_000;
 /// How long it is trusted that nobody left anything.
-const INHERIT_AGAIN: std::time::Duration = std::time::Duration::from_secs(10);
+const INHERIT_AGAIN: Duration = Duration::from_secs(10);
 
 impl SipMachine {
     pub(in crate::machine) fn trunk_deliver(&mut self, now: Now, delivery: Delivery) {

@@ -16,7 +16,6 @@ mod watching;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use connector::{Errand, Output, Peer, Seed, TlsFacts, TlsMode, Transport};
 use model::{
     Address, Answer, Certificates, DomainPair, Endpoint, LeaseKey, Left, Now, Opener, Outcome, Refusal, Tick,
@@ -217,8 +216,4 @@ fn remote_of(response: &Response) -> (Option<String>, Vec<String>) {
     let mut routes = response.list("Record-Route");
     routes.reverse();
     (contact.map(|c| c.uri), routes)
-}
-
-fn empty() -> Bytes {
-    Bytes::new()
 }
