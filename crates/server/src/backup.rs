@@ -1,6 +1,7 @@
 //! Making a backup: the store as it is at one moment, the configuration, on request the keys, and a manifest that
 //! says what it should be.
 
+use crate::certificates::shelf;
 use crate::config::Config;
 use crate::failure::Failure;
 use record::{ChainId, Report};
@@ -88,6 +89,9 @@ fn fill(
             names.push(name.to_owned());
         }
     }
+    if with_keys {
+        names.extend(kept_certificates(config, to)?);
+    }
     let (chain, report) = prove(&store, listener)?;
     let (head, link) = report.last.map_or((0, [0; 32]), |(seq, link)| (seq.0, link));
     let mut files = BTreeMap::new();
@@ -109,6 +113,23 @@ fn fill(
     write(&to.join(MANIFEST), &mut &text[..])?;
     sync_directory(to)?;
     Ok(manifest)
+}
+
+/// The certificates that the server keeps by itself, with their keys and its account with the authority.
+fn kept_certificates(config: &Config, to: &Path) -> Result<Vec<String>, Failure> {
+    const SHELF: &str = "data/certificates";
+    let Ok(files) = fs::read_dir(shelf::dir(config)) else { return Ok(Vec::new()) };
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(to.join(SHELF))?;
+    let mut names = Vec::new();
+    for file in files {
+        let file = file?;
+        let Ok(name) = file.file_name().into_string() else { continue };
+        if file.file_type()?.is_file() && !name.ends_with(".part") {
+            names.push(format!("{SHELF}/{name}"));
+            copy(&file.path(), &to.join(SHELF).join(name))?;
+        }
+    }
+    Ok(names)
 }
 
 /// Verifies the chain of a store that nobody writes.

@@ -88,6 +88,15 @@ fn a_request_goes_out_and_a_chain_comes_back() {
     let installed = server.run(&["certificate", "install", "example.com", chain.to_str().unwrap()]);
     assert!(said(&installed).contains("the server uses it from now on"), "{}", said(&installed));
     assert!(tls_for(connect(addr), &server.path("other-ca.pem"), "example.com").is_some());
+    // A backup with keys has it, and a restore in an empty place puts it back.
+    let (copy, place) = (server.path("copy"), server.path("elsewhere"));
+    let kept = server.run(&["backup", "--with-keys", copy.to_str().unwrap()]);
+    assert!(kept.status.success(), "{}", said(&kept));
+    let mut restore = crate::harness::rialto();
+    let restored = restore.arg("restore").arg(&copy).arg("--data").arg(&place).output().unwrap();
+    assert!(restored.status.success(), "{}", said(&restored));
+    let name = "data/certificates/example.com.key";
+    assert_eq!(std::fs::read(place.join(name)).unwrap(), std::fs::read(server.path(name)).unwrap());
     let list = server.run(&["certificate", "list"]);
     assert!(said(&list).contains("by CN=Another authority"), "{}", said(&list));
     let renewed = server.run(&["certificate", "renew"]);
