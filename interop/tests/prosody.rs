@@ -42,7 +42,9 @@ fn by_dialback() {
         romeo.expect("presence juliet@example.com unavailable");
         // Whoever comes back sees who is there, and is seen.
         romeo.forget();
-        let juliet = slixmpp::online(&rialto, "juliet");
+        let way = Way { stream_management: true, ..Way::default() };
+        let juliet = slixmpp::start(&rialto, "juliet", &way);
+        slixmpp::arrived(&juliet);
         juliet.expect(format!("presence {theirs} away in the orchard"));
         romeo.expect("presence juliet@example.com available");
         romeo.quit();
@@ -51,7 +53,10 @@ fn by_dialback() {
         let romeo = slixmpp::elsewhere(&prosody.account("romeo"));
         romeo.expect("presence juliet@example.com available");
         juliet.expect(format!("presence {theirs} available"));
+        // And when our server goes, its sessions go for those elsewhere, too.
+        romeo.forget();
         rialto.finish();
+        romeo.expect("presence juliet@example.com unavailable");
     });
 }
 

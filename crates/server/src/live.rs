@@ -251,6 +251,8 @@ impl Live {
             (now.config.drain, now.config.go_to.clone())
         };
         inner.supervisor.stopping(patience);
+        // While there are connections to say it over.
+        inner.hub.farewell();
         inner.net.drain(go_to.map(Into::into));
         let goodbyes = async {
             while !inner.net.is_quiet() {

@@ -5,7 +5,9 @@ use super::{closed, compose::compose, from_hub};
 use crate::account::{Account, State};
 use crate::house::Hub;
 use crate::link::LinkCore;
-use model::{Address, Endpoint, Event, Notify, PresenceDoc, Subscribe, Term, Tuple, WatchState};
+use model::{
+    Address, Basic, DomainPair, Endpoint, Event, Notify, PresenceDoc, Subscribe, Term, Tuple, WatchState,
+};
 use std::sync::Arc;
 use store::Consent;
 
@@ -158,6 +160,35 @@ impl Hub {
             let request = Event::Subscribe(Subscribe { term: Term::Lasting, note, original: None });
             self.tell(account, slot, &from_hub(watcher, account.address.clone(), request));
         }
+    }
+
+    /// The process ends, and the sessions of clients with it: those elsewhere whom a connection reaches hear that their
+    /// devices go. What was published for a time outlives us, and is not taken back.
+    pub fn farewell(self: &Arc<Self>) {
+        for account in self.accounts_at_hand() {
+            let (watchers, gone) = {
+                let state = account.state.lock();
+                let sessions = state.publications.iter().filter(|p| p.device.is_some());
+                let open = sessions.flat_map(|p| &p.tuples).filter(|t| t.basic == Basic::Open);
+                (granted(&state), open.map(closed).collect::<Vec<_>>())
+            };
+            if gone.is_empty() {
+                continue;
+            }
+            for watcher in watchers.into_iter().filter(|w| !self.hosts(w.domain())) {
+                if self.is_carried(&DomainPair::between(&account.address, &watcher)) {
+                    let doc = Arc::new(PresenceDoc::empty(account.address.clone()));
+                    let (state, changed) = (WatchState::Active, Some(Vec::new()));
+                    let notify = Notify { key: None, state, doc, changed, gone: gone.clone() };
+                    self.tell_abroad(&from_hub(account.address.clone(), watcher, Event::Notify(notify)));
+                }
+            }
+        }
+    }
+
+    fn is_carried(&self, pair: &DomainPair) -> bool {
+        let account = self.account_at_hand(&pair.mailbox());
+        account.is_some_and(|a| a.state.lock().devices.iter().any(|s| s.attend.is_some()))
     }
 }
 
