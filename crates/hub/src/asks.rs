@@ -25,7 +25,8 @@ impl Hub {
             Ask::Verify { account, password } => {
                 credentials.verify(&account, &password).map(Answer::Verified).map_err(text)
             }
-            Ask::Bind { account, device, attend } => self.bind(link, &account, device, attend).map_err(told),
+            // Whoever is ready at once is so when they have heard this.
+            Ask::Bind { account, device, .. } => self.bind(link, &account, device).map_err(told),
             Ask::Roster { device } => self.roster(link, &device).map_err(told),
             Ask::EditRoster { device, edit } => self.edit_roster(link, &device, edit).map_err(told),
             Ask::Admit { pair, dialect, opener, certificates, secured } => {
@@ -55,7 +56,6 @@ impl Hub {
         link: &Arc<LinkCore>,
         address: &Address,
         device: Option<Device>,
-        attend: Option<i8>,
     ) -> Result<Answer, Trouble> {
         let Some(account) = self.account(address)? else {
             return Ok(Answer::Refused(Refusal::new(Reason::NotFound)));
@@ -96,27 +96,20 @@ impl Hub {
         if link.closed.load(Ordering::Acquire) {
             return Ok(Answer::Refused(Refusal::new(Reason::Unavailable)));
         }
-        if let Some(slot) = state.slot(link, &endpoint) {
-            slot.attend = attend.or(slot.attend);
-        } else {
+        if state.slot(link, &endpoint).is_none() {
             if state.devices.is_empty() {
                 self.parts.bus.attend(address.as_str(), account.clone());
             }
             state.devices.push(Slot {
                 device,
                 link: link.clone(),
-                attend,
+                attend: None,
                 announces: false,
                 roster: false,
                 in_flight: 0,
                 directed: Vec::new(),
             });
             link.bound.lock().push(endpoint.clone());
-        }
-        if attend.is_some() {
-            state.mailbox.stalled = false;
-            self.consider_drain(&account, &mut state);
-            self.carried(&account, &mut state);
         }
         Ok(Answer::Bound(endpoint))
     }

@@ -320,6 +320,18 @@ impl Hub {
                     self.post_abroad(seq, &account, *committed);
                 }
             }
+            Job::Ask(ticket, Ask::Bind { account, device, attend }) => {
+                // Who is handed something must know already that it is bound.
+                let answer = self.answer(link, Ask::Bind { account, device, attend });
+                let ready = match &answer {
+                    Answer::Bound(endpoint) => attend.map(|priority| (endpoint.clone(), priority)),
+                    _ => None,
+                };
+                link.send(HubEvent::Answer(ticket, answer));
+                if let Some((endpoint, priority)) = ready {
+                    self.set_attendance(link, &endpoint, Some(priority));
+                }
+            }
             Job::Ask(ticket, Ask::Confirm { pair, proof }) => self.confirm(link, ticket, &pair, proof),
             Job::Ask(ticket, Ask::Resume { key, owner }) => self.resume(link, ticket, &key, &owner),
             Job::Ask(ticket, ask) => {

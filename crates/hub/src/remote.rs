@@ -74,7 +74,17 @@ impl Remote {
     }
 }
 
+/// Does this connection carry? One that has ended may still stand in the list for a moment.
+fn is_ready(slot: &Slot) -> bool {
+    slot.attend.is_some() && !slot.link.closed.load(Ordering::Acquire)
+}
+
 impl State {
+    /// Does any connection carry for the pair?
+    fn is_carried(&self) -> bool {
+        self.devices.iter().any(is_ready)
+    }
+
     /// Nothing would be lost if this were forgotten.
     pub fn is_idle_pair(&self) -> bool {
         let idle = |r: &Remote| r.passing.is_empty() && !r.waiting;
@@ -83,7 +93,6 @@ impl State {
 
     /// Which connection carries this: always the same one for the same two parties, so that nothing overtakes.
     pub fn carrier(&self, envelope: &Envelope, hasher: &impl BuildHasher) -> Option<usize> {
-        let is_ready = |s: &Slot| s.attend.is_some() && !s.link.closed.load(Ordering::Acquire);
         let ready: Vec<usize> = (0..self.devices.len()).filter(|at| is_ready(&self.devices[*at])).collect();
         let parties = (&envelope.from.address, &envelope.to.address);
         match ready.len() {
@@ -125,7 +134,7 @@ impl Hub {
         let Some(account) = self.account_at_hand(&pair.mailbox()) else { return false };
         let state = account.state.lock();
         let waits = |r: &Remote| r.waiting || !r.passing.is_empty();
-        state.remote.as_deref().is_some_and(waits) && state.devices.iter().all(|s| s.attend.is_none())
+        state.remote.as_deref().is_some_and(waits) && !state.is_carried()
     }
 
     /// Notes that rows wait for a pair.
@@ -152,7 +161,7 @@ impl Hub {
     pub(crate) fn call_for(&self, account: &Account) {
         let pair = {
             let mut state = account.state.lock();
-            if state.devices.iter().any(|s| s.attend.is_some()) {
+            if state.is_carried() {
                 return;
             }
             self.note_waiting(&mut state);
@@ -307,7 +316,7 @@ impl Hub {
         let Some(account) = self.account_at_hand(&pair.mailbox()) else { return };
         let passing = {
             let mut state = account.state.lock();
-            if state.devices.iter().any(|s| s.attend.is_some()) {
+            if state.is_carried() {
                 return;
             }
             let Some(remote) = &mut state.remote else { return };
@@ -353,7 +362,7 @@ impl Hub {
                 let mut state = account.state.lock();
                 state.mailbox.stalled = false;
                 self.consider_drain(&account, &mut state);
-                state.devices.iter().any(|s| s.attend.is_some())
+                state.is_carried()
             };
             if !carried {
                 self.call(pair);

@@ -168,6 +168,9 @@ fn talk_within_one_dialect_is_refused_where_another_is_spoken() {
     link.ask(Ticket(1), Ask::Bind { account: pair.mailbox(), device: None, attend: Some(0) });
     let bound = world.runtime.block_on(inbox.next());
     assert!(matches!(bound, HubEvent::Answer(_, Answer::Bound(_))));
+    // It is ready once that was heard; what it asks next is answered after that.
+    link.ask(Ticket(2), Ask::Claim { key: LeaseKey::new("nothing"), owner: romeo.address() });
+    assert!(matches!(world.runtime.block_on(inbox.next()), HubEvent::Answer(Ticket(2), _)));
     let original = Original { dialect: Dialect::Xmpp, bytes: b"<iq/>"[..].into() };
     let asked = romeo.say(juliet.address(), Event::Opaque(Opaque { original, wants_answer: true }));
     assert!(matches!(romeo.outcome_of(asked), Outcome::Refused(no) if no.reason == Reason::Unsupported));

@@ -19,8 +19,13 @@ impl S2s {
     pub(super) fn deliver(&mut self, delivery: Delivery) {
         let Delivery { id, envelope, delayed_since, device, .. } = delivery;
         // What comes when the server stops waits for the next connection.
-        if self.draining.is_some() || !self.proved.iter().any(|p| p.bound.as_ref() == Some(&device)) {
+        if self.draining.is_some() {
             return;
+        }
+        if !self.proved.iter().any(|p| p.bound.as_ref() == Some(&device)) {
+            // Nobody here carries for that pair any more; another connection will.
+            let refusal = Refusal::new(Reason::RemoteTimeout);
+            return self.out.push(Output::ack(id, Outcome::Refused(refusal)));
         }
         let (mut stanzas, losses) = match self.stanzas(&envelope, delayed_since) {
             Ok(rendered) => rendered,
