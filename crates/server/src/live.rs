@@ -132,7 +132,7 @@ impl Live {
         log: Option<Log>,
     ) -> Result<Self, Failure> {
         if config.acme.is_some() && certificates::files(&config).is_empty() {
-            certificates::shelf::make_placeholder(&config)?;
+            certificates::shelf::make_stand_in(&config)?;
         }
         let net = Net::new(house.hub.clone(), admission(&config), workers);
         let tls = certificates::open(&config)?;

@@ -28,7 +28,7 @@ pub fn files(config: &Config) -> Vec<KeyFiles> {
     let domains = config.domains.iter().map(model::Address::domain);
     files.extend(domains.map(|domain| shelf::files(config, domain)).filter(|f| f.certificate.exists()));
     if files.is_empty() && config.acme.is_some() {
-        files.extend(Some(shelf::placeholder(config)).filter(|f| f.certificate.exists()));
+        files.extend(Some(shelf::stand_in(config)).filter(|f| f.certificate.exists()));
     }
     files
 }

@@ -24,17 +24,17 @@ pub fn next_key(config: &Config, domain: &str) -> PathBuf {
     dir(config).join(format!("{domain}.next.key"))
 }
 
-/// What is shown until the first certificate comes. Made by `make_placeholder`.
-pub fn placeholder(config: &Config) -> KeyFiles {
-    KeyFiles { domain: None, ..files(config, "placeholder") }
+/// What is shown until the first certificate comes. Made by [`make_stand_in`].
+pub fn stand_in(config: &Config) -> KeyFiles {
+    KeyFiles { domain: None, ..files(config, "stand-in") }
 }
 
 /// Makes a certificate by nobody, so that listeners can open before the first one was issued.
 ///
 /// # Errors
 /// [`Failure`] when it cannot be written.
-pub fn make_placeholder(config: &Config) -> Result<(), Failure> {
-    let files = placeholder(config);
+pub fn make_stand_in(config: &Config) -> Result<(), Failure> {
+    let files = stand_in(config);
     if files.certificate.exists() {
         return Ok(());
     }

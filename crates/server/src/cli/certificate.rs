@@ -85,6 +85,11 @@ fn list(config: &Config) -> Result<ExitCode, Failure> {
     let mut worst = ExitCode::SUCCESS;
     for files in files(config) {
         let file = files.certificate.display();
+        if files == crate::certificates::shelf::stand_in(config) {
+            println!("NONE     no certificate has been issued yet: one by nobody is shown  {file}");
+            worst = ExitCode::FAILURE;
+            continue;
+        }
         match Paper::open(&files.certificate) {
             Err(failure) => {
                 println!("BAD      {failure}");

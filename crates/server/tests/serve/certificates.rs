@@ -102,3 +102,24 @@ fn a_request_goes_out_and_a_chain_comes_back() {
     let renewed = server.run(&["certificate", "renew"]);
     assert!(said(&renewed).contains("there is no [acme] section"), "{}", said(&renewed));
 }
+
+#[test]
+fn until_the_first_one_comes_listeners_are_open_and_everybody_says_so() {
+    let dir = prepared("", "");
+    // An authority that is not there.
+    let acme =
+        "[acme]\nagree_to_terms = true\ndirectory = \"https://127.0.0.1:1/\"\nlisten = \"127.0.0.1:0\"\n";
+    std::fs::write(dir.path().join("rialto.toml"), format!("domains = [\"example.com\"]\n{acme}{LISTEN}"))
+        .unwrap();
+    let server = Serve::start_in(dir, &[], |_| {});
+    let stand_in = server.path("data/certificates/stand-in.pem");
+    assert!(tls_for(connect(server.at("xmpps-c2s")), &stand_in, "example.com").is_some());
+    let list = server.run(&["certificate", "list"]);
+    assert!(
+        !list.status.success() && said(&list).contains("no certificate has been issued yet"),
+        "{}",
+        said(&list)
+    );
+    let doctor = said(&server.run(&["doctor"]));
+    assert!(doctor.contains("no certificate has been issued yet"), "{doctor}");
+}
