@@ -3,9 +3,9 @@
 use crate::people::Pattern;
 use crate::trust::{Pin, authorities};
 use model::{Address, Dialect};
+use policy::Feature;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use std::fmt;
 use utoipa::ToSchema;
 
 /// A disclaimer has so many bytes at most: it must fit into one message of any protocol.
@@ -37,62 +37,6 @@ impl Protocol {
             Dialect::Sip => Some(Self::Sip),
             Dialect::Hub => None,
         }
-    }
-}
-
-/// Something people do with one another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Feature {
-    /// Messages.
-    Im,
-    /// Who is there, and asking to see it.
-    Presence,
-    /// That somebody is typing.
-    Typing,
-    /// That a message arrived or was read.
-    Receipts,
-    /// Rooms.
-    Rooms,
-    /// Files, also within messages.
-    Files,
-    /// Calls.
-    Calls,
-    /// Looking people up: profiles, search.
-    Directory,
-}
-
-impl Feature {
-    /// All of them.
-    pub const ALL: [Self; 8] = [
-        Self::Im,
-        Self::Presence,
-        Self::Typing,
-        Self::Receipts,
-        Self::Rooms,
-        Self::Files,
-        Self::Calls,
-        Self::Directory,
-    ];
-
-    /// As it is written.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Im => "im",
-            Self::Presence => "presence",
-            Self::Typing => "typing",
-            Self::Receipts => "receipts",
-            Self::Rooms => "rooms",
-            Self::Files => "files",
-            Self::Calls => "calls",
-            Self::Directory => "directory",
-        }
-    }
-}
-
-impl fmt::Display for Feature {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
     }
 }
 

@@ -6,7 +6,6 @@ mod disclaim;
 mod federation;
 mod handshake;
 mod inspect;
-mod kinds;
 mod meter;
 mod names;
 mod notes;
@@ -19,7 +18,7 @@ mod trust;
 /// The user of each domain that answers partners' tests, and is nobody.
 pub const RESPONDER: &str = "rialto-conformance";
 
-pub use agreement::{Feature, Limits, Partner, Protocol, RouteSecurity, StaticRoute, Trust};
+pub use agreement::{Limits, Partner, Protocol, RouteSecurity, StaticRoute, Trust};
 pub use book::BookError;
 pub use disclaim::Disclaimer;
 pub use federation::{Federation, Mode, Settings};
@@ -28,4 +27,5 @@ pub use inspect::Inspected;
 pub use notes::{Contact, Observed};
 pub use paper::{Half, Signer};
 pub use people::{Group, is_who};
+pub use policy::Feature;
 pub use trust::{Pin, Roots, RootsError};

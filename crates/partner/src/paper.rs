@@ -3,11 +3,12 @@
 //! Written as one word: `rialto1.`, then payload (JSON), public key and signature (Ed25519, RFC 8032), each in
 //! base64url (RFC 4648 section 5), with dots between them.
 
-use crate::agreement::{Feature, Protocol, StaticRoute};
+use crate::agreement::{Protocol, StaticRoute};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use policy::Feature;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;

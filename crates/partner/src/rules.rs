@@ -1,11 +1,11 @@
 //! The rules, in the order in which they are asked. Each refusal names its rule and says in words whose it is.
 
 use crate::RESPONDER;
-use crate::agreement::{Day, Feature};
+use crate::agreement::Day;
 use crate::federation::Mode;
-use crate::kinds::features;
 use crate::snapshot::{Agreed, Snapshot};
 use model::{Address, Dialect, DomainPair, Envelope, Event, Fault, Message, Reason, Refusal, Timestamp};
+use policy::{Feature, features};
 
 /// A no.
 #[derive(Debug)]
@@ -168,5 +168,6 @@ fn what(feature: Feature) -> &'static str {
         Feature::Files => "files",
         Feature::Calls => "calls",
         Feature::Directory => "profiles and searches",
+        Feature::E2e => "what is encrypted end to end",
     }
 }

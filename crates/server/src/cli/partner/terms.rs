@@ -37,7 +37,7 @@ pub struct Terms {
     /// Do without TLS.
     #[arg(long, value_name = "yes|no")]
     insecure: Option<Switch>,
-    /// What people may do with one another: im, presence, typing, receipts, rooms, files, calls, directory.
+    /// What people may do with one another: im, presence, typing, receipts, rooms, files, calls, directory, e2e.
     #[arg(long, value_delimiter = ',')]
     features: Vec<Word<Feature>>,
     /// Everything but this.

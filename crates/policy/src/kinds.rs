@@ -1,14 +1,18 @@
 //! What feature something is a use of.
 
-use crate::agreement::Feature;
+use crate::Feature;
 use memchr::memmem;
 use model::{Envelope, Event, Message, Opaque, ReceiptKind};
 
 /// What an envelope uses; empty for what only keeps the rest going (service discovery, pings, errors).
-pub(crate) fn features(envelope: &Envelope) -> &'static [Feature] {
+pub fn features(envelope: &Envelope) -> &'static [Feature] {
     match &envelope.event {
-        Event::Message(message) if has_file(message) => &[Feature::Im, Feature::Files],
-        Event::Message(_) => &[Feature::Im],
+        Event::Message(message) => match (has_file(message), is_encrypted(message)) {
+            (false, false) => &[Feature::Im],
+            (true, false) => &[Feature::Im, Feature::Files],
+            (false, true) => &[Feature::Im, Feature::E2e],
+            (true, true) => &[Feature::Im, Feature::Files, Feature::E2e],
+        },
         Event::Composing(_) => &[Feature::Typing],
         // That something did not arrive must be told whatever was agreed.
         Event::Receipt(receipt) if matches!(receipt.kind, ReceiptKind::Failed(_)) => &[],
@@ -23,6 +27,44 @@ pub(crate) fn features(envelope: &Envelope) -> &'static [Feature] {
 fn has_file(message: &Message) -> bool {
     let text = |mime: &str| mime.split('/').next().is_some_and(|kind| kind.eq_ignore_ascii_case("text"));
     message.parts.iter().any(|part| !text(&part.mime) && !part.mime.starts_with("message/"))
+}
+
+/// Namespaces of what only the addressee can read: OMEMO, OpenPGP (XEP-0373, XEP-0027), RFC 3923, MLS, XEP-0380.
+const SEALED: &[&str] = &[
+    "eu.siacs.conversations.axolotl",
+    "urn:xmpp:omemo:",
+    "urn:xmpp:openpgp:",
+    "jabber:x:encrypted",
+    "urn:ietf:params:xml:ns:xmpp-e2e",
+    "urn:xmpp:mls",
+    "urn:xmpp:eme:",
+];
+
+/// Media types of the same.
+const SEALED_TYPES: &[&str] = &["application/pkcs7-mime", "application/pgp-encrypted", "multipart/encrypted"];
+
+/// How an OTR message begins.
+const OTR: &[u8] = b"?OTR";
+
+/// Is it encrypted between the people themselves? Who only writes about it is taken for encrypted as well, which costs
+/// less than the other mistake; what can be read is read all the same.
+pub fn is_encrypted(message: &Message) -> bool {
+    let typed = |mime: &str| {
+        let mime = mime.as_bytes();
+        SEALED_TYPES.iter().any(|t| mime.get(..t.len()).is_some_and(|m| m.eq_ignore_ascii_case(t.as_bytes())))
+    };
+    if message.parts.iter().any(|part| part.body.starts_with(OTR) || typed(&part.mime)) {
+        return true;
+    }
+    let Some(original) = &message.original else { return false };
+    let sealed = |bytes: &[u8]| SEALED.iter().any(|ns| memmem::find(bytes, ns.as_bytes()).is_some());
+    // Most messages name no namespace but the usual ones, and are short.
+    sealed(&original.bytes)
+        || memmem::find(&original.bytes, DISGUISE).is_some_and(|at| {
+            // A reference before the text begins, or within a tag, spells out a name another way.
+            let before = &original.bytes[..at];
+            memchr::memrchr(b'<', before) > memchr::memrchr(b'>', before)
+        })
 }
 
 /// Words that tell what talk between devices is about: namespaces of XMPP, methods of SIP.
