@@ -33,8 +33,29 @@ impl Abroad {
     /// If they cannot be made.
     #[must_use]
     pub fn new() -> Self {
+        Self::with(Dns::start())
+    }
+
+    /// The same with signed names, but for those in these zones.
+    ///
+    /// # Panics
+    /// If they cannot be made.
+    #[must_use]
+    pub fn signed(unsigned: &[&str]) -> Self {
+        let abroad = Self::with(Dns::start_signed(unsigned));
+        std::fs::write(abroad.anchors(), abroad.dns.anchor()).expect("the temporary directory is writable");
+        abroad
+    }
+
+    fn with(dns: Dns) -> Self {
         let dir = tempfile::Builder::new().prefix("rialto-abroad-").tempdir().expect("a temporary directory");
-        Self { dns: Dns::start(), authority: Authority::new(&dir.path().join("authority")), dir }
+        Self { dns, authority: Authority::new(&dir.path().join("authority")), dir }
+    }
+
+    /// The file with the key that the names are signed with.
+    #[must_use]
+    pub fn anchors(&self) -> PathBuf {
+        self.dir.path().join("root.key")
     }
 
     /// The server under test with these users, federating with everybody; `more` goes into `[federation]`.

@@ -20,13 +20,14 @@ mod stream;
 mod tally;
 mod tcp;
 mod tls;
+mod tlsa;
 mod udp;
 mod visit;
 
 pub use admit::Admission;
 pub use listen::{Bound, Change, ListenError, Net, Opening};
 pub use proxy::Network;
-pub use resolve::Resolver;
+pub use resolve::{Anchors, Resolver};
 pub use ring::{KeyFiles, TlsError};
 pub use tally::ListenerCounts;
 pub use tls::Tls;

@@ -1,16 +1,21 @@
 //! Names to addresses: SRV, then A and AAAA (RFC 2782; RFC 6120 section 3.2; RFC 3263 section 4).
 
 use connector::{Search, TlsMode};
-use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::proto::dnssec::TrustAnchors;
 use hickory_resolver::proto::rr::RData;
+use hickory_resolver::{ResolverBuilder, TokioResolver};
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+type Builder = ResolverBuilder<TokioRuntimeProvider>;
+
 /// Addresses tried for one name at most, so that nobody makes us knock on doors for minutes.
-const TRIED: usize = 8;
+pub(crate) const TRIED: usize = 8;
 /// How long one server may take for one question, and how often it is asked.
 const PATIENCE: Duration = Duration::from_secs(3);
 const ATTEMPTS: usize = 2;
@@ -35,28 +40,49 @@ pub(crate) enum Unresolved {
 }
 
 /// Who is asked.
-pub struct Resolver(TokioResolver);
+#[derive(Clone)]
+pub struct Resolver {
+    plain: TokioResolver,
+    /// Believes only what is signed (RFC 4035), where somebody wants to know that.
+    validating: TokioResolver,
+}
+
+/// The keys that signed names are traced back to.
+#[derive(Clone, Default)]
+pub struct Anchors(TrustAnchors);
+
+impl Anchors {
+    /// Those of a file of DNSKEY records, as `unbound-anchor` and `dig` write them.
+    ///
+    /// # Errors
+    /// In words, also where it holds none.
+    pub fn read(file: &Path) -> Result<Self, String> {
+        let anchors = TrustAnchors::from_file(file).map_err(|e| e.to_string())?;
+        match anchors.is_empty() {
+            true => Err("it holds no DNSKEY record".into()),
+            false => Ok(Self(anchors)),
+        }
+    }
+}
 
 impl Resolver {
     /// One that asks these servers, or, where there are none, those of the system.
     ///
     /// # Errors
     /// In words, when the system's cannot be read.
-    pub fn open(servers: &[SocketAddr]) -> Result<Self, String> {
-        let mut builder = if servers.is_empty() {
-            TokioResolver::builder_tokio().map_err(|e| e.to_string())?
-        } else {
+    pub fn open(servers: &[SocketAddr], anchors: Anchors) -> Result<Self, String> {
+        let builder = || {
+            if servers.is_empty() {
+                return TokioResolver::builder_tokio().map_err(|e| e.to_string());
+            }
             let servers = servers.iter().map(|server| {
                 let mut connections = vec![ConnectionConfig::udp(), ConnectionConfig::tcp()];
                 connections.iter_mut().for_each(|c| c.port = server.port());
                 NameServerConfig::new(server.ip(), true, connections)
             });
-            let config = ResolverConfig::from_parts(None, Vec::new(), servers.collect());
-            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+            Ok(asking(ResolverConfig::from_parts(None, Vec::new(), servers.collect())))
         };
-        builder.options_mut().timeout = PATIENCE;
-        builder.options_mut().attempts = ATTEMPTS;
-        Ok(Self(builder.build().map_err(|e| e.to_string())?))
+        Self::of(builder()?, builder()?, anchors)
     }
 
     /// One that asks nobody, and so finds nobody.
@@ -64,9 +90,24 @@ impl Resolver {
     /// # Errors
     /// In words, when not even that can be made.
     pub fn nobody() -> Result<Self, String> {
-        let config = ResolverConfig::from_parts(None, Vec::new(), Vec::new());
-        let builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
-        Ok(Self(builder.build().map_err(|e| e.to_string())?))
+        let builder = || asking(ResolverConfig::from_parts(None, Vec::new(), Vec::new()));
+        Self::of(builder(), builder(), Anchors::default())
+    }
+
+    fn of(mut plain: Builder, mut validating: Builder, anchors: Anchors) -> Result<Self, String> {
+        for builder in [&mut plain, &mut validating] {
+            builder.options_mut().timeout = PATIENCE;
+            builder.options_mut().attempts = ATTEMPTS;
+        }
+        let validating = validating.with_trust_anchor(Arc::new(anchors.0));
+        Ok(Self {
+            plain: plain.build().map_err(|e| e.to_string())?,
+            validating: validating.build().map_err(|e| e.to_string())?,
+        })
+    }
+
+    pub(crate) fn validating(&self) -> &TokioResolver {
+        &self.validating
     }
 
     /// Where the servers of a domain are, in the order in which to try them.
@@ -133,7 +174,7 @@ impl Resolver {
         if let Ok(ip) = host.trim_matches(['[', ']']).parse() {
             return Ok(vec![ip]);
         }
-        match self.0.lookup_ip(host).await {
+        match self.plain.lookup_ip(host).await {
             Ok(found) => Ok(found.iter().collect()),
             Err(error) if nothing(&error) => Ok(Vec::new()),
             Err(error) => Err(Unresolved::Failed(host.to_owned(), error.to_string())),
@@ -146,7 +187,7 @@ impl Resolver {
     }
 
     async fn srv(&self, name: &str, domain: &str) -> Result<Vec<Srv>, Unresolved> {
-        match self.0.srv_lookup(name).await {
+        match self.plain.srv_lookup(name).await {
             Ok(found) => Ok(found.answers().iter().filter_map(|r| Srv::of(&r.data)).collect()),
             Err(error) if nothing(&error) => Ok(Vec::new()),
             Err(error) => Err(Unresolved::Failed(domain.to_owned(), error.to_string())),
@@ -169,6 +210,10 @@ impl Srv {
     }
 }
 
-fn nothing(error: &NetError) -> bool {
+fn asking(config: ResolverConfig) -> Builder {
+    TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+}
+
+pub(crate) fn nothing(error: &NetError) -> bool {
     error.is_nx_domain() || error.is_no_records_found()
 }

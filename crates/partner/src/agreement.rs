@@ -1,5 +1,6 @@
 //! What was agreed with another company, as an administrator writes it and the store keeps it.
 
+use crate::dane::Dane;
 use crate::people::Pattern;
 use crate::trust::{Pin, authorities};
 use model::{Address, Dialect};
@@ -80,6 +81,8 @@ pub struct Trust {
     /// Keys: SHA-256 of the certificate's SubjectPublicKeyInfo, 64 hexadecimal digits. Where there are any, one of them
     /// is needed, and enough.
     pub pins: Vec<String>,
+    /// What the domain's signed DNS says of its certificates (DANE).
+    pub dane: Dane,
     /// A certificate without the extended key usage for clients will do for a server that connects to us. Authorities
     /// issue hardly any others.
     pub tolerant: bool,
@@ -95,6 +98,7 @@ impl Default for Trust {
             system: true,
             authority: None,
             pins: Vec::new(),
+            dane: Dane::Usual,
             tolerant: true,
             dialback: true,
             insecure: false,
@@ -230,6 +234,9 @@ impl Partner {
         if let Some(pem) = &self.trust.authority {
             authorities(pem)?;
         }
+        if self.trust.dane == Dane::Only && !self.trust.pins.is_empty() {
+            return Err("either a pinned key counts alone, or DANE does, but not both".into());
+        }
         for pin in &mut self.trust.pins {
             *pin = pin.parse::<Pin>()?.to_string();
         }
@@ -327,13 +334,20 @@ mod tests {
         });
         assert_eq!(good.unwrap().domains, ["*.acme.example", "b.example", "bücher.example"]);
         type Edit = fn(&mut Partner);
-        let wrong: [(Edit, &str); 11] = [
+        let wrong: [(Edit, &str); 12] = [
             (|p| p.name = "a b".into(), "is no name"),
             (|p| p.domains.clear(), "at least one domain"),
             (|p| p.domains = vec!["a@b".into()], "is no domain"),
             (|p| p.domains = vec!["a.*.b".into()], "is no domain"),
             (|p| p.expires = Some("2027-02-29".into()), "is no day"),
             (|p| p.trust.pins = vec!["12".into()], "64 hexadecimal digits"),
+            (
+                |p| {
+                    p.trust.pins = vec!["ab".repeat(32)];
+                    p.trust.dane = Dane::Only;
+                },
+                "but not both",
+            ),
             (|p| p.trust.authority = Some("nonsense".into()), "certificate"),
             (|p| p.local = vec!["a b".into()], "is no name"),
             (|p| p.remote = vec!["*@".into()], "is neither"),

@@ -7,10 +7,10 @@ use crate::notes::{Contact, Notes, Observed};
 use crate::people::Group;
 use crate::rules::{No, Way};
 use crate::snapshot::Snapshot;
-use crate::trust::{Measure, Roots, prove};
-use model::{Address, Admission, Dialect, DomainPair, Envelope, Event, Opener, Reason, Refusal, Timestamp};
+use crate::trust::Roots;
+use model::{Address, Admission, Dialect, DomainPair, Envelope, Event, Reason, Refusal, Timestamp};
 use parking_lot::{Mutex, RwLock};
-use ports::{Applicant, Partners, Route};
+use ports::{Applicant, Partners, Published, Route};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -41,6 +41,8 @@ pub struct Settings {
     pub roots: Roots,
     /// May a server whose certificate does not prove who it is be called back instead (XEP-0220)?
     pub dialback: bool,
+    /// Does what a domain's signed DNS says of its certificates count (RFC 7673)?
+    pub dane: bool,
     /// What is spoken with whom nothing else was agreed, best first.
     pub dialects: Vec<Dialect>,
     /// Who of ours may talk to other companies: groups, addresses, `*@domain`; empty: everybody.
@@ -61,6 +63,8 @@ pub struct Federation {
     notes: Notes,
     /// Who tells disclaimers.
     teller: OnceLock<Teller>,
+    /// Who looks up what domains publish of their certificates.
+    pub(crate) published: RwLock<Option<Arc<dyn Published>>>,
     /// Held while what was agreed is changed.
     pub(crate) writing: Mutex<()>,
 }
@@ -103,6 +107,7 @@ impl Federation {
             now,
             notes: Notes::default(),
             teller: OnceLock::new(),
+            published: RwLock::default(),
             writing: Mutex::default(),
         }
     }
@@ -136,6 +141,11 @@ impl Federation {
     /// Who is told of disclaimers that are due.
     pub fn tell(&self, teller: Teller) {
         let _ = self.teller.set(teller);
+    }
+
+    /// Who looks up what domains publish of their certificates, from now on.
+    pub fn look_up_with(&self, published: Arc<dyn Published>) {
+        *self.published.write() = Some(published);
     }
 
     /// Somebody of ours writes to somebody of theirs, and may.
@@ -217,7 +227,7 @@ pub(crate) fn wall() -> Timestamp {
 
 impl Partners for Federation {
     fn admit(&self, applicant: &Applicant) -> Result<Admission, Refusal> {
-        let Applicant { pair, dialect, opener, certificates, secured } = applicant;
+        let Applicant { pair, dialect, opener, secured, .. } = applicant;
         let snapshot = self.snapshot();
         self.allow(&snapshot, pair, Some(*dialect))?;
         let agreed = snapshot.of(pair.remote.domain());
@@ -225,20 +235,14 @@ impl Partners for Federation {
             let text = format!("{} must use TLS", pair.remote);
             return Err(Refusal::new(Reason::Policy).with_text(text).by_rule("federation.tls"));
         }
-        let client = *opener == Opener::Them;
-        let ours = &snapshot.settings.roots;
-        let judge = |measure: Measure<'_>| match certificates {
-            Some(shown) => prove(shown, pair.remote.domain(), *dialect, measure),
-            None if *secured => Err("it shows no certificate".to_owned()),
-            None => Err("the connection is not secured, so nothing is proved".to_owned()),
-        };
-        let proved = match agreed {
-            Some(agreed) => agreed.prove(ours, client, judge),
-            None => judge(Measure { roots: &[ours], pins: &[], client, tolerant: true }),
-        };
-        self.notes.shown(&pair.remote, *dialect, *opener, &proved, wall());
-        let dialback = snapshot.settings.dialback && agreed.is_none_or(|a| a.may_call_back());
-        Ok(Admission { certified: proved.map(drop), dialback })
+        let proof = self.prove(&snapshot, applicant);
+        self.notes.shown(&pair.remote, *dialect, *opener, &proof.proved, wall());
+        if let (true, Err(why)) = (proof.is_passing, &proof.proved) {
+            let text = format!("the server of {} is not trusted for now: {why}", pair.remote);
+            return Err(Refusal::new(Reason::RemoteTimeout).with_text(text).by_rule("federation.dane"));
+        }
+        let usual = snapshot.settings.dialback && agreed.is_none_or(|a| a.may_call_back());
+        Ok(Admission { certified: proof.proved.map(drop), dialback: usual && !proof.is_final })
     }
 
     fn permit(&self, envelope: &Envelope) -> Result<(), Refusal> {

@@ -2,8 +2,9 @@
 
 use crate::federation::{Federation, wall};
 use crate::names::listed;
-use crate::trust::{Measure, Pin, prove};
-use model::{Address, Certificates, Dialect};
+use crate::trust::Pin;
+use model::{Address, Certificates, Dialect, DomainPair, Opener};
+use ports::Applicant;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -30,20 +31,29 @@ pub struct Inspected {
     pub key: String,
     /// Why it does not prove that the peer is the domain; none where it does.
     pub wrong: Option<String>,
+    /// What makes it good where no authority does, or what had to be tolerated.
+    pub remark: Option<String>,
+    /// What the domain's signed DNS says of its certificates; none where that was not asked.
+    pub published: Option<String>,
 }
 
 impl Federation {
-    /// Looks at a certificate that a server of this domain showed when we connected. `None` where it cannot be read.
+    /// Looks at a certificate that a server of this domain showed when we connected. May block. `None` where it cannot be read.
     pub fn inspect(&self, domain: &Address, dialect: Dialect, shown: &Certificates) -> Option<Inspected> {
         let leaf = shown.0.first()?;
         let (_, parsed) = X509Certificate::from_der(leaf).ok()?;
         let snapshot = self.snapshot();
-        let ours = &snapshot.settings.roots;
-        let judge = |measure: Measure<'_>| prove(shown, domain.domain(), dialect, measure);
-        let proved = match snapshot.of(domain.domain()) {
-            Some(agreed) => agreed.prove(ours, false, judge),
-            None => judge(Measure { roots: &[ours], pins: &[], client: false, tolerant: true }),
-        };
+        let pair = DomainPair { local: domain.clone(), remote: domain.clone() };
+        let proof = self.prove(
+            &snapshot,
+            &Applicant {
+                pair,
+                dialect,
+                opener: Opener::Us,
+                certificates: Some(shown.clone()),
+                secured: true,
+            },
+        );
         let now = i64::try_from(wall().unix_ms() / 1000).unwrap_or(i64::MAX);
         let validity = parsed.validity();
         let uses = parsed.extended_key_usage().ok().flatten();
@@ -55,7 +65,9 @@ impl Federation {
             days_early: ((validity.not_before.timestamp() - now).max(0) + DAY - 1) / DAY,
             for_clients: uses.is_none_or(|uses| uses.value.client_auth || uses.value.any),
             key: Pin::of(leaf)?.to_string(),
-            wrong: proved.err(),
+            remark: proof.proved.as_ref().ok().cloned().flatten(),
+            published: proof.published,
+            wrong: proof.proved.err(),
         })
     }
 }

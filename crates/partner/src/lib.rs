@@ -2,6 +2,7 @@
 
 mod agreement;
 mod book;
+mod dane;
 mod disclaim;
 mod federation;
 mod handshake;
@@ -11,6 +12,7 @@ mod names;
 mod notes;
 mod paper;
 mod people;
+mod proof;
 mod rules;
 mod snapshot;
 mod trust;
@@ -20,6 +22,7 @@ pub const RESPONDER: &str = "rialto-conformance";
 
 pub use agreement::{Limits, Partner, Protocol, RouteSecurity, StaticRoute, Trust};
 pub use book::BookError;
+pub use dane::Dane;
 pub use disclaim::Disclaimer;
 pub use federation::{Federation, Mode, Settings};
 pub use handshake::{Accepted, By, Invitation, Shown, Waiting, Wish};

@@ -1,6 +1,7 @@
 //! Everything that was agreed, ready to be asked on the hot path: built anew with each change, and never changed.
 
 use crate::agreement::{Day, Partner, Protocol, RouteSecurity};
+use crate::dane::Dane;
 use crate::disclaim::Told;
 use crate::federation::Settings;
 use crate::meter::Meter;
@@ -149,11 +150,26 @@ impl Agreed {
         with(Measure { roots: &roots, pins: &self.pins, client, tolerant: self.partner.trust.tolerant })
     }
 
+    /// Does signed DNS count: not at all, besides other proof, or alone? Never past a key or an authority that was agreed on.
+    pub fn dane(&self, usual: bool) -> Dane {
+        let trust = &self.partner.trust;
+        match trust.dane {
+            Dane::Usual if usual && trust.system && self.pins.is_empty() => Dane::Usual,
+            Dane::Only => Dane::Only,
+            _ => Dane::No,
+        }
+    }
+
+    /// Where its servers are, as far as that was agreed on.
+    pub fn hops(&self, dialect: Dialect) -> Vec<Hop> {
+        self.routes(&[dialect]).into_iter().filter(|r| r.dialect == dialect).filter_map(|r| r.at).collect()
+    }
+
     /// May a server of its be called back where the certificate does not prove it? Never past a key or an authority
     /// that was agreed on.
     pub fn may_call_back(&self) -> bool {
         let trust = &self.partner.trust;
-        trust.dialback && trust.system && self.pins.is_empty()
+        trust.dialback && trust.system && trust.dane != Dane::Only && self.pins.is_empty()
     }
 
     /// The ways to its servers, best first.

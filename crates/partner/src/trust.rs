@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
-use webpki::{EndEntityCert, Error, KeyUsage, anchor_from_trusted_cert};
+use webpki::{EndEntityCert, Error, KeyUsage, VerifiedPath, anchor_from_trusted_cert};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// Who may sign certificates of servers.
@@ -146,7 +146,7 @@ pub(crate) fn prove(
             }
         };
     }
-    let tolerated = chain(shown, &leaf, measure).map_err(|e| in_words(&e, &parsed))?;
+    let tolerated = chain(shown, &leaf, measure, None).map_err(|e| in_words(&e, &parsed))?;
     if names(&parsed, domain, dialect) {
         return Ok(tolerated.then(|| {
             "its certificate is not meant for servers that connect to others (no client authentication in its \
@@ -161,26 +161,20 @@ pub(crate) fn prove(
     })
 }
 
+/// What else a path must satisfy.
+type Through<'a> = Option<&'a dyn Fn(&VerifiedPath<'_>) -> Result<(), Error>>;
+
 /// Does a chain lead to somebody we trust? Gives whether its use had to be tolerated.
-fn chain(shown: &Certificates, leaf: &CertificateDer<'_>, measure: Measure<'_>) -> Result<bool, Error> {
-    let intermediates: Vec<CertificateDer<'_>> =
-        shown.0[1..].iter().map(|c| CertificateDer::from(c.as_ref())).collect();
-    let entity = EndEntityCert::try_from(leaf)?;
+pub(crate) fn chain(
+    shown: &Certificates,
+    leaf: &CertificateDer<'_>,
+    measure: Measure<'_>,
+    through: Through<'_>,
+) -> Result<bool, Error> {
     let mut failed = Error::UnknownIssuer;
     for roots in measure.roots {
-        let verify = |usage: KeyUsage| {
-            let (now, algorithms) = (UnixTime::now(), webpki::ALL_VERIFICATION_ALGS);
-            entity.verify_for_usage(algorithms, &roots.0, &intermediates, now, usage, None, None).map(drop)
-        };
-        let verified = match measure.client {
-            true => verify(KeyUsage::client_auth()),
-            false => verify(KeyUsage::server_auth()),
-        };
-        match verified {
-            Ok(()) => return Ok(false),
-            Err(Error::RequiredEkuNotFoundContext(_)) if measure.client && measure.tolerant => {
-                return verify(KeyUsage::server_auth()).map(|()| true);
-            }
+        match path(shown, leaf, &roots.0, measure, through) {
+            Ok(tolerated) => return Ok(tolerated),
             // What another set of authorities says of the certificate tells more than that it does not know it.
             Err(Error::UnknownIssuer) => {}
             Err(error) => failed = error,
@@ -189,7 +183,33 @@ fn chain(shown: &Certificates, leaf: &CertificateDer<'_>, measure: Measure<'_>) 
     Err(failed)
 }
 
-fn in_words(error: &Error, certificate: &X509Certificate<'_>) -> String {
+/// Does a chain lead to one of these? Gives whether its use had to be tolerated.
+pub(crate) fn path(
+    shown: &Certificates,
+    leaf: &CertificateDer<'_>,
+    anchors: &[TrustAnchor<'_>],
+    measure: Measure<'_>,
+    through: Through<'_>,
+) -> Result<bool, Error> {
+    let intermediates: Vec<CertificateDer<'_>> =
+        shown.0[1..].iter().map(|c| CertificateDer::from(c.as_ref())).collect();
+    let entity = EndEntityCert::try_from(leaf)?;
+    let verify = |usage: KeyUsage| {
+        let (now, algorithms) = (UnixTime::now(), webpki::ALL_VERIFICATION_ALGS);
+        entity.verify_for_usage(algorithms, anchors, &intermediates, now, usage, None, through).map(drop)
+    };
+    if !measure.client {
+        return verify(KeyUsage::server_auth()).map(|()| false);
+    }
+    match verify(KeyUsage::client_auth()) {
+        Err(Error::RequiredEkuNotFoundContext(_)) if measure.tolerant => {
+            verify(KeyUsage::server_auth()).map(|()| true)
+        }
+        verified => verified.map(|()| false),
+    }
+}
+
+pub(crate) fn in_words(error: &Error, certificate: &X509Certificate<'_>) -> String {
     let validity = certificate.validity();
     match error {
         Error::CertExpired { .. } => format!("its certificate expired on {}", validity.not_after),

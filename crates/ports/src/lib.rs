@@ -1,8 +1,10 @@
 //! Ports: traits only, spoken by the hub and the server, answered by rooms that know nothing of them.
 
 mod federation;
+mod published;
 
 pub use federation::{Applicant, Dialler, Hop, HopSecurity, Partners, Route, Told};
+pub use published::{Published, Signed, Tlsa};
 
 use model::{Address, Credential, Scheme, Secret};
 

@@ -176,6 +176,7 @@ pub fn federation(config: &Config) -> Result<partner::Settings, Failure> {
         mode,
         roots,
         dialback: part.dialback,
+        dane: part.dane,
         dialects,
         who: words(&part.who),
         except: words(&part.except),
@@ -188,7 +189,14 @@ pub fn federation(config: &Config) -> Result<partner::Settings, Failure> {
 /// [`Failure`] where the system does not say.
 pub fn resolver(config: &Config) -> Result<net::Resolver, Failure> {
     let servers: Vec<_> = config.federation.dns.iter().map(|server| *server.get_ref()).collect();
-    let found = net::Resolver::open(&servers);
+    let anchors = match &config.federation.dnssec_anchors {
+        None => net::Anchors::default(),
+        Some(file) => net::Anchors::read(&config.base().join(file.get_ref())).map_err(|error| {
+            let what = format!("{error}; name a file of DNSKEY records");
+            Failure::from(config.source.mistake_at(file, what))
+        })?,
+    };
+    let found = net::Resolver::open(&servers, anchors);
     if config.federation.mode == FederationMode::Off {
         // A machine without name servers is no fault where nobody is looked for.
         return found.or_else(|_| net::Resolver::nobody()).map_err(Failure::new);

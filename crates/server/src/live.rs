@@ -9,6 +9,7 @@ use crate::house::{self, House};
 use crate::log::Log;
 use crate::metrics::Sources;
 use crate::probe::{self, Ground};
+use crate::published::Look;
 use crate::recording::Recorder;
 use crate::supervisor::Supervisor;
 use connector::TlsMode;
@@ -105,10 +106,11 @@ const KEYS: &[(&str, When, Reading)] = &[
         let f = &c.federation;
         let authorities: Vec<&String> = f.authorities.iter().map(toml::Spanned::get_ref).collect();
         let who = [&f.who, &f.except].map(|all| all.iter().map(|w| w.get_ref().clone()).collect::<Vec<_>>());
+        let anchors = f.dnssec_anchors.as_ref().map(toml::Spanned::get_ref);
         let dns: Vec<_> = f.dns.iter().map(toml::Spanned::get_ref).collect();
         format!(
-            "{:?}, {:?}, who {who:?}, authorities {authorities:?}, system's {}, dialback {}, dns {dns:?}, deadline {}, tests {}",
-            f.mode, f.protocols, f.system_authorities, f.dialback, f.deadline_seconds, f.test_hours
+            "{:?}, {:?}, who {who:?}, authorities {authorities:?}, system's {}, dialback {}, dane {}, anchors {anchors:?}, dns {dns:?}, deadline {}, tests {}",
+            f.mode, f.protocols, f.system_authorities, f.dialback, f.dane, f.deadline_seconds, f.test_hours
         )
     }),
     ("federation.listen", When::Restart("it is opened at the start"), |c| {
@@ -144,7 +146,9 @@ impl Live {
             .map_err(|error| misplaced(&config, &error))?;
         let bound = RwLock::new(net.commit(change, tls.clone()));
         let doors = house::doors(&config, &house.store, &house.partners, house.recorder.as_deref())?;
-        net.federate(house.partners.clone(), house::resolver(&config)?, doors)?;
+        let resolver = house::resolver(&config)?;
+        house.partners.look_up_with(Arc::new(Look::new(resolver.clone(), &doors)));
+        net.federate(house.partners.clone(), resolver, doors)?;
         let conformance = Conformance::new(house.hub.clone(), house.partners.clone(), config.domains.clone());
         if config.federation.mode != FederationMode::Off {
             conformance.start();
@@ -311,6 +315,7 @@ impl Inner {
         if config.federation.mode != FederationMode::Off {
             self.conformance.start();
         }
+        self.partners.look_up_with(Arc::new(Look::new(resolver.clone(), &doors)));
         self.net.federate(self.partners.clone(), resolver, doors)?;
         *now = Now { config, tls };
         Ok(done)

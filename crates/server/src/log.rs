@@ -85,7 +85,8 @@ fn filter(settings: &Settings) -> EnvFilter {
     if let Ok(filter) = EnvFilter::try_from_env("RIALTO_LOG") {
         return filter;
     }
-    let mut text = word(settings.level).to_owned();
+    // The resolver tells of every forged or unsigned answer with all its bytes; what matters of it we say ourselves.
+    let mut text = format!("{},hickory_net=error", word(settings.level));
     for (target, level) in &settings.targets {
         text += &format!(",{target}={}", word(*level));
     }

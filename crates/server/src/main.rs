@@ -15,6 +15,7 @@ mod live;
 mod log;
 mod metrics;
 mod probe;
+mod published;
 mod recording;
 mod restore;
 mod running;

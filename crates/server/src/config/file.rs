@@ -331,6 +331,12 @@ pub struct FederationPart {
     pub system_authorities: bool,
     /// Call a server back whose certificate does not prove who it is (XEP-0220).
     pub dialback: bool,
+    /// Believe what a domain's signed DNS says of its certificates (DANE, RFC 7673); see
+    /// [Federation](federation.md#dane). The name servers must pass on signatures.
+    pub dane: bool,
+    /// A file of DNSKEY records that signed DNS is traced back to, instead of the keys of the Internet's root.
+    #[schemars(with = "Option<String>")]
+    pub dnssec_anchors: Option<Spanned<String>>,
     /// Name servers, `address:port`, instead of the system's.
     #[schemars(with = "Vec<String>")]
     pub dns: Vec<Spanned<SocketAddr>>,
@@ -356,6 +362,8 @@ impl Default for FederationPart {
             authorities: Vec::new(),
             system_authorities: true,
             dialback: true,
+            dane: false,
+            dnssec_anchors: None,
             dns: Vec::new(),
             deadline_seconds: 300,
             listen: None,

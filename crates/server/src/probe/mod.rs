@@ -236,7 +236,7 @@ async fn secure(
     match visit.secure(ours, domain.domain(), alpn).await {
         Ok((visit, facts)) => {
             report.good("tls", "the handshake is done");
-            certificate(ground, domain, &facts, report);
+            certificate(ground, domain, facts, report).await;
             Some(visit)
         }
         Err(why) => {
@@ -248,18 +248,36 @@ async fn secure(
     }
 }
 
-fn certificate(ground: &Ground, domain: &Address, facts: &TlsFacts, report: &mut Report) {
-    let dialect: Dialect = report.protocol.dialect();
-    let shown = facts.certificates.as_ref().and_then(|c| ground.partners.inspect(domain, dialect, c));
-    let Some(seen) = shown else {
+async fn certificate(ground: &Ground, domain: &Address, facts: TlsFacts, report: &mut Report) {
+    let Some(seen) = inspect(ground, domain, report.protocol.dialect(), facts).await else {
         return report.bad("certificate", "no certificate that can be read", "they must install one");
     };
     let is = format!("for {}, by {}, key {}", seen.names.join(", "), seen.issuer, seen.key);
     match &seen.wrong {
-        None => report.good("certificate", is),
+        None => report.good(
+            "certificate",
+            match &seen.remark {
+                Some(remark) => format!("{is}; {remark}"),
+                None => is,
+            },
+        ),
         Some(why) => report.bad("certificate", format!("{why} ({is})"), remedy(&seen, why)),
     }
+    match &seen.published {
+        Some(what) if what.contains("not to be trusted") => report.bad(
+            "dane",
+            what.clone(),
+            "either their DNS is wrongly signed, or your name servers lose signatures: `delv` tells which; until it is \
+             mended, `rialto partner edit --dane no` does without",
+        ),
+        Some(what) => report.good("dane", what.clone()),
+        None => {}
+    }
     match seen.days_left {
+        // Whose key is named in DNS may show a certificate of any age (RFC 7671 section 5.1).
+        days if days < 0 && seen.wrong.is_none() => {
+            report.note("expiry", format!("expired {} days ago, which is no matter here", -days), "nothing")
+        }
         days if days < 0 => report.bad("expiry", format!("expired {} days ago", -days), "they must renew it"),
         days if days < SOON => {
             report.note("expiry", format!("expires in {days} days"), "they should renew it")
@@ -281,10 +299,20 @@ fn certificate(ground: &Ground, domain: &Address, facts: &TlsFacts, report: &mut
     }
 }
 
+/// May wait for DNS, and must not keep a thread of the runtime for that.
+async fn inspect(ground: &Ground, domain: &Address, dialect: Dialect, facts: TlsFacts) -> Option<Inspected> {
+    let (partners, domain, shown) = (ground.partners.clone(), domain.clone(), facts.certificates?);
+    let looking = tokio::task::spawn_blocking(move || partners.inspect(&domain, dialect, &shown));
+    looking.await.ok().flatten()
+}
+
 /// What to do about a certificate that proves nothing.
 fn remedy(seen: &Inspected, why: &str) -> &'static str {
     if seen.days_left < 0 || seen.days_early > 0 {
         "they must renew it, if both clocks are right"
+    } else if why.contains("DANE") {
+        "their TLSA records and their certificate must agree: they must publish the new record before they change the \
+         certificate"
     } else if why.contains("key") && why.contains("agreed on") {
         "ask them whether they changed their key; if they did, `rialto partner edit --pin` with the new one"
     } else if why.contains(" is for ") || why.contains("names no domain") {

@@ -26,8 +26,7 @@ pub async fn send(ground: &Ground, url: &str, word: &str, partner: &str) -> Resu
     let (mut visit, facts) = visit.secure(None, domain.domain(), None).await?;
     // What proves their servers in the protocol that was agreed on proves this one.
     let dialect = partner.protocols.first().map_or(Dialect::Xmpp, |p| p.dialect());
-    let shown = facts.certificates.as_ref().and_then(|c| ground.partners.inspect(&domain, dialect, c));
-    match shown {
+    match super::inspect(ground, &domain, dialect, facts).await {
         Some(shown) if shown.wrong.is_none() => {}
         Some(shown) => return Err(shown.wrong.unwrap_or_default()),
         None => return Err("it shows no certificate that can be read".into()),

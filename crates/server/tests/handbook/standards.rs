@@ -84,7 +84,11 @@ const CHAPTERS: &[Chapter] = &[
         &[
             ("RFC 2782", "SRV records", ""),
             ("RFC 3263", "Locating SIP servers", "SRV and addresses; no NAPTR"),
+            ("RFC 4035", "DNSSEC", "validated here, for DANE"),
             ("RFC 6125", "Names in certificates", "the common name counts for nothing"),
+            ("RFC 6698", "TLSA records", ""),
+            ("RFC 7671", "DANE: operational guidance", "usages 0 to 3"),
+            ("RFC 7673", "DANE with SRV records", "for XMPP and SIP, in both directions"),
             ("RFC 8555", "ACME", "`http-01` and `dns-01`"),
             ("XEP-0220", "Server dialback", ""),
         ],

@@ -1,6 +1,6 @@
 //! Partners for people's eyes.
 
-use partner::{Contact, Feature, Partner, Protocol, RouteSecurity, Shown};
+use partner::{Contact, Dane, Feature, Partner, Protocol, RouteSecurity, Shown};
 use std::fmt::Write as _;
 use web::{ObservedList, PartnerList, PartnerView, Probed, Verdict};
 
@@ -149,6 +149,8 @@ fn trust(partner: &Partner) -> String {
     let mut words = Vec::new();
     if !trust.pins.is_empty() {
         words.push("the pinned key, and no other".to_owned());
+    } else if trust.dane == Dane::Only {
+        words.push("what their signed DNS names (DANE), and nothing else".into());
     } else {
         match (&trust.authority, trust.system) {
             (Some(_), true) => words.push("their own authority, and those that this server trusts".into()),
@@ -158,6 +160,9 @@ fn trust(partner: &Partner) -> String {
         }
         if trust.tolerant {
             words.push("certificates without client authentication are tolerated".into());
+        }
+        if trust.dane == Dane::No {
+            words.push("without DANE".into());
         }
         if trust.dialback && trust.system {
             words.push("dialback".into());

@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use clap::{Args, ValueEnum};
-use partner::{Feature, Partner, Protocol, RouteSecurity, StaticRoute};
+use partner::{Dane, Feature, Partner, Protocol, RouteSecurity, StaticRoute};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -28,6 +28,9 @@ pub struct Terms {
     /// The SHA-256 of their server's public key, which is then needed, and enough.
     #[arg(long = "pin")]
     pins: Vec<String>,
+    /// Believe what their signed DNS says of their certificates: as [federation] has it, not at all, or nothing else.
+    #[arg(long, value_name = "usual|no|only")]
+    dane: Option<Word<Dane>>,
     /// Accept certificates without client authentication in their extended key usage.
     #[arg(long, value_name = "yes|no")]
     tolerant: Option<Switch>,
@@ -179,6 +182,7 @@ impl Terms {
         }
         set(&mut partner.trust.system, self.ca_only.map(|only| only == Switch::No));
         set_all(&mut partner.trust.pins, self.pins);
+        set(&mut partner.trust.dane, self.dane.map(|Word(dane)| dane));
         set(&mut partner.trust.tolerant, self.tolerant.map(|s| s == Switch::Yes));
         set(&mut partner.trust.dialback, self.dialback.map(|s| s == Switch::Yes));
         set(&mut partner.trust.insecure, self.insecure.map(|s| s == Switch::Yes));
