@@ -7,6 +7,10 @@ use rcgen::{
     KeyUsagePurpose, SanType, date_time_ymd,
 };
 
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use sha2::{Digest as _, Sha256};
+
 /// An authority that one test trusts.
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
@@ -128,6 +132,15 @@ impl Authority {
         write(&made.key, &key.serialize_pem());
         made
     }
+}
+
+/// The SHA-256 of a certificate, the first of a PEM file.
+///
+/// # Panics
+/// If that cannot be read.
+#[must_use]
+pub fn sha256(file: &Path) -> Vec<u8> {
+    Sha256::digest(CertificateDer::from_pem_file(file).expect("a certificate in PEM")).to_vec()
 }
 
 fn write(file: &Path, text: &str) {

@@ -20,9 +20,6 @@ pub use hickory_server::proto::rr::{RData, RecordType};
 use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseInfo};
 use hickory_server::store::in_memory::InMemoryZoneHandler;
 use hickory_server::zone_handler::{AxfrPolicy, Catalog, DnssecZoneHandler as _, ZoneHandler as _, ZoneType};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
-use sha2::{Digest as _, Sha256};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::runtime::Runtime;
 
@@ -131,7 +128,12 @@ impl Dns {
 
     /// This host is on the loopback interface.
     pub fn host(&self, name: &str) {
-        self.add(name, RData::A(A(Ipv4Addr::LOCALHOST)));
+        self.host_at(name, Ipv4Addr::LOCALHOST);
+    }
+
+    /// This host is at this address.
+    pub fn host_at(&self, name: &str, addr: Ipv4Addr) {
+        self.add(name, RData::A(A(addr)));
     }
 
     /// This service, such as `_xmpp-server._tcp.example.com`, is at this port of the loopback interface: at `localhost`,
@@ -198,8 +200,7 @@ impl Dns {
 /// If that cannot be read.
 #[must_use]
 pub fn tlsa(usage: u8, certificate: &Path) -> TLSA {
-    let certificate = CertificateDer::from_pem_file(certificate).expect("a certificate in PEM");
-    TLSA::new(usage.into(), 0.into(), 1.into(), Sha256::digest(&certificate).to_vec())
+    TLSA::new(usage.into(), 0.into(), 1.into(), crate::authority::sha256(certificate))
 }
 
 fn zone(apex: &Name, denial: Option<NxProofKind>) -> InMemoryZoneHandler {

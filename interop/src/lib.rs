@@ -41,6 +41,7 @@ pub mod rialto;
 pub mod sipp;
 pub mod slixmpp;
 pub mod talk;
+pub mod web;
 
 pub use abroad::Abroad;
 pub use illdisk::IllDisk;

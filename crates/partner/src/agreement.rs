@@ -83,6 +83,8 @@ pub struct Trust {
     pub pins: Vec<String>,
     /// What the domain's signed DNS says of its certificates (DANE).
     pub dane: Dane,
+    /// What the domain says over HTTPS of its certificates (POSH), if `[federation]` says so too.
+    pub posh: bool,
     /// A certificate without the extended key usage for clients will do for a server that connects to us. Authorities
     /// issue hardly any others.
     pub tolerant: bool,
@@ -99,6 +101,7 @@ impl Default for Trust {
             authority: None,
             pins: Vec::new(),
             dane: Dane::Usual,
+            posh: true,
             tolerant: true,
             dialback: true,
             insecure: false,

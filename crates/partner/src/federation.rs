@@ -43,6 +43,8 @@ pub struct Settings {
     pub dialback: bool,
     /// Does what a domain's signed DNS says of its certificates count (RFC 7673)?
     pub dane: bool,
+    /// Does what a domain says over HTTPS of its certificates count, where nothing else does (RFC 7711)?
+    pub posh: bool,
     /// What is spoken with whom nothing else was agreed, best first.
     pub dialects: Vec<Dialect>,
     /// Who of ours may talk to other companies: groups, addresses, `*@domain`; empty: everybody.

@@ -2,7 +2,7 @@
 
 use crate::federation::{Federation, wall};
 use crate::names::listed;
-use crate::trust::Pin;
+use crate::trust::{Measure, Pin, prove};
 use model::{Address, Certificates, Dialect, DomainPair, Opener};
 use ports::Applicant;
 use serde::{Deserialize, Serialize};
@@ -38,6 +38,17 @@ pub struct Inspected {
 }
 
 impl Federation {
+    /// Is what a web server showed good for this host, by the authorities that count for everybody's servers?
+    ///
+    /// # Errors
+    /// In words, why not.
+    pub fn is_web_server(&self, host: &str, shown: &Certificates) -> Result<(), String> {
+        let snapshot = self.snapshot();
+        let roots = [&snapshot.settings.roots];
+        let measure = Measure { roots: &roots, pins: &[], client: false, tolerant: false };
+        prove(shown, host, Dialect::Hub, measure).map(drop)
+    }
+
     /// Looks at a certificate that a server of this domain showed when we connected. May block. `None` where it cannot be read.
     pub fn inspect(&self, domain: &Address, dialect: Dialect, shown: &Certificates) -> Option<Inspected> {
         let leaf = shown.0.first()?;

@@ -27,6 +27,7 @@ pub use disclaim::Disclaimer;
 pub use federation::{Federation, Mode, Settings};
 pub use handshake::{Accepted, By, Invitation, Shown, Waiting, Wish};
 pub use inspect::Inspected;
+pub use names::ascii;
 pub use notes::{Contact, Observed};
 pub use paper::{Half, Signer};
 pub use people::{Group, is_who};

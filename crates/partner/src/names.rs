@@ -10,12 +10,17 @@ const XMPP_ADDR: &str = "1.3.6.1.5.5.7.8.5";
 /// id-on-dnsSRV (RFC 4985).
 const DNS_SRV: &str = "1.3.6.1.5.5.7.8.7";
 
+/// A domain as DNS has it.
+pub fn ascii(domain: &str) -> String {
+    idna::domain_to_ascii(domain).unwrap_or_else(|_| domain.to_ascii_lowercase())
+}
+
 /// Does a certificate name this domain, in a way that counts for the dialect (RFC 6125; RFC 6120 section 13.7.1.2;
 /// RFC 5922 section 7)? The common name counts for nothing.
 pub(crate) fn names(certificate: &X509Certificate<'_>, domain: &str, dialect: Dialect) -> bool {
     let Ok(Some(extension)) = certificate.subject_alternative_name() else { return false };
     // Certificates name domains as DNS does, in ASCII; only xmppAddr is in Unicode (RFC 6125 section 6.4.2).
-    let ascii = idna::domain_to_ascii(domain).unwrap_or_else(|_| domain.to_ascii_lowercase());
+    let ascii = self::ascii(domain);
     extension.value.general_names.iter().any(|name| match name {
         GeneralName::DNSName(dns) => matches(dns, &ascii),
         GeneralName::URI(uri) => dialect == Dialect::Sip && is_sip_identity(uri, &ascii),

@@ -4,8 +4,10 @@ use crate::dane::{Dane, Verdict, judge};
 use crate::federation::Federation;
 use crate::snapshot::Snapshot;
 use crate::trust::{Measure, prove};
-use model::Opener;
+use model::{Address, Certificates, Dialect, Opener};
 use ports::{Applicant, Signed};
+use sha2::{Digest, Sha256, Sha512};
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// What came of it.
 pub(crate) struct Proof {
@@ -74,12 +76,40 @@ impl Federation {
                 return firm(Err(why.into()));
             }
             let proved = match certificates {
-                Some(shown) => prove(shown, domain, *dialect, measure),
+                Some(shown) => prove(shown, domain, *dialect, measure).or_else(|why| {
+                    let usual = snapshot.settings.posh && agreed.is_none_or(|a| a.may_name());
+                    if usual { self.named_on_web(&pair.remote, *dialect, shown, &why) } else { Err(why) }
+                }),
                 None if *secured => Err("it shows no certificate".to_owned()),
                 None => Err("the connection is not secured, so nothing is proved".to_owned()),
             };
             Proof { proved, is_final: false, is_passing: false, published: published.clone() }
         })
+    }
+}
+
+impl Federation {
+    /// Does the domain name this certificate over HTTPS (RFC 7711)? Then neither its name nor who issued it matters.
+    fn named_on_web(
+        &self,
+        domain: &Address,
+        dialect: Dialect,
+        shown: &Certificates,
+        why: &str,
+    ) -> Result<Option<String>, String> {
+        let Some(published) = self.published.read().clone() else { return Err(why.to_owned()) };
+        let leaf = shown.0.first().map(AsRef::as_ref).unwrap_or_default();
+        let named =
+            published.posh(domain, dialect).map_err(|error| format!("{why}; nor by POSH: {error}"))?;
+        let (sha256, sha512) = (Sha256::digest(leaf), Sha512::digest(leaf));
+        let is_it = |hash: &Vec<u8>| hash == sha256.as_slice() || hash == sha512.as_slice();
+        let in_time = X509Certificate::from_der(leaf).is_ok_and(|(_, parsed)| parsed.validity().is_valid());
+        match (named.iter().any(is_it), in_time) {
+            (true, true) => Ok(Some("by POSH: the domain names it over HTTPS".into())),
+            (true, false) => Err(why.to_owned()),
+            (false, _) if named.is_empty() => Err(why.to_owned()),
+            (false, _) => Err(format!("{why}; nor does the domain name it over HTTPS (POSH)")),
+        }
     }
 }
 

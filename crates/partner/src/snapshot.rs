@@ -160,6 +160,12 @@ impl Agreed {
         }
     }
 
+    /// May it say over HTTPS which certificate is good, where nothing else makes it so?
+    pub fn may_name(&self) -> bool {
+        let trust = &self.partner.trust;
+        trust.posh && trust.system && trust.dane != Dane::Only && self.pins.is_empty()
+    }
+
     /// Where its servers are, as far as that was agreed on.
     pub fn hops(&self, dialect: Dialect) -> Vec<Hop> {
         self.routes(&[dialect]).into_iter().filter(|r| r.dialect == dialect).filter_map(|r| r.at).collect()

@@ -8,13 +8,17 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, 
 use sha2::{Digest, Sha256, Sha512};
 use std::sync::{Arc, Mutex};
 
-/// What DNS says, and for which hops it was asked.
-struct Dns(Result<Vec<Signed>, String>, Mutex<Vec<Vec<Hop>>>);
+/// What DNS says, for which hops it was asked, and what the domain's web server says.
+struct Dns(Result<Vec<Signed>, String>, Mutex<Vec<Vec<Hop>>>, Vec<Vec<u8>>);
 
 impl Published for Dns {
     fn tlsa(&self, _: &Address, _: Dialect, hops: &[Hop]) -> Result<Vec<Signed>, String> {
         self.1.lock().unwrap().push(hops.to_vec());
         self.0.clone()
+    }
+
+    fn posh(&self, _: &Address, _: Dialect) -> Result<Vec<Vec<u8>>, String> {
+        Ok(self.2.clone())
     }
 }
 
@@ -84,7 +88,7 @@ fn applicant(shown: Option<Certificates>) -> Applicant {
 
 fn federation(settings: Settings, found: Result<Vec<Signed>, String>) -> (Federation, Arc<Dns>) {
     let federation = Federation::new([Address::parse("example.com").unwrap()].into(), settings);
-    let dns = Arc::new(Dns(found, Mutex::default()));
+    let dns = Arc::new(Dns(found, Mutex::default(), Vec::new()));
     federation.look_up_with(dns.clone());
     (federation, dns)
 }
@@ -236,4 +240,31 @@ fn what_was_agreed_with_a_partner_comes_first() {
         asked.iter().map(|h| (h.host.as_str(), h.port)).collect::<Vec<_>>(),
         [("gate.acme.example", Some(5270))]
     );
+}
+
+#[test]
+fn what_the_web_names_counts_last_and_in_time() {
+    let (good, expired) = (made("somebody-else.example", 2120), made("acme.example", 2021));
+    let judge = |m: &Made, named: Vec<u8>, edit: fn(&mut Partner), on: bool| {
+        let settings = Settings { mode: Mode::Open, posh: on, ..Settings::default() };
+        let federation = Federation::new([Address::parse("example.com").unwrap()].into(), settings);
+        federation.look_up_with(Arc::new(Dns(Ok(vec![]), Mutex::default(), vec![named])));
+        let mut partner = Partner::new("acme", vec!["acme.example".into()]);
+        edit(&mut partner);
+        federation.add_partner(partner).unwrap();
+        federation.admit(&applicant(Some(shown(&[&m.leaf])))).unwrap().certified.err().unwrap_or_default()
+    };
+    let sha256 = |m: &Made| Sha256::digest(&m.leaf).to_vec();
+    assert_eq!(judge(&good, sha256(&good), |_| (), true), "");
+    assert_eq!(judge(&good, Sha512::digest(&good.leaf).to_vec(), |_| (), true), "");
+    assert!(judge(&expired, sha256(&expired), |_| (), true).contains("expired"));
+    assert!(judge(&good, sha256(&expired), |_| (), true).contains("nor does the domain name it"));
+    for (edit, on) in [
+        ((|_| ()) as fn(&mut Partner), false),
+        (|p| p.trust.posh = false, true),
+        (|p| p.trust.system = false, true),
+        (|p| p.trust.pins = vec!["ab".repeat(32)], true),
+    ] {
+        assert!(!judge(&good, sha256(&good), edit, on).is_empty());
+    }
 }

@@ -35,4 +35,11 @@ pub trait Published: Send + Sync {
     /// # Errors
     /// In words, where DNS does not answer, or what it answers is forged.
     fn tlsa(&self, domain: &Address, dialect: Dialect, hops: &[Hop]) -> Result<Vec<Signed>, String>;
+
+    /// The certificates that a domain names over HTTPS (POSH, RFC 7711), by their SHA-256 or SHA-512. None for a protocol
+    /// that has no such thing.
+    ///
+    /// # Errors
+    /// In words, where there is no such document that can be believed.
+    fn posh(&self, domain: &Address, dialect: Dialect) -> Result<Vec<Vec<u8>>, String>;
 }

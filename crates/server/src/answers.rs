@@ -1,4 +1,5 @@
-//! The listener on which answers to invitations come over HTTPS: few connections, short ones, and nothing else to be had.
+//! The listener on which answers to invitations come over HTTPS, and where our certificates are named (RFC 7711): few
+//! connections, short ones, and nothing else to be had.
 
 use crate::config::Config;
 use crate::failure::Failure;
@@ -48,7 +49,8 @@ pub async fn serve(socket: TcpListener, live: Arc<Live>, desk: Arc<Desk>) {
             let serving = async {
                 let tls = tls.ok_or("there is no certificate")?;
                 let secured = tls.accept(stream).await.map_err(|e| e.to_string())?;
-                web::serve_answer(secured, from, desk).await
+                let posh = crate::posh::document(&tls.leaves());
+                web::serve_answer(secured, from, desk, posh).await
             };
             match tokio::time::timeout(PATIENCE, serving).await {
                 Ok(Ok(())) => {}

@@ -177,6 +177,7 @@ pub fn federation(config: &Config) -> Result<partner::Settings, Failure> {
         roots,
         dialback: part.dialback,
         dane: part.dane,
+        posh: part.posh,
         dialects,
         who: words(&part.who),
         except: words(&part.except),

@@ -109,8 +109,15 @@ const KEYS: &[(&str, When, Reading)] = &[
         let anchors = f.dnssec_anchors.as_ref().map(toml::Spanned::get_ref);
         let dns: Vec<_> = f.dns.iter().map(toml::Spanned::get_ref).collect();
         format!(
-            "{:?}, {:?}, who {who:?}, authorities {authorities:?}, system's {}, dialback {}, dane {}, anchors {anchors:?}, dns {dns:?}, deadline {}, tests {}",
-            f.mode, f.protocols, f.system_authorities, f.dialback, f.dane, f.deadline_seconds, f.test_hours
+            "{:?}, {:?}, who {who:?}, authorities {authorities:?}, system's {}, dialback {}, dane {}, posh {}, anchors {anchors:?}, dns {dns:?}, deadline {}, tests {}",
+            f.mode,
+            f.protocols,
+            f.system_authorities,
+            f.dialback,
+            f.dane,
+            f.posh,
+            f.deadline_seconds,
+            f.test_hours
         )
     }),
     ("federation.listen", When::Restart("it is opened at the start"), |c| {
@@ -147,7 +154,7 @@ impl Live {
         let bound = RwLock::new(net.commit(change, tls.clone()));
         let doors = house::doors(&config, &house.store, &house.partners, house.recorder.as_deref())?;
         let resolver = house::resolver(&config)?;
-        house.partners.look_up_with(Arc::new(Look::new(resolver.clone(), &doors)));
+        house.partners.look_up_with(Arc::new(Look::new(resolver.clone(), &doors, &house.partners)));
         net.federate(house.partners.clone(), resolver, doors)?;
         let conformance = Conformance::new(house.hub.clone(), house.partners.clone(), config.domains.clone());
         if config.federation.mode != FederationMode::Off {
@@ -315,7 +322,7 @@ impl Inner {
         if config.federation.mode != FederationMode::Off {
             self.conformance.start();
         }
-        self.partners.look_up_with(Arc::new(Look::new(resolver.clone(), &doors)));
+        self.partners.look_up_with(Arc::new(Look::new(resolver.clone(), &doors, &self.partners)));
         self.net.federate(self.partners.clone(), resolver, doors)?;
         *now = Now { config, tls };
         Ok(done)

@@ -14,6 +14,7 @@ mod house;
 mod live;
 mod log;
 mod metrics;
+mod posh;
 mod probe;
 mod published;
 mod recording;

@@ -1,11 +1,13 @@
 //! What domains publish about the certificates of their servers, looked up for whoever judges them.
 
+use crate::posh;
 use connector::{Connector, Search};
 use model::{Address, Dialect};
+use partner::Federation;
 use ports::{Hop, Published, Signed};
 use std::future::Future;
 use std::sync::mpsc::sync_channel;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Weak, mpsc};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -19,17 +21,22 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Look {
     resolver: net::Resolver,
     searches: Vec<(Dialect, Search)>,
+    /// Who judges web servers.
+    web: Weak<Federation>,
+    memory: Arc<posh::Memory>,
     runtime: Handle,
     places: Arc<Semaphore>,
 }
 
 impl Look {
     /// With this resolver, for what these doors speak. Uses the current runtime.
-    pub fn new(resolver: net::Resolver, doors: &[Arc<dyn Connector>]) -> Self {
+    pub fn new(resolver: net::Resolver, doors: &[Arc<dyn Connector>], web: &Arc<Federation>) -> Self {
         let searches = doors.iter().filter_map(|door| Some((door.dialect(), door.search()?)));
         Self {
             resolver,
             searches: searches.collect(),
+            web: Arc::downgrade(web),
+            memory: Arc::default(),
             runtime: Handle::current(),
             places: Arc::new(Semaphore::new(AT_ONCE)),
         }
@@ -62,5 +69,14 @@ impl Published for Look {
         let hops = hops.iter().map(|hop| (hop.host.clone(), hop.port.unwrap_or(search.fallback.0))).collect();
         let (resolver, search, domain) = (self.resolver.clone(), search.clone(), domain.domain().to_owned());
         self.wait(async move { resolver.tlsa(&domain, &search, hops).await })
+    }
+
+    fn posh(&self, domain: &Address, dialect: Dialect) -> Result<Vec<Vec<u8>>, String> {
+        if posh::service(dialect).is_none() {
+            return Ok(Vec::new());
+        }
+        let (memory, resolver, web) = (self.memory.clone(), self.resolver.clone(), self.web.clone());
+        let domain = domain.domain().to_owned();
+        self.wait(async move { memory.ask(resolver, web, domain).await })
     }
 }

@@ -86,11 +86,18 @@ pub async fn serve_metrics(socket: tokio::net::TcpListener, desk: Arc<Desk>) -> 
 ///
 /// # Errors
 /// In words.
-pub async fn serve_answer<I>(io: I, from: std::net::SocketAddr, desk: Arc<Desk>) -> Result<(), String>
+pub async fn serve_answer<I>(
+    io: I,
+    from: std::net::SocketAddr,
+    desk: Arc<Desk>,
+    posh: String,
+) -> Result<(), String>
 where
     I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
+    let named = axum::routing::get(|| async { ([("content-type", "application/json")], posh) });
     let router = Router::new()
+        .route("/.well-known/posh/xmpp-server.json", named)
         .route("/invite", axum::routing::get(handshakes::link))
         .route("/answer", axum::routing::post(handshakes::answered))
         .layer(axum::extract::DefaultBodyLimit::max(ANSWER))

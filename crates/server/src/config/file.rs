@@ -337,6 +337,8 @@ pub struct FederationPart {
     /// A file of DNSKEY records that signed DNS is traced back to, instead of the keys of the Internet's root.
     #[schemars(with = "Option<String>")]
     pub dnssec_anchors: Option<Spanned<String>>,
+    /// Believe what a domain says over HTTPS of its certificates where nothing else makes them good (POSH, RFC 7711).
+    pub posh: bool,
     /// Name servers, `address:port`, instead of the system's.
     #[schemars(with = "Vec<String>")]
     pub dns: Vec<Spanned<SocketAddr>>,
@@ -364,6 +366,7 @@ impl Default for FederationPart {
             dialback: true,
             dane: false,
             dnssec_anchors: None,
+            posh: false,
             dns: Vec::new(),
             deadline_seconds: 300,
             listen: None,

@@ -89,6 +89,7 @@ const CHAPTERS: &[Chapter] = &[
             ("RFC 6698", "TLSA records", ""),
             ("RFC 7671", "DANE: operational guidance", "usages 0 to 3"),
             ("RFC 7673", "DANE with SRV records", "for XMPP and SIP, in both directions"),
+            ("RFC 7711", "POSH", "for XMPP; its own certificates are named, too"),
             ("RFC 8555", "ACME", "`http-01` and `dns-01`"),
             ("XEP-0220", "Server dialback", ""),
         ],

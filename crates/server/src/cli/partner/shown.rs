@@ -164,6 +164,9 @@ fn trust(partner: &Partner) -> String {
         if trust.dane == Dane::No {
             words.push("without DANE".into());
         }
+        if !trust.posh {
+            words.push("without POSH".into());
+        }
         if trust.dialback && trust.system {
             words.push("dialback".into());
         }

@@ -31,6 +31,9 @@ pub struct Terms {
     /// Believe what their signed DNS says of their certificates: as [federation] has it, not at all, or nothing else.
     #[arg(long, value_name = "usual|no|only")]
     dane: Option<Word<Dane>>,
+    /// Believe what their domain says over HTTPS of their certificates.
+    #[arg(long, value_name = "yes|no")]
+    posh: Option<Switch>,
     /// Accept certificates without client authentication in their extended key usage.
     #[arg(long, value_name = "yes|no")]
     tolerant: Option<Switch>,
@@ -183,6 +186,7 @@ impl Terms {
         set(&mut partner.trust.system, self.ca_only.map(|only| only == Switch::No));
         set_all(&mut partner.trust.pins, self.pins);
         set(&mut partner.trust.dane, self.dane.map(|Word(dane)| dane));
+        set(&mut partner.trust.posh, self.posh.map(|s| s == Switch::Yes));
         set(&mut partner.trust.tolerant, self.tolerant.map(|s| s == Switch::Yes));
         set(&mut partner.trust.dialback, self.dialback.map(|s| s == Switch::Yes));
         set(&mut partner.trust.insecure, self.insecure.map(|s| s == Switch::Yes));
