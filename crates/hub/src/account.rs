@@ -6,7 +6,7 @@ use crate::mailbox::Mailbox;
 use crate::presence::{Abroad, Publication, Watch};
 use crate::remote::Remote;
 use bus::{Ear, Parcel};
-use model::{Address, Device, DomainPair, Endpoint, Envelope, Seq};
+use model::{Address, Device, Endpoint, Envelope, Seq, Way};
 use parking_lot::Mutex;
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -101,10 +101,10 @@ impl Account {
         Ok(Self::with(hub, address, state))
     }
 
-    /// The mailbox of a pair of domains.
-    pub fn of_pair(hub: &Arc<Hub>, pair: &DomainPair) -> Arc<Self> {
-        let state = State { remote: Some(Box::new(Remote::new(pair.clone()))), ..State::default() };
-        Self::with(hub, &pair.mailbox(), state)
+    /// The mailbox of a pair of domains, or of one protocol of a pair.
+    pub fn of_way(hub: &Arc<Hub>, way: &Way) -> Arc<Self> {
+        let state = State { remote: Some(Box::new(Remote::new(way.clone()))), ..State::default() };
+        Self::with(hub, &way.mailbox(), state)
     }
 
     fn with(hub: &Arc<Hub>, address: &Address, state: State) -> Arc<Self> {

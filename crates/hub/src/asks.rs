@@ -57,6 +57,8 @@ impl Hub {
         address: &Address,
         device: Option<Device>,
     ) -> Result<Answer, Trouble> {
+        let mailbox = self.mailbox_for(link, address);
+        let address = mailbox.as_ref().unwrap_or(address);
         let Some(account) = self.account(address)? else {
             return Ok(Answer::Refused(Refusal::new(Reason::NotFound)));
         };
@@ -127,6 +129,7 @@ impl Hub {
         slot.attend = priority;
         if priority.is_some() {
             state.mailbox.stalled = false;
+            self.pass_on_lent(&account, &mut state);
             self.consider_drain(&account, &mut state);
             self.carried(&account, &mut state);
         }

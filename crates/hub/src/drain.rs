@@ -1,6 +1,7 @@
 //! Handing rows to devices: directly from the ring while the mailbox keeps up, else from the store.
 
 use crate::account::{Account, Posted, Slot, State};
+use crate::choice::Choice;
 use crate::house::Hub;
 use crate::link::{Flight, HubEvent, LinkCore};
 use crate::mailbox::{Verdict, WINDOW};
@@ -58,6 +59,7 @@ fn hand_out(
             account: account.clone(),
             seq: seq.0,
             from: envelope.origin.dialect,
+            choice: Choice::of(hub, account, state.remote.as_deref().map(|r| &r.way), seq, envelope),
             trail,
         });
         slot.link.send(HubEvent::Deliver(Delivery {
@@ -310,17 +312,28 @@ impl Hub {
             now()
         });
         let account = &flight.account;
-        let mut state = account.state.lock();
-        state.landed(link);
-        let losses_only = settlement.clone();
-        let verdict = state.mailbox.answered(flight.seq, Some(settlement));
-        let cursor = self.after_answer(account, &mut state, &verdict);
-        self.consider_drain(account, &mut state);
-        drop(state);
-        self.report(flight.seq, verdict, losses_only, cursor);
+        account.state.lock().landed(link);
+        match self.answered_over(link.dialect, flight, settlement) {
+            Some(settlement) => self.answer_row(account, flight.seq, settlement),
+            None => {
+                let mut state = account.state.lock();
+                self.consider_drain(account, &mut state);
+            }
+        }
         if let (Some(trail), Some(begun)) = (&flight.trail, begun) {
             trail.span("ack", begun, None);
         }
+    }
+
+    /// A row has its answer.
+    pub(crate) fn answer_row(self: &Arc<Self>, account: &Arc<Account>, seq: u64, settlement: Settlement) {
+        let mut state = account.state.lock();
+        let losses_only = settlement.clone();
+        let verdict = state.mailbox.answered(seq, Some(settlement));
+        let cursor = self.after_answer(account, &mut state, &verdict);
+        self.consider_drain(account, &mut state);
+        drop(state);
+        self.report(seq, verdict, losses_only, cursor);
     }
 
     /// Deliveries that will not be answered: their device ended, or never got them. All go back before any is handed
@@ -328,8 +341,12 @@ impl Hub {
     pub(crate) fn returned(self: &Arc<Self>, link: &Arc<LinkCore>, flights: &[Flight]) {
         for flight in flights {
             let account = &flight.account;
+            let returns = self.returns(flight);
             let mut state = account.state.lock();
             state.landed(link);
+            if !returns {
+                continue;
+            }
             let verdict = state.mailbox.answered(flight.seq, None);
             let cursor = self.after_answer(account, &mut state, &verdict);
             drop(state);

@@ -1,6 +1,7 @@
 //! The hub itself: the parts it was given, and the tables it keeps.
 
 use crate::account::Account;
+use crate::choice::Choices;
 use crate::expiry::Expiries;
 use crate::lease::Leases;
 use crate::link::LinkCore;
@@ -14,7 +15,7 @@ use crate::tally::Counting;
 use crate::trace::Tracer;
 use crate::twice::Twice;
 use bus::Bus;
-use model::{Address, DomainPair};
+use model::{Address, Way};
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
@@ -78,6 +79,8 @@ pub struct Hub {
     pub(crate) counting: Counting,
     /// Pairs of domains for which rows wait.
     pub(crate) waiting: Waiting,
+    /// Over which protocol people elsewhere are being tried.
+    pub(crate) choices: Choices,
     /// What partners' servers have named.
     pub(crate) twice: Twice,
     pub(crate) hasher: RandomState,
@@ -109,6 +112,7 @@ impl Hub {
             expiries,
             counting: Counting::default(),
             waiting: Waiting::default(),
+            choices: Choices::default(),
             twice: Twice::default(),
             hasher: RandomState::new(),
             own: LinkCore::new(model::Dialect::Hub),
@@ -155,8 +159,8 @@ impl Hub {
         if let Some(account) = self.account_at_hand(address) {
             return Ok(Some(account));
         }
-        if let Some(pair) = DomainPair::of_mailbox(address) {
-            return Ok(Some(self.pair(&pair)));
+        if let Some(way) = Way::of_mailbox(address) {
+            return Ok(Some(self.way_account(&way)));
         }
         if address.user().is_none()
             || !self.hosts(address.domain())
@@ -170,13 +174,13 @@ impl Hub {
         Ok(Some(shard.entry(address.clone()).or_insert(fresh).clone()))
     }
 
-    /// The mailbox of a pair of domains.
-    pub(crate) fn pair(self: &Arc<Self>, pair: &DomainPair) -> Arc<Account> {
-        let mailbox = pair.mailbox();
+    /// The mailbox of a pair of domains, or of one protocol of a pair.
+    pub(crate) fn way_account(self: &Arc<Self>, way: &Way) -> Arc<Account> {
+        let mailbox = way.mailbox();
         if let Some(account) = self.account_at_hand(&mailbox) {
             return account;
         }
-        let fresh = Account::of_pair(self, pair);
+        let fresh = Account::of_way(self, way);
         self.shard(&mailbox).write().entry(mailbox).or_insert(fresh).clone()
     }
 

@@ -8,6 +8,7 @@
 
 mod account;
 mod asks;
+mod choice;
 mod clock;
 mod copies;
 mod drain;

@@ -1,19 +1,20 @@
 //! A machine's tie to the hub.
 
 use crate::account::Account;
+use crate::choice::Choice;
 use crate::house::Hub;
 use crate::router::Committed;
 use crate::sessions::Handover;
 use crate::trace::Trail;
 use model::{
     Address, Answer, Ask, Delivery, DeliveryId, Dialect, Endpoint, Envelope, Event, LeaseKey, Notice, Seq,
-    Settlement, Ticket,
+    Settlement, Ticket, Way,
 };
 use parking_lot::Mutex;
 use std::any::Any;
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 use store::SettledRow;
 
@@ -48,6 +49,8 @@ pub(crate) struct Flight {
     pub seq: u64,
     /// The sender's dialect.
     pub from: Dialect,
+    /// What flies, where another protocol may be tried if it is refused; and what was said to it over the first one.
+    pub choice: Option<Box<Choice>>,
     /// Where the envelope is followed.
     pub trail: Option<Box<Trail>>,
 }
@@ -113,6 +116,8 @@ pub(crate) struct LinkCore {
     pub session: Mutex<Option<Box<LeaseKey>>>,
     /// No machine has it at the moment.
     pub parked: AtomicBool,
+    /// What its connection was opened for, if we opened it.
+    pub opened_for: OnceLock<Box<Way>>,
 }
 
 impl LinkCore {
@@ -127,6 +132,7 @@ impl LinkCore {
             bound: Mutex::default(),
             session: Mutex::default(),
             parked: AtomicBool::new(false),
+            opened_for: OnceLock::new(),
         })
     }
 
@@ -270,6 +276,13 @@ impl Hub {
     pub fn join(self: &Arc<Self>, dialect: Dialect) -> (Link, Inbox) {
         let core = LinkCore::new(dialect);
         (Link { core: core.clone(), hub: self.clone() }, Inbox { core })
+    }
+
+    /// Ties the machine of a connection that is opened to carry this way.
+    pub fn join_for(self: &Arc<Self>, dialect: Dialect, way: Way) -> (Link, Inbox) {
+        let (link, inbox) = self.join(dialect);
+        let _ = link.core.opened_for.set(Box::new(way));
+        (link, inbox)
     }
 
     /// Queues a job that may wait for the disk; jobs of one link run one at a time, in order.

@@ -69,6 +69,11 @@ impl Mailbox {
         self.open.insert(seq, Open { forks, best: None });
     }
 
+    /// A row that waits is tried elsewhere first; those before it wait on.
+    pub fn lend(&mut self, seq: u64) {
+        self.open.insert(seq, Open { forks: 1, best: None });
+    }
+
     /// One device answered, or ended without answering (`None`).
     pub fn answered(&mut self, seq: u64, answer: Option<Settlement>) -> Verdict {
         let Some(open) = self.open.get_mut(&seq) else { return Verdict::Late };

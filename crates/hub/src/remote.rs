@@ -3,13 +3,14 @@
 //! takes to connect, and no longer.
 
 use crate::account::{Account, Posted, Slot, State};
+use crate::choice::Lent;
 use crate::clock;
 use crate::house::Hub;
 use crate::link::{HubEvent, LinkCore};
 use crate::router::Committed;
 use model::{
     Answer, Dialect, DomainPair, Envelope, Event, Outcome, Reason, Refusal, Seq, Settlement, Subscribe, Term,
-    Ticket,
+    Ticket, Way,
 };
 use parking_lot::Mutex;
 use std::collections::{BTreeSet, VecDeque};
@@ -23,19 +24,21 @@ use store::Trouble;
 const PASSING: usize = 1_000;
 /// How often rows that wait are looked at: whether they are overdue, and whether to try again.
 const LOOK: Duration = Duration::from_secs(2);
-/// Rows given up at a time.
-const PAGE: usize = 200;
+/// Rows read at a time.
+pub(crate) const PAGE: usize = 200;
 
 /// A pair's side of an account.
 pub(crate) struct Remote {
-    pub pair: DomainPair,
+    pub way: Way,
     passing: VecDeque<Passing>,
+    /// Rows of the other protocol's mailbox that are to be tried here.
+    pub lent: VecDeque<Lent>,
     /// Rows wait, as far as we know.
-    waiting: bool,
+    pub waiting: bool,
     /// A connection has come, and the rows that waited for it are not all on their way yet.
     opening: bool,
     /// Why the last connection came to nothing.
-    failure: Option<Refusal>,
+    pub failure: Option<Refusal>,
 }
 
 /// Something that is not recorded, on its way.
@@ -66,11 +69,18 @@ fn misfit(slot: &Slot, envelope: &Envelope) -> Option<Refusal> {
 
 /// Pairs for which rows wait.
 #[derive(Default)]
-pub(crate) struct Waiting(Mutex<BTreeSet<DomainPair>>);
+pub(crate) struct Waiting(Mutex<BTreeSet<Way>>);
 
 impl Remote {
-    pub fn new(pair: DomainPair) -> Self {
-        Self { pair, passing: VecDeque::new(), waiting: false, opening: false, failure: None }
+    pub fn new(way: Way) -> Self {
+        Self {
+            way,
+            passing: VecDeque::new(),
+            lent: VecDeque::new(),
+            waiting: false,
+            opening: false,
+            failure: None,
+        }
     }
 }
 
@@ -81,13 +91,13 @@ fn is_ready(slot: &Slot) -> bool {
 
 impl State {
     /// Does any connection carry for the pair?
-    fn is_carried(&self) -> bool {
+    pub fn is_carried(&self) -> bool {
         self.devices.iter().any(is_ready)
     }
 
     /// Nothing would be lost if this were forgotten.
     pub fn is_idle_pair(&self) -> bool {
-        let idle = |r: &Remote| r.passing.is_empty() && !r.waiting;
+        let idle = |r: &Remote| r.passing.is_empty() && r.lent.is_empty() && !r.waiting;
         self.remote.as_deref().is_some_and(idle) && self.devices.is_empty() && self.mailbox.open.is_empty()
     }
 
@@ -113,27 +123,27 @@ impl Hub {
             return Ok(());
         }
         for mailbox in self.parts.journal.pairs_waiting()? {
-            if let Some(pair) = DomainPair::of_mailbox(&mailbox) {
-                let account = self.pair(&pair);
+            if let Some(way) = Way::of_mailbox(&mailbox) {
+                let account = self.way_account(&way);
                 self.note_waiting(&mut account.state.lock());
-                self.call(&pair);
+                self.call(&way);
             }
         }
         Ok(())
     }
 
-    fn call(&self, pair: &DomainPair) {
+    pub(crate) fn call(&self, way: &Way) {
         match self.dialler.get() {
-            Some(dialler) => dialler.call(pair),
-            None => tracing::debug!(%pair, "nobody opens connections"),
+            Some(dialler) => dialler.call(way),
+            None => tracing::debug!(%way, "nobody opens connections"),
         }
     }
 
-    /// Does anything wait for a connection that carries for the pair?
-    pub fn wants(&self, pair: &DomainPair) -> bool {
-        let Some(account) = self.account_at_hand(&pair.mailbox()) else { return false };
+    /// Does anything wait for a connection that carries this way?
+    pub fn wants(&self, way: &Way) -> bool {
+        let Some(account) = self.account_at_hand(&way.mailbox()) else { return false };
         let state = account.state.lock();
-        let waits = |r: &Remote| r.waiting || !r.passing.is_empty();
+        let waits = |r: &Remote| r.waiting || !r.passing.is_empty() || !r.lent.is_empty();
         state.remote.as_deref().is_some_and(waits) && !state.is_carried()
     }
 
@@ -143,7 +153,7 @@ impl Hub {
             && !remote.waiting
         {
             remote.waiting = true;
-            self.waiting.0.lock().insert(remote.pair.clone());
+            self.waiting.0.lock().insert(remote.way.clone());
         }
     }
 
@@ -151,24 +161,25 @@ impl Hub {
     pub(crate) fn note_drained(&self, state: &mut State) {
         if let Some(remote) = &mut state.remote
             && remote.waiting
+            && remote.lent.is_empty()
         {
             remote.waiting = false;
-            self.waiting.0.lock().remove(&remote.pair);
+            self.waiting.0.lock().remove(&remote.way);
         }
     }
 
     /// Rows went back to a mailbox; if it is a pair's that nobody carries for now, somebody must.
     pub(crate) fn call_for(&self, account: &Account) {
-        let pair = {
+        let way = {
             let mut state = account.state.lock();
             if state.is_carried() {
                 return;
             }
             self.note_waiting(&mut state);
-            state.remote.as_ref().map(|r| r.pair.clone())
+            state.remote.as_ref().map(|r| r.way.clone())
         };
-        if let Some(pair) = pair {
-            self.call(&pair);
+        if let Some(way) = way {
+            self.call(&way);
         }
     }
 
@@ -221,7 +232,7 @@ impl Hub {
         }
         let pair = DomainPair::between(&envelope.from.address, &envelope.to.address);
         if self.parts.partners.routes(&pair).is_ok() {
-            self.carry(&self.pair(&pair), envelope, None, false);
+            self.carry(&self.way_account(&self.way_of(envelope)), envelope, None, false);
         }
     }
 
@@ -246,13 +257,13 @@ impl Hub {
         }
         remote.passing.push_back(Passing { envelope: envelope.clone(), sender, outcome_wanted });
         let crowded = if remote.passing.len() > PASSING { remote.passing.pop_front() } else { None };
-        let pair = remote.pair.clone();
+        let way = remote.way.clone();
         drop(state);
         if let Some(crowded) = crowded {
             self.give_up(crowded, &Refusal::new(Reason::Overloaded));
         }
         if carrier.is_none() {
-            self.call(&pair);
+            self.call(&way);
         }
         false
     }
@@ -312,9 +323,9 @@ impl Hub {
 
     /// No connection could be had for a pair. Whoever waits for an answer hears it now; rows wait on for as long as
     /// they may, unless nobody can expect that trying again would help.
-    pub fn unreached(self: &Arc<Self>, pair: &DomainPair, refusal: &Refusal) {
-        let Some(account) = self.account_at_hand(&pair.mailbox()) else { return };
-        let passing = {
+    pub fn unreached(self: &Arc<Self>, way: &Way, refusal: &Refusal) {
+        let Some(account) = self.account_at_hand(&way.mailbox()) else { return };
+        let (passing, lent) = {
             let mut state = account.state.lock();
             if state.is_carried() {
                 return;
@@ -325,14 +336,18 @@ impl Hub {
             let waits = |p: &Passing| p.is_look() && p.envelope.at.unix_ms() >= since;
             let (looks, passing): (Vec<_>, Vec<_>) = remote.passing.drain(..).partition(waits);
             remote.passing = looks.into();
-            passing
+            (passing, self.lent_in_vain(remote, refusal))
         };
         for passing in passing {
             self.give_up(passing, refusal);
         }
+        lent.into_iter().for_each(|lent| self.take_back(lent));
+        let hub = self.clone();
         if !refusal.reason.is_transient() {
-            let hub = self.clone();
             self.blocking(move || hub.give_up_rows(&account, u64::MAX));
+        } else if way.by.is_some() {
+            let refusal = refusal.clone();
+            self.blocking(move || hub.lend_rows(&account, &refusal));
         }
     }
 
@@ -352,12 +367,13 @@ impl Hub {
         }
     }
 
-    fn look_after(self: &Arc<Self>, waiting: &BTreeSet<DomainPair>) {
+    fn look_after(self: &Arc<Self>, waiting: &BTreeSet<Way>) {
         let patience = self.parts.rules.federation_patience_ms();
         let before = clock::wall().unix_ms().saturating_sub(patience);
-        for pair in waiting {
-            let account = self.pair(pair);
+        for way in waiting {
+            let account = self.way_account(way);
             self.give_up_rows(&account, before);
+            self.give_up_lent(&account, before);
             let carried = {
                 let mut state = account.state.lock();
                 state.mailbox.stalled = false;
@@ -365,7 +381,7 @@ impl Hub {
                 state.is_carried()
             };
             if !carried {
-                self.call(pair);
+                self.call(way);
             }
         }
     }
@@ -441,7 +457,7 @@ impl Hub {
 }
 
 /// What a sender hears of a row that waited too long.
-fn overdue(failure: Option<Refusal>) -> Refusal {
+pub(crate) fn overdue(failure: Option<Refusal>) -> Refusal {
     let mut refusal = failure.unwrap_or_else(|| {
         Refusal::new(Reason::RemoteTimeout).with_text("their server could not be reached in time")
     });

@@ -114,6 +114,7 @@ impl Hub {
                 waiter.tell(Outcome::Accepted.into());
             }
             hub.expire();
+            hub.let_go_of_watched();
         }
     }
 }

@@ -39,10 +39,7 @@ impl Hub {
         let to = &envelope.to.address;
         let plan = match self.hosts(to.domain()) {
             true => self.account_at_hand(to).map(Plan::Mailbox),
-            false => {
-                let pair = DomainPair::between(&envelope.from.address, to);
-                self.account_at_hand(&pair.mailbox()).map(Plan::Remote)
-            }
+            false => self.account_at_hand(&self.way_of(&envelope).mailbox()).map(Plan::Remote),
         };
         let Some(plan) = plan else { return Err(envelope) };
         self.enter(link, ticket, envelope, outcome_wanted, plan);
@@ -71,7 +68,7 @@ impl Hub {
         if !self.hosts(to.domain()) {
             let pair = DomainPair::between(&envelope.from.address, to);
             return Ok(match self.parts.partners.routes(&pair) {
-                Ok(_) => Plan::Remote(self.pair(&pair)),
+                Ok(_) => Plan::Remote(self.way_account(&self.way_of(envelope))),
                 Err(refusal) => Plan::Refuse(refusal),
             });
         }
@@ -116,6 +113,13 @@ impl Hub {
         let envelope = Arc::<Envelope>::from(envelope);
         if envelope.id.is_named() && !self.twice.is_first(envelope.id) {
             tracing::info!(id = %envelope.id, from = %envelope.from.address, "came again, and is on record");
+            link.send(HubEvent::Kept(ticket));
+            if outcome_wanted {
+                link.send(HubEvent::Settled(ticket, Outcome::Accepted.into()));
+            }
+            return;
+        }
+        if self.heard_back(link.dialect, &envelope, &plan) {
             link.send(HubEvent::Kept(ticket));
             if outcome_wanted {
                 link.send(HubEvent::Settled(ticket, Outcome::Accepted.into()));

@@ -68,6 +68,11 @@ impl Address {
         Self(compact_str::format_compact!("{local}>{remote}"))
     }
 
+    /// See [`crate::Way::mailbox`].
+    pub(crate) fn of_way(local: &str, remote: &str, by: &str) -> Self {
+        Self(compact_str::format_compact!("{local}>{remote}>{by}"))
+    }
+
     /// The unescaped user part, or `None` for a domain.
     pub fn user(&self) -> Option<&str> {
         self.0.rfind('@').map(|at| &self.0[..at])

@@ -28,6 +28,17 @@ impl Dialect {
         }
     }
 
+    /// The dialect between servers of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Xmpp, Self::Sip].into_iter().find(|dialect| dialect.name() == name)
+    }
+
+    /// Does whoever takes a message in this dialect answer for the addressee? Else it only says that it has it, and what
+    /// the addressee's side thinks of it comes later, or never.
+    pub fn answers(self) -> bool {
+        self == Self::Sip
+    }
+
     /// The name shown to people and used in configuration.
     pub fn name(self) -> &'static str {
         match self {

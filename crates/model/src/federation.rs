@@ -1,4 +1,4 @@
-use crate::Address;
+use crate::{Address, Dialect};
 use bytes::Bytes;
 use std::fmt;
 use std::sync::Arc;
@@ -39,6 +39,54 @@ impl DomainPair {
 impl fmt::Display for DomainPair {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}>{}", self.local, self.remote)
+    }
+}
+
+/// What goes from one domain to another, and over which protocol where that is chosen person by person: a mailbox of its
+/// own for each protocol, so that neither waits for the other.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Way {
+    /// Between whom.
+    pub pair: DomainPair,
+    /// Over which protocol; `None`: over whichever carries.
+    pub by: Option<Dialect>,
+}
+
+impl Way {
+    /// The mailbox in which wait what goes this way. No address on any wire is equal to it.
+    pub fn mailbox(&self) -> Address {
+        match self.by {
+            None => self.pair.mailbox(),
+            Some(by) => Address::of_way(self.pair.local.domain(), self.pair.remote.domain(), by.name()),
+        }
+    }
+
+    /// The way whose mailbox is stored under this text; `None` for everybody's own.
+    pub fn parse_mailbox(text: &str) -> Option<Self> {
+        match text.rsplit_once('>').map(|(pair, by)| (DomainPair::parse_mailbox(pair), Dialect::named(by))) {
+            Some((Some(pair), Some(by))) => Some(Self { pair, by: Some(by) }),
+            _ => DomainPair::parse_mailbox(text).map(Self::from),
+        }
+    }
+
+    /// The way whose mailbox this is; `None` for everybody's own.
+    pub fn of_mailbox(mailbox: &Address) -> Option<Self> {
+        Self::parse_mailbox(mailbox.as_str())
+    }
+}
+
+impl From<DomainPair> for Way {
+    fn from(pair: DomainPair) -> Self {
+        Self { pair, by: None }
+    }
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.by {
+            None => self.pair.fmt(f),
+            Some(by) => write!(f, "{} by {by}", self.pair),
+        }
     }
 }
 
@@ -84,5 +132,14 @@ mod tests {
         assert_eq!(pair.mailbox().user(), None);
         assert!(Address::parse("example.net>partner.example").is_err());
         assert_eq!(DomainPair::of_mailbox(&pair.local), None);
+        for by in [None, Some(Dialect::Xmpp), Some(Dialect::Sip)] {
+            let way = Way { pair: pair.clone(), by };
+            assert_eq!(Way::of_mailbox(&way.mailbox()), Some(way));
+        }
+        assert_eq!(
+            Way::parse_mailbox("example.net>sip"),
+            Some(Way::from(DomainPair::parse_mailbox("example.net>sip").unwrap()))
+        );
+        assert_eq!(Way::of_mailbox(&pair.local), None);
     }
 }

@@ -24,7 +24,7 @@ pub use ask::{Answer, Ask, Credential, Left, Scheme, Secret};
 pub use delivery::{Delivery, Notice, Role};
 pub use envelope::{Dialect, Envelope, MAX_HOPS, Origin, Original, Security, Vouch};
 pub use event::{Authorize, Composing, Decision, Event, Opaque, Receipt, ReceiptKind, Subscribe, Term};
-pub use federation::{Admission, Certificates, DomainPair, Opener};
+pub use federation::{Admission, Certificates, DomainPair, Opener, Way};
 pub use ident::{DeliveryId, EnvelopeId, LeaseKey, Seq, Ticket};
 pub use message::{Lang, Message, Part, Wants};
 pub use outcome::{Fault, Loss, LossKind, Outcome, Reason, Refusal, Settlement};

@@ -9,7 +9,7 @@ use crate::tally::Tally;
 use crate::tls::{Side, Tls};
 use connector::{Connector, Errand, Peer, TlsMode};
 use hub::Hub;
-use model::{Dialect, DomainPair, Reason, Refusal};
+use model::{Dialect, DomainPair, Reason, Refusal, Way};
 use parking_lot::{Mutex, RwLock};
 use ports::{HopSecurity, Partners, Route, Told};
 use std::collections::HashMap;
@@ -35,7 +35,7 @@ const RETRIES: usize = 32;
 const BRISK: Duration = Duration::from_secs(3);
 const SLOW: usize = 512;
 
-/// What is under way for a pair.
+/// What is under way for a pair, or for one protocol of a pair.
 enum Attempt {
     Dialling,
     /// Not for a while, because of this.
@@ -52,7 +52,7 @@ pub(crate) struct Dialler {
     tls: Arc<RwLock<Option<Arc<Tls>>>>,
     clock: Clock,
     drain: Arc<Draining>,
-    pairs: Mutex<HashMap<DomainPair, Attempt>>,
+    ways: Mutex<HashMap<Way, Attempt>>,
     fresh: Semaphore,
     retries: Semaphore,
     slow: Semaphore,
@@ -82,7 +82,7 @@ impl Dialler {
             tls,
             clock,
             drain,
-            pairs: Mutex::default(),
+            ways: Mutex::default(),
             fresh: Semaphore::new(FRESH),
             retries: Semaphore::new(RETRIES),
             slow: Semaphore::new(SLOW),
@@ -107,40 +107,41 @@ impl Dialler {
     }
 
     /// Keeps trying while something waits.
-    async fn reach(self: Arc<Self>, pair: DomainPair) {
+    async fn reach(self: Arc<Self>, way: Way) {
         let mut pause = FIRST_PAUSE;
         let mut failed = false;
         loop {
             let slots = if failed { &self.retries } else { &self.fresh };
-            let refusal = match self.try_routes(&pair, slots).await {
+            let refusal = match self.try_routes(&way, slots).await {
                 Ok(()) => {
                     // A server that takes a connection and drops it at once is not called without end.
                     tokio::time::sleep(FIRST_PAUSE).await;
-                    if !self.hub.wants(&pair) {
+                    if !self.hub.wants(&way) {
                         break;
                     }
                     continue;
                 }
                 Err(refusal) => refusal,
             };
-            tracing::info!(%pair, %refusal, "not reached");
+            tracing::info!(%way, %refusal, "not reached");
             failed = true;
-            self.pairs.lock().insert(pair.clone(), Attempt::Pausing(refusal.clone()));
-            self.hub.unreached(&pair, &refusal);
+            self.ways.lock().insert(way.clone(), Attempt::Pausing(refusal.clone()));
+            self.hub.unreached(&way, &refusal);
             tokio::time::sleep(jittered(pause)).await;
-            if !self.hub.wants(&pair) {
+            if !self.hub.wants(&way) {
                 break;
             }
-            self.pairs.lock().insert(pair.clone(), Attempt::Dialling);
+            self.ways.lock().insert(way.clone(), Attempt::Dialling);
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
-        self.pairs.lock().remove(&pair);
+        self.ways.lock().remove(&way);
     }
 
     /// Every route, best first, until one carries: those that are known before those that can only be guessed at, for
     /// what a domain says of itself counts for more than what is preferred here (RFC 7247 section 4). Says why the one
     /// that came furthest did not carry.
-    async fn try_routes(&self, pair: &DomainPair, slots: &Semaphore) -> Result<(), Refusal> {
+    async fn try_routes(&self, way: &Way, slots: &Semaphore) -> Result<(), Refusal> {
+        let pair = &way.pair;
         let mut telling: Option<Refusal> = None;
         let mut guesses = Vec::new();
         let mut failed = |dialect, refusal: Refusal| {
@@ -152,14 +153,15 @@ impl Dialler {
                 telling = Some(refusal);
             }
         };
-        let routes = self.partners.routes(pair)?;
+        let mut routes = self.partners.routes(pair)?;
+        routes.retain(|route| way.by.is_none_or(|by| route.dialect == by));
         for route in &routes {
             let result = match self.targets(pair, route, false).await {
                 Ok(targets) if targets.is_empty() => {
                     guesses.push(route);
                     continue;
                 }
-                Ok(targets) => self.run(Errand::Carry(pair.clone()), route, targets, slots).await,
+                Ok(targets) => self.run(Errand::Carry(pair.clone()), way.by, route, targets, slots).await,
                 Err(refusal) => Err(refusal),
             };
             match result {
@@ -169,7 +171,7 @@ impl Dialler {
         }
         for route in guesses {
             let result = match self.targets(pair, route, true).await {
-                Ok(targets) => self.run(Errand::Carry(pair.clone()), route, targets, slots).await,
+                Ok(targets) => self.run(Errand::Carry(pair.clone()), way.by, route, targets, slots).await,
                 Err(refusal) => Err(refusal),
             };
             match result {
@@ -215,6 +217,7 @@ impl Dialler {
     async fn run(
         &self,
         errand: Errand,
+        by: Option<Dialect>,
         route: &Route,
         targets: Vec<Target>,
         slots: &Semaphore,
@@ -235,10 +238,11 @@ impl Dialler {
         let Ok(tls) = calling else {
             return Err(Refusal::new(Reason::Internal));
         };
+        let way = Way { pair: errand.pair().clone(), by };
         let Some(machine) = door.dial(errand, target.tls, peer, seed) else {
             return Err(Refusal::new(Reason::Unsupported));
         };
-        let (link, inbox) = self.hub.join(door.dialect());
+        let (link, inbox) = self.hub.join_for(door.dialect(), way);
         let alpn = door.search().and_then(|s| s.alpn);
         let (done, told) = oneshot::channel();
         self.tally.accepted.one();
@@ -294,9 +298,9 @@ impl Dialler {
 }
 
 impl ports::Dialler for Dialler {
-    fn call(&self, pair: &DomainPair) {
+    fn call(&self, way: &Way) {
         let Some(me) = self.me.upgrade() else { return };
-        let paused = match self.pairs.lock().entry(pair.clone()) {
+        let paused = match self.ways.lock().entry(way.clone()) {
             Entry::Vacant(free) => {
                 free.insert(Attempt::Dialling);
                 None
@@ -306,12 +310,12 @@ impl ports::Dialler for Dialler {
                 Attempt::Pausing(refusal) => Some(refusal.clone()),
             },
         };
-        let pair = pair.clone();
+        let way = way.clone();
         self.runtime.spawn(async move {
             match paused {
                 // What came while nothing is tried hears at once why.
-                Some(refusal) => me.hub.unreached(&pair, &refusal),
-                None => me.reach(pair).await,
+                Some(refusal) => me.hub.unreached(&way, &refusal),
+                None => me.reach(way).await,
             }
         });
     }
@@ -330,7 +334,7 @@ impl ports::Dialler for Dialler {
                 found => found,
             };
             told(match targets {
-                Ok(targets) => me.run(Errand::Confirm(pair, proof), &route, targets, &me.fresh).await,
+                Ok(targets) => me.run(Errand::Confirm(pair, proof), None, &route, targets, &me.fresh).await,
                 Err(refusal) => Err(refusal),
             });
         });

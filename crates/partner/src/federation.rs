@@ -1,8 +1,9 @@
 //! What the hub asks of us.
 
 use crate::RESPONDER;
-use crate::agreement::{Day, Partner};
+use crate::agreement::{Day, Partner, Protocol};
 use crate::disclaim::Disclaimer;
+use crate::learnt::Memory;
 use crate::notes::{Contact, Notes, Observed};
 use crate::people::Group;
 use crate::rules::{No, Way};
@@ -10,7 +11,7 @@ use crate::snapshot::Snapshot;
 use crate::trust::Roots;
 use model::{Address, Admission, Dialect, DomainPair, Envelope, Event, Reason, Refusal, Timestamp};
 use parking_lot::{Mutex, RwLock};
-use ports::{Applicant, Partners, Published, Route};
+use ports::{Applicant, Partners, Published, Route, Ways};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -63,6 +64,7 @@ pub struct Federation {
     pub(crate) store: Arc<dyn store::Partners>,
     now: RwLock<Arc<Snapshot>>,
     notes: Notes,
+    pub(crate) memory: Memory,
     /// Who tells disclaimers.
     teller: OnceLock<Teller>,
     /// Who looks up what domains publish of their certificates.
@@ -75,7 +77,8 @@ impl Federation {
     /// A server of these domains, and how it federates, with nobody in particular.
     pub fn new(domains: BTreeSet<Address>, settings: Settings) -> Self {
         let store = Arc::new(MemoryStore::new());
-        Self::with(domains, store, Snapshot::new(Arc::new(settings), [], BTreeMap::new(), None))
+        let now = Snapshot::new(Arc::new(settings), [], BTreeMap::new(), None);
+        Self::with(domains, store, now, Memory::default())
     }
 
     /// The same with what was agreed before. Blocks.
@@ -98,16 +101,23 @@ impl Federation {
         }
         let now = Snapshot::new(Arc::new(settings), partners, groups, None);
         now.warn_of_strangers();
-        Ok(Self::with(domains, store, now))
+        let memory = Memory::read(store.as_ref())?;
+        Ok(Self::with(domains, store, now, memory))
     }
 
-    fn with(domains: BTreeSet<Address>, store: Arc<dyn store::Partners>, now: Snapshot) -> Self {
+    fn with(
+        domains: BTreeSet<Address>,
+        store: Arc<dyn store::Partners>,
+        now: Snapshot,
+        memory: Memory,
+    ) -> Self {
         let now = RwLock::new(Arc::new(now));
         Self {
             domains,
             store,
             now,
             notes: Notes::default(),
+            memory,
             teller: OnceLock::new(),
             published: RwLock::default(),
             writing: Mutex::default(),
@@ -284,6 +294,29 @@ impl Partners for Federation {
             Some(agreed) => agreed.routes(usual),
             None => usual.iter().map(|dialect| Route { dialect: *dialect, at: None }).collect(),
         })
+    }
+
+    fn ways(&self, pair: &DomainPair, who: &Address) -> Ways {
+        let snapshot = self.snapshot();
+        let protocols =
+            snapshot.of(pair.remote.domain()).map(|agreed| agreed.protocols()).unwrap_or_default();
+        if protocols.is_empty() {
+            return Ways::default();
+        }
+        let known = self.memory.over(who).filter(|known| protocols.contains(known));
+        let others = protocols.iter().filter(|p| Some(**p) != known);
+        let order = known.iter().chain(others).map(|p| p.dialect()).collect();
+        Ways { order, known: known.map(Protocol::dialect) }
+    }
+
+    fn heard(&self, who: &Address, over: Option<Dialect>) -> bool {
+        self.memory.note(who, over.and_then(Protocol::of))
+    }
+
+    fn write_down(&self) {
+        if let Err(error) = self.memory.write(self.store.as_ref()) {
+            tracing::error!(%error, "what was learnt of a partner's people could not be kept");
+        }
     }
 
     fn noted(&self, pair: &DomainPair, dialect: Dialect, how: &Result<(), Refusal>) {

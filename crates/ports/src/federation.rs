@@ -1,4 +1,4 @@
-use model::{Address, Admission, Certificates, Dialect, DomainPair, Envelope, Opener, Refusal};
+use model::{Address, Admission, Certificates, Dialect, DomainPair, Envelope, Opener, Refusal, Way};
 
 /// What a peer server showed when it asked to carry for a pair of domains.
 #[derive(Debug, Clone)]
@@ -46,6 +46,15 @@ pub enum HopSecurity {
     None,
 }
 
+/// Over which protocols one person elsewhere is reached, where that is chosen person by person.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ways {
+    /// In the order in which to try them; none: whichever connection there is will do.
+    pub order: Vec<Dialect>,
+    /// The one over which this person was last heard. It comes first.
+    pub known: Option<Dialect>,
+}
+
 /// What we know of other companies, and what they and we may do. Calls of the hot path must not block.
 pub trait Partners: Send + Sync {
     /// May anything go between these domains, and does what was shown prove who the peer is? May block.
@@ -69,6 +78,22 @@ pub trait Partners: Send + Sync {
     /// The refusal where there is none, or none is allowed.
     fn routes(&self, pair: &DomainPair) -> Result<Vec<Route>, Refusal>;
 
+    /// The protocols over which to try this person, or this domain, of a pair's remote side. Must not block.
+    fn ways(&self, pair: &DomainPair, who: &Address) -> Ways {
+        let _ = (pair, who);
+        Ways::default()
+    }
+
+    /// Somebody answered over this protocol or (`None`) is not where they were known to be. `true`: that is news, to be
+    /// written down with [`Partners::write_down`]. Must not block.
+    fn heard(&self, who: &Address, over: Option<Dialect>) -> bool {
+        let _ = (who, over);
+        false
+    }
+
+    /// Puts what [`Partners::heard`] said into the store. May block.
+    fn write_down(&self) {}
+
     /// What came of the last attempt to have a connection carry for the pair. Must not block.
     fn noted(&self, pair: &DomainPair, dialect: Dialect, how: &Result<(), Refusal>);
 }
@@ -78,8 +103,9 @@ pub type Told = Box<dyn FnOnce(Result<(), Refusal>) + Send>;
 
 /// Who opens connections to other servers. Must not block.
 pub trait Dialler: Send + Sync {
-    /// Something waits for a pair and no connection carries for it. Said again whenever something more comes.
-    fn call(&self, pair: &DomainPair);
+    /// Something waits for a pair, or for one protocol of a pair, and no connection carries for it. Said again whenever
+    /// something more comes.
+    fn call(&self, way: &Way);
 
     /// Asks the pair's remote domain, in this dialect, whether it said this.
     fn confirm(&self, pair: &DomainPair, dialect: Dialect, proof: bytes::Bytes, told: Told);

@@ -3,7 +3,7 @@
 mod federation;
 mod published;
 
-pub use federation::{Applicant, Dialler, Hop, HopSecurity, Partners, Route, Told};
+pub use federation::{Applicant, Dialler, Hop, HopSecurity, Partners, Route, Told, Ways};
 pub use published::{Published, Signed, Tlsa};
 
 use model::{Address, Credential, Scheme, Secret};

@@ -12,6 +12,8 @@ pub enum Shelf {
     Tested = 3,
     /// An invitation that waits to be used, or was.
     Invitation = 4,
+    /// Over which protocol somebody of a partner was last heard.
+    Learnt = 5,
 }
 
 /// What was agreed with other companies, and what belongs to it: documents by kind and name, which the store does not

@@ -6,7 +6,7 @@ use crate::{
     Settings, SettledRow, Shelf, Trouble, Unsealed, Waiting,
 };
 use bytes::Bytes;
-use model::{Address, Credential, DomainPair, LeaseKey, Scheme, Seq, Timestamp};
+use model::{Address, Credential, LeaseKey, Scheme, Seq, Timestamp, Way};
 use parking_lot::Mutex;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -181,7 +181,7 @@ impl Journal for MemoryStore {
     fn pairs_waiting(&self) -> Result<Vec<Address>, Trouble> {
         let all: Vec<Address> = self.journal.lock().mailboxes.keys().cloned().collect();
         let mut pairs = Vec::new();
-        for mailbox in all.into_iter().filter(|m| DomainPair::of_mailbox(m).is_some()) {
+        for mailbox in all.into_iter().filter(|m| Way::of_mailbox(m).is_some()) {
             if !self.waiting(&mailbox, Seq(0), 1)?.is_empty() {
                 pairs.push(mailbox);
             }

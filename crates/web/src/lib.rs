@@ -23,7 +23,7 @@ pub use groups::{GroupList, Members};
 pub use handshakes::{Acceptance, Certificate, CertificateRequest, InvitationList, Paper};
 pub use journal::{JournalRow, JournalRows, LossView, RefusalView, SettledView, Verification, view};
 pub use operate::{Answered, Expired, Operator, Reloaded};
-pub use partners::{ObservedList, PartnerList, PartnerView};
+pub use partners::{Forget, Forgotten, ObservedList, PartnerList, PartnerView};
 pub use probes::{Check, Probed, Verdict};
 pub use problem::{Problem, ProblemBody};
 pub use status::{ListenerView, Status};
@@ -55,6 +55,7 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .routes(routes!(partners::show, partners::edit, partners::remove))
         .routes(routes!(partners::suspend))
         .routes(routes!(partners::resume))
+        .routes(routes!(partners::forget))
         .routes(routes!(probes::test))
         .routes(routes!(handshakes::invite, handshakes::waiting))
         .routes(routes!(handshakes::sign))

@@ -3,7 +3,7 @@ use crate::{Desk, Probed, Who};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use partner::{BookError, Contact, Observed, Partner};
+use partner::{BookError, Contact, Learnt, Observed, Partner};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -22,6 +22,9 @@ pub struct PartnerView {
     pub partner: Partner,
     /// What is known of connections with its servers, since the start.
     pub contacts: Vec<Contact>,
+    /// Over which protocol its people were last heard, where several are spoken with it.
+    #[serde(default)]
+    pub people: Vec<Learnt>,
     /// What the last test found.
     #[serde(default)]
     pub tested: Option<Probed>,
@@ -88,7 +91,41 @@ pub async fn show(
         let contacts = desk.partners.contacts(whose);
         let tested = desk.partners.tested(&partner.name)?;
         let tested = tested.and_then(|found| serde_json::from_slice(&found).ok());
-        Ok(Json(PartnerView { partner, contacts, tested }))
+        let people = desk.partners.learnt(&partner.name);
+        Ok(Json(PartnerView { partner, contacts, people, tested }))
+    })
+    .await
+}
+
+/// What was forgotten.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct Forgotten {
+    /// Of how many people.
+    pub people: usize,
+}
+
+/// Whose protocol to forget.
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+pub struct Forget {
+    /// One person's; none: everybody's.
+    #[serde(default)]
+    pub who: Option<String>,
+}
+
+/// Forgets over which protocol people of a partner were last heard: they are asked for anew.
+#[utoipa::path(post, path = "/v1/partners/{name}/forget", request_body = Forget, responses(
+    (status = 200, body = Forgotten), (status = 404, body = ProblemBody)))]
+pub async fn forget(
+    State(desk): State<Arc<Desk>>,
+    who: Who,
+    Path(name): Path<String>,
+    Json(forget): Json<Forget>,
+) -> Result<Json<Forgotten>, Problem> {
+    blocking(move || {
+        desk.act(&who, "partner.forget", &name, || {
+            let people = desk.partners.forget_learnt(&name, forget.who.as_deref())?;
+            Ok(Json(Forgotten { people }))
+        })
     })
     .await
 }

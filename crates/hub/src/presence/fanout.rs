@@ -5,9 +5,7 @@ use super::{closed, compose::compose, from_hub};
 use crate::account::{Account, State};
 use crate::house::Hub;
 use crate::link::LinkCore;
-use model::{
-    Address, Basic, DomainPair, Endpoint, Event, Notify, PresenceDoc, Subscribe, Term, Tuple, WatchState,
-};
+use model::{Address, Basic, Endpoint, Event, Notify, PresenceDoc, Subscribe, Term, Tuple, WatchState};
 use std::sync::Arc;
 use store::Consent;
 
@@ -165,6 +163,7 @@ impl Hub {
     /// The process ends, and the sessions of clients with it: those elsewhere whom a connection reaches hear that their
     /// devices go. What was published for a time outlives us, and is not taken back.
     pub fn farewell(self: &Arc<Self>) {
+        self.let_go_of_all_watched();
         for account in self.accounts_at_hand() {
             let (watchers, gone) = {
                 let state = account.state.lock();
@@ -176,7 +175,7 @@ impl Hub {
                 continue;
             }
             for watcher in watchers.into_iter().filter(|w| !self.hosts(w.domain())) {
-                if self.is_carried(&DomainPair::between(&account.address, &watcher)) {
+                if self.is_reached(&account.address, &watcher) {
                     let doc = Arc::new(PresenceDoc::empty(account.address.clone()));
                     let (state, changed) = (WatchState::Active, Some(Vec::new()));
                     let notify = Notify { key: None, state, doc, changed, gone: gone.clone() };
@@ -186,8 +185,8 @@ impl Hub {
         }
     }
 
-    fn is_carried(&self, pair: &DomainPair) -> bool {
-        let account = self.account_at_hand(&pair.mailbox());
+    fn is_reached(&self, from: &Address, to: &Address) -> bool {
+        let account = self.account_at_hand(&self.way_between(from, to).mailbox());
         account.is_some_and(|a| a.state.lock().devices.iter().any(|s| s.attend.is_some()))
     }
 }

@@ -7,6 +7,7 @@ use hub::{HubEvent, RuleSet};
 use model::{
     Address, Answer, Ask, Authorize, Basic, Composing, Decision, Dialect, DomainPair, Event, LeaseKey,
     Notify, Opaque, Original, Outcome, Reason, ReceiptKind, Refusal, Subscribe, Term, Ticket, WatchState,
+    Way,
 };
 use std::sync::atomic::Ordering;
 use store::{Authorizations as _, Consent, Journal as _};
@@ -188,7 +189,7 @@ fn how_somebody_is_is_asked_again_when_their_company_is_back() {
     let mut again = world.net.log_in("romeo", "garden");
     again.publish(Basic::Open);
     let hub = world.net.wire.from.lock().clone().unwrap();
-    let pair = DomainPair::between(&again.address(), &juliet.address());
+    let pair = Way::from(DomainPair::between(&again.address(), &juliet.address()));
     while !hub.wants(&pair) {
         std::thread::yield_now();
     }

@@ -6,7 +6,7 @@ use hub::{Hub, HubEvent, Inbox, Link, Parts, RuleSet, Rules};
 use model::{
     Address, Admission, Ask, Basic, Credential, Decision, Device, Dialect, DomainPair, Endpoint, Envelope,
     EnvelopeId, Event, LeaseKey, MAX_HOPS, Message, Notify, Origin, Outcome, Part, Publish, Reason, Receipt,
-    ReceiptKind, Refusal, Scheme, Secret, Security, Settlement, Ticket, Timestamp, Tuple, Vouch,
+    ReceiptKind, Refusal, Scheme, Secret, Security, Settlement, Ticket, Timestamp, Tuple, Vouch, Way,
 };
 use parking_lot::Mutex;
 use ports::{Applicant, Credentials, PortError, Route, Told};
@@ -97,18 +97,18 @@ impl Wire {
 pub struct Dial(pub Arc<Wire>);
 
 impl ports::Dialler for Dial {
-    fn call(&self, pair: &DomainPair) {
+    fn call(&self, way: &Way) {
         let wire = self.0.clone();
         wire.calls.fetch_add(1, Ordering::AcqRel);
         let (from, to) = (wire.from.lock().clone().unwrap(), wire.to.lock().clone().unwrap());
-        let pair = pair.clone();
+        let way = way.clone();
         if !wire.up.load(Ordering::Acquire) {
             self.0.runtime.spawn(async move {
-                from.unreached(&pair, &Refusal::new(Reason::RemoteTimeout).with_text("nobody is there"));
+                from.unreached(&way, &Refusal::new(Reason::RemoteTimeout).with_text("nobody is there"));
             });
         } else if !wire.dialling.swap(true, Ordering::AcqRel) {
             let silent = wire.silent.load(Ordering::Acquire);
-            let task = self.0.runtime.spawn(carry(from, to, pair, silent));
+            let task = self.0.runtime.spawn(carry(from, to, way.pair, silent));
             self.0.carrying.lock().push(task);
         }
     }

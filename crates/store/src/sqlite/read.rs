@@ -7,7 +7,7 @@ use super::schema::{Month, months};
 use super::tail::decode_run;
 use crate::{MailboxCursor, Row, RowKind, Rows, Trouble, Waiting};
 use bytes::Bytes;
-use model::{Address, DomainPair, Seq, Timestamp};
+use model::{Address, Seq, Timestamp, Way};
 use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use std::path::{Path, PathBuf};
@@ -132,7 +132,7 @@ pub(super) fn pairs(conn: &Connection) -> Result<Vec<Address>, Trouble> {
         conn.prepare_cached("SELECT text FROM address WHERE instr(text, '>') > 0").map_err(trouble)?;
     let texts = query.query_map((), |row| row.get::<_, String>(0)).map_err(trouble)?;
     let texts: Vec<String> = texts.collect::<Result<_, _>>().map_err(trouble)?;
-    Ok(texts.iter().filter_map(|text| DomainPair::parse_mailbox(text)).map(|pair| pair.mailbox()).collect())
+    Ok(texts.iter().filter_map(|text| Way::parse_mailbox(text)).map(|way| way.mailbox()).collect())
 }
 
 /// The tail is looked at before the stream table: whatever the writer moves from one to the other in between is then

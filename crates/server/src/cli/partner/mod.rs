@@ -13,7 +13,9 @@ use partner::Partner as Agreed;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use terms::Terms;
-use web::{Certificate, CertificateRequest, ObservedList, PartnerList, PartnerView, Probed};
+use web::{
+    Certificate, CertificateRequest, Forget, Forgotten, ObservedList, PartnerList, PartnerView, Probed,
+};
 
 /// `rialto partner`
 #[derive(Debug, clap::Args)]
@@ -96,6 +98,15 @@ enum Act {
         #[command(flatten)]
         file: ConfigFile,
     },
+    /// Forgets over which protocol people of a partner were last heard, so that they are asked for anew.
+    Forget {
+        /// The partner's name.
+        name: String,
+        /// One person's address; without it everybody.
+        who: Option<String>,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
     /// Tests the servers of a partner, or of any domain, and says what is wrong and what to do. Status 0 if all is well.
     Test {
         /// A partner's name, or a domain.
@@ -174,6 +185,12 @@ impl Partner {
             Act::Resume { name, file } => {
                 act(&file, &name, "resume")?;
                 println!("resumed {name}");
+            }
+            Act::Forget { name, who, file } => {
+                let path = format!("{}/forget", path(&name));
+                let asked = Forget { who };
+                let done: Forgotten = with_server(&file, |c| async move { c.post(&path, &asked).await })?;
+                println!("forgotten: {}", done.people);
             }
             Act::Test { name, json, file } => {
                 let path = format!("{}/test", path(&name));

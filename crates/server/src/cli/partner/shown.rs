@@ -82,6 +82,9 @@ pub fn paper(seen: &Shown) -> String {
     format!("{what}{until}\nsigned with:  {fingerprint}\n{}", terms(&seen.partner))
 }
 
+/// People shown at most.
+const PEOPLE: usize = 20;
+
 /// Everything about one.
 pub fn partner(view: &PartnerView) -> String {
     let mut text = terms(&view.partner);
@@ -92,6 +95,13 @@ pub fn partner(view: &PartnerView) -> String {
         line("none since the start".into());
     }
     view.contacts.iter().for_each(|contact| line(connections(contact)));
+    for learnt in view.people.iter().take(PEOPLE) {
+        let _ =
+            writeln!(text, "{:<12} {} by {}, {}", "heard:", learnt.who, protocol(learnt.protocol), learnt.at);
+    }
+    if let Some(more) = view.people.len().checked_sub(PEOPLE).filter(|more| *more > 0) {
+        let _ = writeln!(text, "{:<12} {more} more; --json names them", "heard:");
+    }
     if let Some(tested) = &view.tested {
         let _ = write!(text, "\nlast tested {}:\n{}", tested.at, probed(tested));
     }
