@@ -78,6 +78,9 @@ pub struct Trust {
     /// The partner's own authority, PEM.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub authority: Option<String>,
+    /// Files with lists of certificates that an authority has taken back, PEM or DER; read again when they change.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub crl: Vec<String>,
     /// Keys: SHA-256 of the certificate's SubjectPublicKeyInfo, 64 hexadecimal digits. Where there are any, one of them
     /// is needed, and enough.
     pub pins: Vec<String>,
@@ -99,6 +102,7 @@ impl Default for Trust {
         Self {
             system: true,
             authority: None,
+            crl: Vec::new(),
             pins: Vec::new(),
             dane: Dane::Usual,
             posh: true,
@@ -240,6 +244,7 @@ impl Partner {
         if self.trust.dane == Dane::Only && !self.trust.pins.is_empty() {
             return Err("either a pinned key counts alone, or DANE does, but not both".into());
         }
+        self.trust.crl.iter().try_for_each(|file| crate::crl::check(file))?;
         for pin in &mut self.trust.pins {
             *pin = pin.parse::<Pin>()?.to_string();
         }

@@ -45,7 +45,7 @@ impl Federation {
     pub fn is_web_server(&self, host: &str, shown: &Certificates) -> Result<(), String> {
         let snapshot = self.snapshot();
         let roots = [&snapshot.settings.roots];
-        let measure = Measure { roots: &roots, pins: &[], client: false, tolerant: false };
+        let measure = Measure { roots: &roots, pins: &[], crls: &[], client: false, tolerant: false };
         prove(shown, host, Dialect::Hub, measure).map(drop)
     }
 

@@ -2,6 +2,7 @@
 
 mod agreement;
 mod book;
+mod crl;
 mod dane;
 mod disclaim;
 mod federation;

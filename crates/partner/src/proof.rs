@@ -3,7 +3,7 @@
 use crate::dane::{Dane, Verdict, judge};
 use crate::federation::Federation;
 use crate::snapshot::Snapshot;
-use crate::trust::{Measure, prove};
+use crate::trust::{Measure, REVOKED, prove};
 use model::{Address, Certificates, Dialect, Opener};
 use ports::{Applicant, Signed};
 use sha2::{Digest, Sha256, Sha512};
@@ -21,6 +21,16 @@ pub(crate) struct Proof {
     pub published: Option<String>,
 }
 
+impl Proof {
+    /// Says this too, where it is proved.
+    fn remarking(mut self, more: Option<String>) -> Self {
+        if let (Ok(remark), Some(more)) = (&mut self.proved, more) {
+            *remark = Some(remark.take().map_or_else(|| more.clone(), |remark| format!("{remark}; {more}")));
+        }
+        self
+    }
+}
+
 impl Federation {
     /// May block.
     pub(crate) fn prove(&self, snapshot: &Snapshot, applicant: &Applicant) -> Proof {
@@ -30,8 +40,13 @@ impl Federation {
         let measured = |with: &dyn Fn(Measure<'_>) -> Proof| {
             let client = *opener == Opener::Them;
             match agreed {
-                Some(agreed) => agreed.prove(ours, client, with),
-                None => with(Measure { roots: &[ours], pins: &[], client, tolerant: true }),
+                Some(agreed) => match agreed.prove(ours, client, with) {
+                    Ok((proof, overdue)) => proof.remarking(overdue),
+                    Err(why) => {
+                        Proof { proved: Err(why), is_final: true, is_passing: false, published: None }
+                    }
+                },
+                None => with(Measure { roots: &[ours], pins: &[], crls: &[], client, tolerant: true }),
             }
         };
         let usual = snapshot.settings.dane;
@@ -77,13 +92,17 @@ impl Federation {
             }
             let proved = match certificates {
                 Some(shown) => prove(shown, domain, *dialect, measure).or_else(|why| {
+                    if REVOKED.contains(&why.as_str()) {
+                        return Err(why);
+                    }
                     let usual = snapshot.settings.posh && agreed.is_none_or(|a| a.may_name());
                     if usual { self.named_on_web(&pair.remote, *dialect, shown, &why) } else { Err(why) }
                 }),
                 None if *secured => Err("it shows no certificate".to_owned()),
                 None => Err("the connection is not secured, so nothing is proved".to_owned()),
             };
-            Proof { proved, is_final: false, is_passing: false, published: published.clone() }
+            let is_final = proved.as_ref().is_err_and(|why| REVOKED.contains(&why.as_str()));
+            Proof { proved, is_final, is_passing: false, published: published.clone() }
         })
     }
 }

@@ -1,6 +1,7 @@
 //! Everything that was agreed, ready to be asked on the hot path: built anew with each change, and never changed.
 
 use crate::agreement::{Day, Partner, Protocol, RouteSecurity};
+use crate::crl;
 use crate::dane::Dane;
 use crate::disclaim::Told;
 use crate::federation::Settings;
@@ -23,6 +24,7 @@ pub(crate) struct Agreed {
     pub used: Arc<Used>,
     roots: Option<Roots>,
     pins: Vec<Pin>,
+    crls: Vec<crl::File>,
 }
 
 /// What a partner has used up, in each direction. Outlives changes of what was agreed.
@@ -72,6 +74,7 @@ impl Snapshot {
                 used: known.map(|known| known.used.clone()).unwrap_or_default(),
                 roots: partner.trust.authority.as_deref().and_then(|pem| authorities(pem).ok()),
                 pins: partner.trust.pins.iter().filter_map(|pin| pin.parse().ok()).collect(),
+                crls: partner.trust.crl.iter().map(|path| crl::File::new(path)).collect(),
                 partner,
             });
             for domain in &agreed.partner.domains {
@@ -140,14 +143,28 @@ impl Agreed {
         protocols.is_empty() || Protocol::of(dialect).is_none_or(|p| protocols.contains(&p))
     }
 
-    /// What counts as proof of its servers.
-    pub fn prove<T>(&self, ours: &Roots, client: bool, with: impl FnOnce(Measure<'_>) -> T) -> T {
+    /// What counts as proof of its servers. Gives what is to be said about it besides, too. Blocks.
+    ///
+    /// # Errors
+    /// In words, where a revocation list cannot be read.
+    pub fn prove<T>(
+        &self,
+        ours: &Roots,
+        client: bool,
+        with: impl FnOnce(Measure<'_>) -> T,
+    ) -> Result<(T, Option<String>), String> {
         let mut roots = Vec::with_capacity(2);
         roots.extend(&self.roots);
         if self.partner.trust.system {
             roots.push(ours);
         }
-        with(Measure { roots: &roots, pins: &self.pins, client, tolerant: self.partner.trust.tolerant })
+        let read =
+            self.crls.iter().map(|file| Ok((file, file.read()?))).collect::<Result<Vec<_>, String>>()?;
+        let crls: Vec<_> = read.iter().flat_map(|(_, lists)| &lists.lists).collect();
+        let now = crate::federation::wall().unix_ms() / 1000;
+        let overdue = read.iter().find_map(|(file, lists)| file.overdue(lists, now));
+        let tolerant = self.partner.trust.tolerant;
+        Ok((with(Measure { roots: &roots, pins: &self.pins, crls: &crls, client, tolerant }), overdue))
     }
 
     /// Does signed DNS count: not at all, besides other proof, or alone? Never past a key or an authority that was agreed on.

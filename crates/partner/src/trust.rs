@@ -8,7 +8,10 @@ use sha2::{Digest, Sha256};
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
-use webpki::{EndEntityCert, Error, KeyUsage, VerifiedPath, anchor_from_trusted_cert};
+use webpki::{
+    CertRevocationList, EndEntityCert, Error, ExpirationPolicy, KeyUsage, RevocationCheckDepth,
+    RevocationOptionsBuilder, UnknownStatusPolicy, VerifiedPath, anchor_from_trusted_cert,
+};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// Who may sign certificates of servers.
@@ -108,6 +111,10 @@ impl FromStr for Pin {
     }
 }
 
+/// No other proof makes up for these.
+pub(crate) const REVOKED: [&str; 2] =
+    ["its certificate was revoked", "its revocation list is not signed by its authority"];
+
 /// What counts as proof.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Measure<'a> {
@@ -115,6 +122,8 @@ pub(crate) struct Measure<'a> {
     pub roots: &'a [&'a Roots],
     /// Where there are any, one of these keys is needed, and enough.
     pub pins: &'a [Pin],
+    /// Who of them is not to be believed any more.
+    pub crls: &'a [&'a CertRevocationList<'a>],
     /// The peer connected to us.
     pub client: bool,
     /// A certificate for servers will do for a server that connects to us.
@@ -196,7 +205,15 @@ pub(crate) fn path(
     let entity = EndEntityCert::try_from(leaf)?;
     let verify = |usage: KeyUsage| {
         let (now, algorithms) = (UnixTime::now(), webpki::ALL_VERIFICATION_ALGS);
-        entity.verify_for_usage(algorithms, anchors, &intermediates, now, usage, None, through).map(drop)
+        // Authorities without a list count as before, and an old list is better than none.
+        let revoked = RevocationOptionsBuilder::new(measure.crls).ok().map(|options| {
+            options
+                .with_depth(RevocationCheckDepth::Chain)
+                .with_status_policy(UnknownStatusPolicy::Allow)
+                .with_expiration_policy(ExpirationPolicy::Ignore)
+                .build()
+        });
+        entity.verify_for_usage(algorithms, anchors, &intermediates, now, usage, revoked, through).map(drop)
     };
     if !measure.client {
         return verify(KeyUsage::server_auth()).map(|()| false);
@@ -227,7 +244,8 @@ pub(crate) fn in_words(error: &Error, certificate: &X509Certificate<'_>) -> Stri
         Error::InvalidSignatureForPublicKey => {
             format!("its certificate is not signed with the key of {} that we trust", certificate.issuer())
         }
-        Error::CertRevoked => "its certificate was revoked".into(),
+        Error::CertRevoked => REVOKED[0].into(),
+        Error::InvalidCrlSignatureForPublicKey => REVOKED[1].into(),
         other => format!("its certificate is not acceptable: {other}"),
     }
 }

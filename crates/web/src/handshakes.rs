@@ -83,6 +83,48 @@ pub async fn sign(
     .await
 }
 
+/// A certificate to take back.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct Revocation {
+    /// PEM; the first of a chain.
+    pub certificate: String,
+}
+
+/// A certificate that was taken back.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct Revoked {
+    /// Its serial number, hexadecimal.
+    pub serial: String,
+    /// The file that lists it.
+    pub list: String,
+}
+
+/// Takes back a certificate that this server's own authority signed for a partner. The list counts for the partner from
+/// then on.
+#[utoipa::path(post, path = "/v1/partners/{name}/revocation", request_body = Revocation, responses(
+    (status = 200, body = Revoked), (status = 404, body = ProblemBody), (status = 422, body = ProblemBody)))]
+pub async fn revoke(
+    State(desk): State<Arc<Desk>>,
+    who: Who,
+    Path(name): Path<String>,
+    Json(asked): Json<Revocation>,
+) -> Result<Json<Revoked>, Problem> {
+    blocking(move || {
+        desk.act(&who, "partner.revoke", &name, || {
+            let mut partner = desk.partners.partner(&name)?;
+            let wrong = |why| Problem(StatusCode::UNPROCESSABLE_ENTITY, why);
+            let (serial, list) = desk.operator.revoke(&asked.certificate).map_err(wrong)?;
+            if !partner.trust.crl.contains(&list) {
+                partner.trust.crl.push(list.clone());
+                let name = partner.name.clone();
+                desk.partners.edit_partner(&name, partner)?;
+            }
+            Ok(Json(Revoked { serial, list }))
+        })
+    })
+    .await
+}
+
 fn chain(desk: &Desk) -> Result<Vec<Vec<u8>>, Problem> {
     desk.operator.chain().map_err(|why| Problem(StatusCode::INTERNAL_SERVER_ERROR, why))
 }

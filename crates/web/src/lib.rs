@@ -20,7 +20,9 @@ mod who;
 pub use backups::BackupMade;
 pub use desk::Desk;
 pub use groups::{GroupList, Members};
-pub use handshakes::{Acceptance, Certificate, CertificateRequest, InvitationList, Paper};
+pub use handshakes::{
+    Acceptance, Certificate, CertificateRequest, InvitationList, Paper, Revocation, Revoked,
+};
 pub use journal::{JournalRow, JournalRows, LossView, RefusalView, SettledView, Verification, view};
 pub use operate::{Answered, Expired, Operator, Reloaded};
 pub use partners::{Forget, Forgotten, ObservedList, PartnerList, PartnerView};
@@ -59,6 +61,7 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .routes(routes!(probes::test))
         .routes(routes!(handshakes::invite, handshakes::waiting))
         .routes(routes!(handshakes::sign))
+        .routes(routes!(handshakes::revoke))
         .routes(routes!(handshakes::withdraw))
         .routes(routes!(handshakes::read))
         .routes(routes!(handshakes::accept))

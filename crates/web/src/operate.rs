@@ -51,6 +51,10 @@ pub trait Operator: Send + Sync {
     /// the authority, PEM. Blocks.
     fn sign(&self, partner: &partner::Partner, request: &str, days: u32) -> Result<(String, String), String>;
 
+    /// Takes back a certificate (PEM) that the authority of this server signed. Gives its serial number and the file that
+    /// lists it. Blocks.
+    fn revoke(&self, certificate: &str) -> Result<(String, String), String>;
+
     /// Where answers to invitations reach us over HTTPS, `https://...`.
     fn url(&self) -> Option<String>;
 

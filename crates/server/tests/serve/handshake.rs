@@ -304,6 +304,22 @@ fn a_partner_without_a_certificate_gets_one_for_its_own_names_alone() {
     example.bad(&["partner", "sign", "nobody", &request], "there is no partner");
     example.bad(&["partner", "sign", "acme", &chain], "no certificate request");
     example.bad(&["partner", "sign", "acme", &request, "--days", "9999"], "1 to 825 days");
+    // It can be taken back, more than once, and others with it.
+    example
+        .bad(&["partner", "revoke", "acme", &path(&acme, "tls/cert.pem")], "did not sign this certificate");
+    let list = path(&example, "data/ca.crl");
+    for certificate in [&chain, &installed, &chain] {
+        let said = example.good(&["partner", "revoke", "acme", certificate]);
+        assert!(said.starts_with("revoked ") && said.contains(&list), "{said}");
+    }
+    assert!(
+        example.good(&["partner", "show", "acme"]).contains(&format!("revoked:     whoever {list} lists\n"))
+    );
+    let (_, pem) = x509_parser::pem::parse_x509_pem(&std::fs::read(&list).expect("written")).expect("PEM");
+    let (_, listed) = x509_parser::parse_x509_crl(&pem.contents).expect("a list");
+    assert_eq!(listed.iter_revoked_certificates().count(), 2);
+    assert_eq!(listed.crl_number().map(ToString::to_string), Some("3".into()));
+    assert!(listed.iter_revoked_certificates().any(|one| one.raw_serial() == certificate.raw_serial()));
     std::fs::remove_file(example.path("tls/ca-key.pem")).expect("it was there");
     example.bad(&["partner", "sign", "acme", &request], "no authority of its own");
 }

@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use terms::Terms;
 use web::{
     Certificate, CertificateRequest, Forget, Forgotten, ObservedList, PartnerList, PartnerView, Probed,
+    Revocation, Revoked,
 };
 
 /// `rialto partner`
@@ -81,6 +82,15 @@ enum Act {
         /// Writes the chain here instead of to standard output.
         #[arg(long)]
         out: Option<PathBuf>,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Takes back a certificate that `sign` made: it proves nothing any more, here or wherever `ca.crl` is known.
+    Revoke {
+        /// The partner's name.
+        name: String,
+        /// The certificate, PEM, or the chain that `sign` wrote.
+        certificate: PathBuf,
         #[command(flatten)]
         file: ConfigFile,
     },
@@ -177,6 +187,20 @@ impl Partner {
                     }
                     None => print!("{}", signed.chain),
                 }
+            }
+            Act::Revoke { name, certificate, file } => {
+                let path = format!("{}/revocation", path(&name));
+                let pem = std::fs::read_to_string(&certificate)
+                    .map_err(|e| Failure::new(format!("{}: {e}", certificate.display())))?;
+                let taken: Revoked =
+                    with_server(
+                        &file,
+                        |c| async move { c.post(&path, &Revocation { certificate: pem }).await },
+                    )?;
+                println!(
+                    "revoked {}; {} lists it: give that to whoever else trusts your authority",
+                    taken.serial, taken.list
+                );
             }
             Act::Suspend { name, file } => {
                 act(&file, &name, "suspend")?;

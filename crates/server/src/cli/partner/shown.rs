@@ -134,6 +134,7 @@ fn terms(p: &Partner) -> String {
         line("route", format!("{} to {}{port}{security}", protocol(route.protocol), route.host));
     }
     line("trust", trust(p));
+    p.trust.crl.iter().for_each(|file| line("revoked", format!("whoever {file} lists")));
     p.trust.pins.iter().for_each(|pin| line("pinned key", pin.clone()));
     let features: Vec<&str> = p.features.iter().map(|f| f.name()).collect();
     let all = features.len() == Feature::ALL.len();

@@ -22,6 +22,9 @@ pub struct Terms {
     /// A PEM file with their own authority.
     #[arg(long)]
     ca: Option<PathBuf>,
+    /// A file with certificates that their authority has taken back (CRL, PEM or DER), read again whenever it changes.
+    #[arg(long = "crl")]
+    crls: Vec<PathBuf>,
     /// No other authority counts.
     #[arg(long, value_name = "yes|no")]
     ca_only: Option<Switch>,
@@ -87,6 +90,7 @@ enum Clear {
     Protocols,
     Routes,
     Ca,
+    Crl,
     Pins,
     Features,
     Local,
@@ -166,6 +170,7 @@ impl Terms {
                 Clear::Protocols => partner.protocols.clear(),
                 Clear::Routes => partner.routes.clear(),
                 Clear::Ca => partner.trust.authority = None,
+                Clear::Crl => partner.trust.crl.clear(),
                 Clear::Pins => partner.trust.pins.clear(),
                 Clear::Features => partner.features = empty.features,
                 Clear::Local => partner.local.clear(),
@@ -183,6 +188,11 @@ impl Terms {
                 .map_err(|e| Failure::new(format!("{}: {e}", file.display())))?;
             partner.trust.authority = Some(pem);
         }
+        let whole = |file: PathBuf| {
+            let found = file.canonicalize().map_err(|e| Failure::new(format!("{}: {e}", file.display())))?;
+            found.into_os_string().into_string().map_err(|_| Failure::new("this path is not UTF-8"))
+        };
+        set_all(&mut partner.trust.crl, self.crls.into_iter().map(whole).collect::<Result<_, Failure>>()?);
         set(&mut partner.trust.system, self.ca_only.map(|only| only == Switch::No));
         set_all(&mut partner.trust.pins, self.pins);
         set(&mut partner.trust.dane, self.dane.map(|Word(dane)| dane));
