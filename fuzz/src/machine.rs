@@ -7,11 +7,11 @@
 use bytes::Bytes;
 use connector::{Flow, Input, Machine, Output, TlsFacts};
 use model::{
-    Activity, Address, Admission, Answer, Ask, Authorize, Basic, Certificates, Composing, Credential,
+    Activity, Address, Admission, Answer, Ask, Authorize, Basic, Call, Certificates, Composing, Credential,
     Decision, Delivery, DeliveryId, Device, Dialect, DomainPair, Endpoint, Envelope, EnvelopeId, Event,
-    LeaseKey, Left, Message, Notice, Notify, Opaque, Origin, Original, Outcome, Part, PresenceDoc, Reason,
-    Receipt, ReceiptKind, Refusal, Role, RosterItem, Settlement, Subscribe, Subscription, Term, Ticket,
-    Tuple, Vouch, WatchState,
+    LeaseKey, Left, Line, LineNews, Message, Notice, Notify, Opaque, Origin, Original, Outcome, Part,
+    PresenceDoc, Reason, Receipt, ReceiptKind, Refusal, Role, RosterItem, Settlement, Subscribe,
+    Subscription, Term, Ticket, Tuple, Vouch, WatchState,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -43,6 +43,9 @@ pub struct World<D> {
     tickets: BTreeSet<u64>,
     acknowledged: BTreeSet<u64>,
     deliveries: u64,
+    /// Ends of lines that the machine has, and the next one.
+    lines: Vec<Line>,
+    next_line: u64,
     device: Endpoint,
 }
 
@@ -62,6 +65,8 @@ impl<D: Door> World<D> {
             tickets: BTreeSet::new(),
             acknowledged: BTreeSet::new(),
             deliveries: 0,
+            lines: Vec::new(),
+            next_line: 0,
             device,
         };
         world.give(Input::Opened(Flow::ACCEPTED));
@@ -172,6 +177,8 @@ impl<D: Door> World<D> {
                 }
                 self.give(Input::Answer(ticket, answer));
             }
+            // Lines: of a call that it submitted, of one for it, what is said on them, and their end.
+            b'l' => self.line(n),
             b'd' => {
                 let delivery = self.delivery(n);
                 self.give(Input::Deliver(delivery));
@@ -190,6 +197,41 @@ impl<D: Door> World<D> {
             b'c' => self.give(Input::Closed(Flow::ACCEPTED)),
             _ => {}
         }
+    }
+
+    fn line(&mut self, n: usize) {
+        let at = |lines: &[Line]| lines.get(n / 4 % lines.len().max(1)).copied();
+        let news = match n % 4 {
+            0 if !self.submitted.is_empty() => {
+                let ticket = self.submitted[n / 4 % self.submitted.len()];
+                let ends: Vec<Line> = (0..n / 4 % 3).map(|at| Line(self.next_line + 2 * at as u64)).collect();
+                self.next_line += 2 * ends.len() as u64;
+                self.lines.extend(&ends);
+                LineNews::Calling(ticket, ends)
+            }
+            1 => {
+                let line = (!n.is_multiple_of(3)).then_some(Line(self.next_line + 1));
+                self.next_line += 2;
+                self.lines.extend(line);
+                let mut delivery = self.delivery(0);
+                let bytes = CALLS[n / 4 % CALLS.len()];
+                let original = Original { dialect: Dialect::Sip, bytes: Bytes::from_static(bytes) };
+                if let Some(envelope) = Arc::get_mut(&mut delivery.envelope) {
+                    let call = Call { original, opens: n.is_multiple_of(2), wants_answer: line.is_some() };
+                    envelope.event = Event::Call(call);
+                }
+                LineNews::Called(line, delivery)
+            }
+            2 => match at(&self.lines) {
+                Some(line) => LineNews::Said(line, Bytes::from_static(SAID[n / 4 % SAID.len()])),
+                None => return,
+            },
+            _ => match at(&self.lines) {
+                Some(line) => LineNews::Ended(line),
+                None => return,
+            },
+        };
+        self.give(Input::Line(news));
     }
 
     fn pass(&mut self, time: Duration) {
@@ -284,6 +326,33 @@ fn settlement(n: usize) -> Settlement {
     };
     outcome.into()
 }
+
+/// Requests of calls, as another machine passes them on.
+const CALLS: [&[u8]; 4] = [
+    b"INVITE sip:juliet@example.com SIP/2.0\r\nVia: SIP/2.0/TCP 192.0.2.7;branch=z9hG4bKo\r\nMax-Forwards: 69\r\n\
+      From: <sip:romeo@example.net>;tag=f\r\nTo: <sip:juliet@example.com>\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\n\
+      Contact: <sip:romeo@192.0.2.7>\r\nContent-Length: 0\r\n\r\n",
+    b"BYE sip:juliet@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/TCP 192.0.2.7;branch=z9hG4bKo\r\nMax-Forwards: 69\r\n\
+      From: <sip:romeo@example.net>;tag=f\r\nTo: <sip:juliet@example.com>;tag=t\r\nCall-ID: c\r\nCSeq: 2 BYE\r\n\
+      Content-Length: 0\r\n\r\n",
+    b"ACK sip:juliet@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/TCP 192.0.2.7;branch=z9hG4bKa\r\nMax-Forwards: 69\r\n\
+      From: <sip:romeo@example.net>;tag=f\r\nTo: <sip:juliet@example.com>;tag=t\r\nCall-ID: c\r\nCSeq: 1 ACK\r\n\
+      Content-Length: 0\r\n\r\n",
+    b"nothing of the kind",
+];
+
+/// What is said on a line.
+const SAID: [&[u8]; 6] = [
+    b"CANCEL",
+    b"SILENCE",
+    b"SIP/2.0 180 Ringing\r\nVia: SIP/2.0/UDP 192.0.2.7;branch=z9hG4bKx\r\nFrom: <sip:a@b.example>;tag=f\r\n\
+      To: <sip:c@d.example>;tag=t\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n",
+    b"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 192.0.2.7;branch=z9hG4bKx\r\nFrom: <sip:a@b.example>;tag=f\r\n\
+      To: <sip:c@d.example>;tag=t\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n",
+    b"SIP/2.0 603 Decline\r\nVia: SIP/2.0/UDP 192.0.2.7;branch=z9hG4bKx\r\nFrom: <sip:a@b.example>;tag=f\r\n\
+      To: <sip:c@d.example>;tag=t\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n",
+    b"SIP/2.0 401 No\r\n\r\n",
+];
 
 /// One event of every kind, with texts that no dialect can write as they are.
 fn event(n: usize, from: &Endpoint, lease: Option<LeaseKey>) -> Event {

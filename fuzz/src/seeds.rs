@@ -127,6 +127,16 @@ fn script(text: &str) -> String {
             if let "open" | "answer" = said {
                 // The header of a stream between servers.
                 out += HEADER;
+            } else if said.starts_with("line ") || said.starts_with("called ") {
+                // What comes over lines is among the world's own.
+                let block: Vec<&str> = lines.by_ref().take_while(|line| *line != ".").collect();
+                let first = block.first().copied().unwrap_or_default();
+                out += match said.starts_with("called ") {
+                    true => "!lA\n",
+                    false if first.starts_with("SIP/2.0 1") => "!l:\n",
+                    false if first.starts_with("SIP/2.0 2") => "!l>\n",
+                    false => "!lB\n",
+                };
             } else if said.starts_with('<') || said.trim().is_empty() {
                 out += &format!("{said}\n");
             } else {
@@ -144,6 +154,16 @@ fn script(text: &str) -> String {
                 }
             }
         } else if let Some(words) = line.strip_prefix("<= ") {
+            let line = match words.split(' ').next().unwrap_or_default() {
+                "calling" => "!l8\n",
+                "said" => "!l2\n",
+                "ended" => "!lC\n",
+                _ => "",
+            };
+            if !line.is_empty() {
+                out += line;
+                continue;
+            }
             let letter = match words.split(' ').next().unwrap_or_default() {
                 "kept" => 'k',
                 "settled" => 'e',

@@ -172,6 +172,28 @@ impl Baresip {
         phone
     }
 
+    /// Register a phone that is for calls: no gate stands between it and the server, so that what belongs to a call comes over
+    /// the connection on which it registered.
+    #[must_use]
+    pub fn for_calls(rialto: &Rialto, user: &str, transport: Transport) -> Self {
+        let server = match transport {
+            Transport::Udp => format!("127.0.0.1:{};transport=udp", rialto.sip()),
+            Transport::Tcp => format!("127.0.0.1:{};transport=tcp", rialto.sip()),
+            Transport::Tls => format!("127.0.0.1:{};transport=tls", rialto.sips()),
+        };
+        let peer = format!("baresip-{user}");
+        let line = Line {
+            home: rialto.home(&peer),
+            log: rialto.log(&peer),
+            authority: Some(rialto.ca()),
+            address: &at(user),
+            password: PASSWORD,
+            server: &server,
+            contact: None,
+        };
+        Self::elsewhere(&peer, &line)
+    }
+
     /// Register and wait until that is done.
     #[must_use]
     pub fn online(rialto: &Rialto, user: &str, transport: Transport, contacts: Contacts<'_>) -> Self {
@@ -237,6 +259,26 @@ impl Baresip {
         });
     }
 
+    /// Call somebody.
+    pub fn call(&mut self, whom: &str) {
+        self.command("dial", whom);
+    }
+
+    /// Take the call that rings.
+    pub fn accept(&mut self) {
+        self.command("accept", "");
+    }
+
+    /// End the call, whether it is up, rings here, or rings there.
+    pub fn hang_up(&mut self) {
+        self.command("hangup", "");
+    }
+
+    /// Wait until the phone has shown a line with all of these words.
+    pub fn expect(&self, words: &[&str]) -> String {
+        self.talk.expect_words(words)
+    }
+
     /// Leave, and wait until the phone has unregistered.
     pub fn quit(mut self) {
         self.command("quit", "");
@@ -272,4 +314,44 @@ impl Baresip {
         text.pop();
         String::from_utf8_lossy(&text).into_owned()
     }
+}
+
+const RINGS: &[&str] = &["Incoming call from:"];
+const UP: &[&str] = &["Call established:"];
+
+/// A call that is taken, and ended by who took it; and one back, ended by who made it. Between whom: their addresses.
+///
+/// # Panics
+/// If it goes otherwise.
+pub fn talk(romeo: &mut Baresip, juliet: &mut Baresip, [from, to]: [&str; 2]) {
+    romeo.call(to);
+    juliet.expect(RINGS);
+    juliet.accept();
+    romeo.expect(UP);
+    juliet.expect(UP);
+    juliet.hang_up();
+    romeo.expect(&["session closed"]);
+    juliet.call(from);
+    romeo.expect(RINGS);
+    romeo.accept();
+    juliet.expect(UP);
+    romeo.expect(UP);
+    juliet.hang_up();
+    romeo.expect(&["session closed"]);
+}
+
+/// A call that nobody takes: given up by who made it, and turned down.
+///
+/// # Panics
+/// If it goes otherwise.
+pub fn no_talk(romeo: &mut Baresip, juliet: &mut Baresip, to: &str) {
+    romeo.call(to);
+    juliet.expect(RINGS);
+    romeo.expect(&["180 Ringing"]);
+    romeo.hang_up();
+    juliet.expect(&["session closed"]);
+    romeo.call(to);
+    juliet.expect(RINGS);
+    juliet.hang_up();
+    romeo.expect(&["session closed", "486"]);
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use interop::authority::{Authority, Certificate, Flaw};
-use interop::baresip::{Baresip, Line};
+use interop::baresip::{Baresip, Line, Transport, no_talk, talk};
 use interop::dns::Dns;
 use interop::kamailio::{Kamailio, Setup};
 use interop::known::judge;
@@ -358,5 +358,22 @@ fn presence_comes_back_with_their_server() {
         let _carol = Carol::online(&world);
         juliet.expect_within("presence carol@partner.test available", LONG);
         world.rialto.finish();
+    });
+}
+
+#[test]
+fn calls() {
+    judge("kamailio::calls", || {
+        for reuses in [true, false] {
+            let world = World::new(&["juliet"], Flaw::None, reuses);
+            let mut juliet = Baresip::for_calls(&world.rialto, "juliet", Transport::Udp);
+            let mut bob = world.phone("bob", "juliet@example.com", false);
+            let (ours, theirs) = ("juliet@example.com", "bob@partner.test");
+            talk(&mut juliet, &mut bob, [ours, theirs]);
+            no_talk(&mut juliet, &mut bob, theirs);
+            talk(&mut bob, &mut juliet, [theirs, ours]);
+            no_talk(&mut bob, &mut juliet, ours);
+            world.rialto.finish();
+        }
     });
 }

@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use model::{
-    Address, Answer, Ask, Certificates, Delivery, DeliveryId, Endpoint, Envelope, LeaseKey, Notice, Outcome,
-    Refusal, Settlement, Ticket,
+    Address, Answer, Ask, Certificates, Delivery, DeliveryId, Endpoint, Envelope, LeaseKey, Line, LineNews,
+    Notice, Outcome, Refusal, Settlement, Ticket,
 };
 use std::any::Any;
 use std::net::SocketAddr;
@@ -61,6 +61,8 @@ pub enum Input<'a> {
     /// The hub hands an envelope to a device this machine bound, or to a lease it holds. To be answered by
     /// `Output::Ack` or `Output::AckWhenWritten`.
     Deliver(Delivery),
+    /// A call, or what is said about one. A line that comes is this machine's to end.
+    Line(LineNews),
     /// News for a device this machine bound.
     Notice(Endpoint, Notice),
     /// The envelope submitted under this ticket is committed to the journal. Frees the window; says nothing about
@@ -123,6 +125,10 @@ pub enum Output {
         /// What.
         ask: Ask,
     },
+    /// Say this to the machine at the other end of a line.
+    Say(Line, Bytes),
+    /// A line is of no use any more. The other end hears it.
+    HangUp(Line),
     /// Somebody proved a password, or failed to: for the operator's counters, which name nobody.
     Login {
         /// Whether it was the right one.

@@ -101,6 +101,11 @@ impl Account {
         Ok(Self::with(hub, address, state))
     }
 
+    /// The hub it belongs to.
+    pub fn hub(&self) -> Option<Arc<Hub>> {
+        self.hub.upgrade()
+    }
+
     /// The mailbox of a pair of domains, or of one protocol of a pair.
     pub fn of_way(hub: &Arc<Hub>, way: &Way) -> Arc<Self> {
         let state = State { remote: Some(Box::new(Remote::new(way.clone()))), ..State::default() };

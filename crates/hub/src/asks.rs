@@ -144,6 +144,7 @@ impl Hub {
     pub(crate) fn leave(self: &Arc<Self>, link: &Arc<LinkCore>) {
         self.forget_session(link);
         link.clear();
+        self.lines.leave(link);
         let bound = std::mem::take(&mut *link.bound.lock());
         for endpoint in &bound {
             self.release(link, endpoint);

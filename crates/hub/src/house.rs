@@ -4,6 +4,7 @@ use crate::account::Account;
 use crate::choice::Choices;
 use crate::expiry::Expiries;
 use crate::lease::Leases;
+use crate::lines::Lines;
 use crate::link::LinkCore;
 use crate::pipeline::Pipeline;
 use crate::remote::Waiting;
@@ -75,6 +76,7 @@ pub struct Hub {
     pub(crate) awaiting: Awaiting,
     pub(crate) leases: Leases,
     pub(crate) sessions: Sessions,
+    pub(crate) lines: Lines,
     pub(crate) expiries: Expiries,
     pub(crate) counting: Counting,
     /// Pairs of domains for which rows wait.
@@ -109,6 +111,7 @@ impl Hub {
             awaiting: Awaiting::default(),
             leases,
             sessions: Sessions::default(),
+            lines: Lines::default(),
             expiries,
             counting: Counting::default(),
             waiting: Waiting::default(),

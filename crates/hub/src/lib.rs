@@ -15,6 +15,7 @@ mod drain;
 mod expiry;
 mod house;
 mod lease;
+mod lines;
 mod link;
 mod mailbox;
 pub mod pipeline;

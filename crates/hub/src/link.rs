@@ -7,8 +7,8 @@ use crate::router::Committed;
 use crate::sessions::Handover;
 use crate::trace::Trail;
 use model::{
-    Address, Answer, Ask, Delivery, DeliveryId, Dialect, Endpoint, Envelope, Event, LeaseKey, Notice, Seq,
-    Settlement, Ticket, Way,
+    Address, Answer, Ask, Delivery, DeliveryId, Dialect, Endpoint, Envelope, Event, LeaseKey, Line, LineNews,
+    Notice, Seq, Settlement, Ticket, Way,
 };
 use parking_lot::Mutex;
 use std::any::Any;
@@ -29,6 +29,8 @@ const OVERRUN_PARKED: usize = 2_000;
 pub enum HubEvent {
     /// An envelope for a bound device or a held lease.
     Deliver(Delivery),
+    /// News of a line.
+    Line(LineNews),
     /// News for a bound device.
     Notice(Endpoint, Notice),
     /// A submission is on record.
@@ -378,6 +380,16 @@ impl Link {
     /// Asks something; the answer names the ticket.
     pub fn ask(&self, ticket: Ticket, ask: Ask) {
         self.hub.enqueue(&self.core, Job::Ask(ticket, ask));
+    }
+
+    /// Says something to the machine at the other end of a line.
+    pub fn say(&self, line: Line, bytes: bytes::Bytes) {
+        self.hub.lines.say(&self.core, line, bytes);
+    }
+
+    /// Ends a line.
+    pub fn hang_up(&self, line: Line) {
+        self.hub.lines.hang_up(&self.core, line);
     }
 
     /// Somebody proved a password, or failed to.

@@ -60,8 +60,12 @@ impl Passing {
 
 /// Why this connection cannot pass this on: talk within one dialect is nothing to another.
 fn misfit(slot: &Slot, envelope: &Envelope) -> Option<Refusal> {
-    let Event::Opaque(opaque) = &envelope.event else { return None };
-    (opaque.original.dialect != slot.link.dialect).then(|| {
+    let dialect = match &envelope.event {
+        Event::Opaque(opaque) => opaque.original.dialect,
+        Event::Call(call) => call.original.dialect,
+        _ => return None,
+    };
+    (dialect != slot.link.dialect).then(|| {
         let text = format!("their server speaks {} with us, which has no word for this", slot.link.dialect);
         Refusal::new(Reason::Unsupported).with_text(text)
     })
@@ -218,7 +222,7 @@ impl Hub {
             return;
         }
         let answer = matches!(&envelope.event, Event::Opaque(o) if o.wants_answer)
-            || matches!(&envelope.event, Event::Message(_));
+            || matches!(&envelope.event, Event::Message(_) | Event::Call(_));
         let sender = (answer || outcome_wanted).then(|| (Arc::downgrade(link), ticket));
         if self.carry(account, envelope, sender, outcome_wanted) && outcome_wanted {
             link.send(HubEvent::Settled(ticket, Outcome::Delivered.into()));
@@ -252,7 +256,7 @@ impl Hub {
                 self.give_up(Passing { envelope: envelope.clone(), sender, outcome_wanted }, &refusal);
                 return false;
             }
-            self.tell(account, &state.devices[at], envelope);
+            self.pass_over(account, &state.devices[at], envelope, sender.as_ref());
             return true;
         }
         remote.passing.push_back(Passing { envelope: envelope.clone(), sender, outcome_wanted });
@@ -304,7 +308,7 @@ impl Hub {
                         self.give_up(passing, &refusal);
                         continue;
                     }
-                    self.tell(account, &state.devices[at], &passing.envelope);
+                    self.pass_over(account, &state.devices[at], &passing.envelope, passing.sender.as_ref());
                     if let Some((link, ticket)) = passing.sender
                         && passing.outcome_wanted
                         && let Some(link) = link.upgrade()

@@ -31,7 +31,7 @@ impl Hub {
     ) -> Result<(), Box<Envelope>> {
         let quick = matches!(
             envelope.event,
-            Event::Message(_) | Event::Receipt(_) | Event::Composing(_) | Event::Opaque(_)
+            Event::Message(_) | Event::Receipt(_) | Event::Composing(_) | Event::Opaque(_) | Event::Call(_)
         );
         if !quick || !link.is_quick() {
             return Err(envelope);
@@ -137,6 +137,11 @@ impl Hub {
                 self.apply(link, ticket, &envelope, outcome_wanted);
             }
             Plan::Remote(account) => self.pass_abroad(link, ticket, &account, &envelope, outcome_wanted),
+            Plan::Mailbox(account) if matches!(envelope.event, Event::Call(_)) => {
+                if let Err(refusal) = self.connect(link, ticket, &account, &envelope) {
+                    self.refuse(link, ticket, &envelope, refusal);
+                }
+            }
             Plan::Mailbox(account) => {
                 let settlement = self.pass_on(&account, &envelope);
                 if outcome_wanted || matches!(settlement.outcome, Outcome::Refused(_)) {

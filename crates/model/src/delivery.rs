@@ -1,4 +1,5 @@
-use crate::{Address, DeliveryId, Endpoint, Envelope, RosterItem, Timestamp};
+use crate::{Address, DeliveryId, Endpoint, Envelope, Line, RosterItem, Ticket, Timestamp};
+use bytes::Bytes;
 use std::sync::Arc;
 
 /// Why a device gets an envelope.
@@ -23,6 +24,19 @@ pub struct Delivery {
     pub role: Role,
     /// Set when it waited: since when (XEP-0203 delay; the Date of a SIP MESSAGE).
     pub delayed_since: Option<Timestamp>,
+}
+
+/// News of a line.
+#[derive(Debug, Clone)]
+pub enum LineNews {
+    /// A call submitted under this ticket is with so many devices; each is at the other end of one of these.
+    Calling(Ticket, Vec<Line>),
+    /// A call for a bound device. Without a line nobody waits for an answer.
+    Called(Option<Line>, Delivery),
+    /// The machine at the other end says this.
+    Said(Line, Bytes),
+    /// The other end has gone.
+    Ended(Line),
 }
 
 /// News for a bound device that is not somebody's envelope.

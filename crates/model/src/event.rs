@@ -22,6 +22,8 @@ pub enum Event {
     Notify(Notify),
     /// Same-dialect talk between devices that the hub does not understand. Routed, never translated.
     Opaque(Opaque),
+    /// A request about a call between two devices of one dialect. Passed on over a [`crate::Line`], and never kept.
+    Call(Call),
 }
 
 impl Event {
@@ -36,6 +38,7 @@ impl Event {
             Self::Authorize(_) => "authorize",
             Self::Notify(_) => "notify",
             Self::Opaque(_) => "opaque",
+            Self::Call(_) => "call",
         }
     }
 
@@ -149,5 +152,17 @@ pub struct Opaque {
     pub original: Original,
     /// True where the sender waits for an answer of its own protocol (an XMPP iq get or set): when it cannot be
     /// routed, the hub settles it as refused instead of dropping it.
+    pub wants_answer: bool,
+}
+
+/// A request about a call (SIP INVITE and what follows it): the hub decides whether it may pass and to whose devices, and
+/// does not read it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Call {
+    /// The request; only a door of its dialect can read it.
+    pub original: Original,
+    /// True for a new call, false for what belongs to one that is up.
+    pub opens: bool,
+    /// True where answers are expected: then each device that gets the request is at the other end of a line.
     pub wants_answer: bool,
 }

@@ -1,6 +1,18 @@
 use compact_str::CompactString;
 use std::fmt;
 
+/// One end of a line: a way between two machines for what the hub does not read, from a request to its last answer.
+/// The ends of a line are an even number and the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Line(pub u64);
+
+impl Line {
+    /// The other end.
+    pub fn other(self) -> Self {
+        Self(self.0 ^ 1)
+    }
+}
+
 /// Names one envelope through logs, journal, verdicts, hops and peers' answers; also the XEP-0359 stanza-id.
 /// A version 7 UUID (RFC 9562 section 5.7): its first 48 bits are Unix milliseconds, so ids sort by time.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]

@@ -21,11 +21,11 @@ mod time;
 
 pub use address::{Address, AddressError, Device, Endpoint};
 pub use ask::{Answer, Ask, Credential, Left, Scheme, Secret};
-pub use delivery::{Delivery, Notice, Role};
+pub use delivery::{Delivery, LineNews, Notice, Role};
 pub use envelope::{Dialect, Envelope, MAX_HOPS, Origin, Original, Security, Vouch};
-pub use event::{Authorize, Composing, Decision, Event, Opaque, Receipt, ReceiptKind, Subscribe, Term};
+pub use event::{Authorize, Call, Composing, Decision, Event, Opaque, Receipt, ReceiptKind, Subscribe, Term};
 pub use federation::{Admission, Certificates, DomainPair, Opener, Way};
-pub use ident::{DeliveryId, EnvelopeId, LeaseKey, Seq, Ticket};
+pub use ident::{DeliveryId, EnvelopeId, LeaseKey, Line, Seq, Ticket};
 pub use message::{Lang, Message, Part, Wants};
 pub use outcome::{Fault, Loss, LossKind, Outcome, Reason, Refusal, Settlement};
 pub use presence::{Activity, Basic, Notify, PresenceDoc, Publish, Tuple, WatchState};

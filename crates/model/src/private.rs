@@ -38,6 +38,7 @@ mod tests {
             ..Message::default()
         };
         let subscribe = Subscribe { term: Term::Lasting, note: Some(SAID.into()), original };
+        let call = Call { original: rendering.clone(), opens: true, wants_answer: true };
         let opaque = Opaque { original: rendering, wants_answer: false };
         let item = RosterItem {
             contact: address.clone(),
@@ -52,6 +53,7 @@ mod tests {
             format!("{:?}", Event::Message(message)),
             format!("{:?}", Event::Subscribe(subscribe)),
             format!("{:?}", Event::Opaque(opaque)),
+            format!("{:?}", Event::Call(call)),
             format!("{:?}", Event::Publish(publish)),
             format!("{item:?}{edit:?}"),
             format!("{:?}", Ask::Verify { account: address, password: Secret::new(SAID) }),

@@ -399,6 +399,7 @@ impl Driver {
 pub(crate) fn input_of(event: HubEvent) -> Input<'static> {
     match event {
         HubEvent::Deliver(delivery) => Input::Deliver(delivery),
+        HubEvent::Line(news) => Input::Line(news),
         HubEvent::Notice(endpoint, notice) => Input::Notice(endpoint, notice),
         HubEvent::Kept(ticket) => Input::Kept(ticket),
         HubEvent::Settled(ticket, settlement) => Input::Settled(ticket, settlement),
@@ -414,6 +415,8 @@ pub(crate) fn pass_to_hub(link: &Link, output: Output) {
     match output {
         Output::Submit { ticket, envelope, outcome_wanted } => link.submit(ticket, envelope, outcome_wanted),
         Output::Ask { ticket, ask } => link.ask(ticket, ask),
+        Output::Say(line, bytes) => link.say(line, bytes),
+        Output::HangUp(line) => link.hang_up(line),
         Output::Login { proven } => link.login(proven),
         Output::Attend(endpoint, priority) => link.attend(endpoint, priority),
         Output::Unbind(endpoint) => link.unbind(endpoint),

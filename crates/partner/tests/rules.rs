@@ -134,6 +134,8 @@ fn features_are_allowed_one_by_one() {
         Event::Opaque(Opaque { original, wants_answer: true })
     };
     let composing = Event::Composing(Composing { active: true, thread: None, lang: None, original: None });
+    let original = Original { dialect: Dialect::Sip, bytes: "INVITE".into() };
+    let call = Event::Call(model::Call { original, opens: true, wants_answer: true });
     let failed = ReceiptKind::Failed(Refusal::new(model::Reason::NotFound));
     for (event, feature) in [
         (text("hi"), Some(Feature::Im)),
@@ -146,6 +148,7 @@ fn features_are_allowed_one_by_one() {
         (opaque("<iq><vCard xmlns='vcard-temp'/></iq>"), Some(Feature::Directory)),
         (opaque("<iq><jingle xmlns='urn:xmpp:jingle:1'/></iq>"), Some(Feature::Calls)),
         (opaque("<message><x xmlns='jabber:x:conference'/></message>"), Some(Feature::Rooms)),
+        (call, Some(Feature::Calls)),
     ] {
         for off in Feature::ALL {
             let federation = federation(Mode::Allow);

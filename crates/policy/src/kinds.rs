@@ -21,6 +21,7 @@ pub fn features(envelope: &Envelope) -> &'static [Feature] {
             &[Feature::Presence]
         }
         Event::Opaque(opaque) => talk(opaque),
+        Event::Call(_) => &[Feature::Calls],
     }
 }
 

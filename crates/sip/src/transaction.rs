@@ -53,17 +53,23 @@ pub struct ServerId(u64);
 pub enum Seen {
     /// A new request: the caller owes an answer under this name.
     New(ServerId),
-    /// A repetition, an ACK, or one too many: nothing to do.
+    /// An ACK that belongs to no refusal of ours: it is for whoever accepted (RFC 3261 13.2.2.4). Nothing is owed.
+    Ack(ServerId),
+    /// A repetition, the ACK of a refusal, or one too many: nothing to do.
     Absorbed,
 }
 
 /// News of a client transaction, with the number its starter gave it.
 #[derive(Debug)]
 pub enum ClientEvent {
-    /// The final response.
+    /// A provisional response; 100 only to an INVITE, which may be cancelled from then on.
+    Provisional(u64, Box<Response>),
+    /// The final response; for an INVITE that was accepted it may come again, and from several who accept.
     Final(u64, Box<Response>),
-    /// Timer F: nobody answered.
+    /// Timer B or F: nobody answered.
     Timeout(u64),
+    /// Nothing more can come of an INVITE that was accepted.
+    Over(u64),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -77,6 +83,8 @@ struct ServerKey {
 enum ServerState {
     /// The machine works on it.
     Trying,
+    /// An INVITE was accepted: its repetitions are absorbed, those of the answer are the caller's (RFC 6026 7.1).
+    Accepted,
     /// Answered; the answer is kept for retransmissions.
     Completed { answer: Bytes, to: Hop, pause: Duration },
     /// A refused INVITE whose ACK came.
@@ -88,6 +96,8 @@ struct Server {
     key: ServerKey,
     invite: bool,
     trying: Option<(Bytes, Hop)>,
+    /// It counts against what one peer may have waiting.
+    counted: bool,
     state: ServerState,
     end: Tick,
 }
@@ -102,6 +112,24 @@ struct Client {
     request: Bytes,
     pause: Duration,
     done: bool,
+    /// When it ends.
+    end: Tick,
+    invite: Invite,
+}
+
+/// What an INVITE needs besides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Invite {
+    /// It is none.
+    No,
+    /// Nobody has said anything.
+    Calling,
+    /// Somebody works on it. How long, the caller decides.
+    Proceeding,
+    /// It was refused; the ACK, for repetitions of the refusal.
+    Refused(Bytes),
+    /// It was accepted.
+    Accepted,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -128,6 +156,8 @@ pub struct Transactions {
     kept: VecDeque<u64>,
     clients: BTreeMap<u64, Client>,
     branches: BTreeMap<String, u64>,
+    /// A CANCEL has the branch of what it cancels (RFC 3261 9.1).
+    cancels: BTreeMap<String, u64>,
     timers: BTreeSet<(Tick, Timer)>,
     out: VecDeque<(Hop, Bytes)>,
 }
@@ -139,10 +169,17 @@ impl Transactions {
         let ack = method == "ACK";
         let key = key_of(source, if ack { "INVITE" } else { method }, &request.reply);
         if let Some(&id) = self.keys.get(&key) {
+            if ack && self.servers.get(&id).is_some_and(|s| matches!(s.state, ServerState::Accepted)) {
+                // Some give it the branch of its INVITE.
+                return Seen::Ack(ServerId(0));
+            }
             self.repeated(now, id, ack);
             return Seen::Absorbed;
         }
-        if ack || self.waiting(source) >= MAX_PENDING_PER_PEER {
+        if ack {
+            return Seen::Ack(ServerId(0));
+        }
+        if self.waiting(source) >= MAX_PENDING_PER_PEER {
             return Seen::Absorbed;
         }
         *self.pending.entry(source).or_default() += 1;
@@ -157,8 +194,10 @@ impl Transactions {
         self.timers.insert((now + LONG, Timer::ServerEnd(id)));
         self.keys.insert(key.clone(), id);
         let invite = method == "INVITE";
-        self.servers
-            .insert(id, Server { key, invite, trying: late, state: ServerState::Trying, end: now + LONG });
+        self.servers.insert(
+            id,
+            Server { key, invite, trying: late, counted: true, state: ServerState::Trying, end: now + LONG },
+        );
         Seen::New(ServerId(id))
     }
 
@@ -171,7 +210,12 @@ impl Transactions {
                 self.end_at(now + wait, id);
             }
             ServerState::Completed { answer, to, .. } => self.out.push_back((*to, answer.clone())),
-            ServerState::Trying | ServerState::Confirmed => {}
+            ServerState::Trying if server.invite => {
+                if let Some((trying, to)) = &server.trying {
+                    self.out.push_back((*to, trying.clone()));
+                }
+            }
+            ServerState::Trying | ServerState::Accepted | ServerState::Confirmed => {}
         }
     }
 
@@ -181,6 +225,49 @@ impl Transactions {
             server.end = at;
             self.timers.insert((at, Timer::ServerEnd(id)));
         }
+    }
+
+    /// Sends a provisional answer of an INVITE, and keeps the transaction for so long from now (RFC 3261 17.2.1). What
+    /// rings does not count against what its peer may have waiting.
+    pub fn provisional(
+        &mut self,
+        now: Tick,
+        id: ServerId,
+        to: Hop,
+        answer: impl Into<Bytes>,
+        stay: Duration,
+    ) {
+        let Some(server) = self.servers.get_mut(&id.0) else { return };
+        if !matches!(server.state, ServerState::Trying) {
+            return;
+        }
+        let answer = answer.into();
+        server.trying = Some((answer.clone(), to));
+        let (peer, counted) = (server.key.peer, std::mem::take(&mut server.counted));
+        self.out.push_back((to, answer));
+        if counted {
+            self.less_pending(peer);
+        }
+        self.end_at(now + stay, id.0);
+    }
+
+    /// Accepts an INVITE, or accepts it again (RFC 6026 7.1): nothing is repeated by itself.
+    pub fn accept(&mut self, now: Tick, id: ServerId, to: Hop, answer: impl Into<Bytes>) {
+        let Some(server) = self.servers.get_mut(&id.0) else { return };
+        match server.state {
+            ServerState::Trying => {
+                server.state = ServerState::Accepted;
+                server.trying = None;
+                let (peer, counted) = (server.key.peer, std::mem::take(&mut server.counted));
+                if counted {
+                    self.less_pending(peer);
+                }
+                self.end_at(now + LONG, id.0);
+            }
+            ServerState::Accepted => {}
+            ServerState::Completed { .. } | ServerState::Confirmed => return,
+        }
+        self.out.push_back((to, answer.into()));
     }
 
     /// True while somebody waits for this answer.
@@ -199,7 +286,9 @@ impl Transactions {
         self.out.push_back((to, answer.clone()));
         server.trying = None;
         let (peer, invite) = (server.key.peer, server.invite);
-        self.less_pending(peer);
+        if std::mem::take(&mut server.counted) {
+            self.less_pending(peer);
+        }
         if peer.reliable() && !invite {
             // Timer J is zero here: nothing is kept of an answered request (RFC 3261 17.2.2).
             self.forget(id);
@@ -236,9 +325,14 @@ impl Transactions {
         }
     }
 
-    /// True if an INVITE of this peer with the branch of a CANCEL is known (RFC 3261 9.2).
-    pub fn invite_of(&self, source: Hop, cancel: &ReplyHead) -> bool {
-        self.keys.contains_key(&key_of(source, "INVITE", cancel))
+    /// The INVITE of this peer with the branch of a CANCEL, if it is known (RFC 3261 9.2).
+    pub fn invite_of(&self, source: Hop, cancel: &ReplyHead) -> Option<ServerId> {
+        self.keys.get(&key_of(source, "INVITE", cancel)).copied().map(ServerId)
+    }
+
+    /// Sends what no transaction waits for: an ACK, or a repeated acceptance.
+    pub fn send(&mut self, to: Hop, bytes: impl Into<Bytes>) {
+        self.out.push_back((to, bytes.into()));
     }
 
     /// How many requests of a peer wait for the hub.
@@ -246,7 +340,7 @@ impl Transactions {
         self.pending.get(&peer).copied().unwrap_or(0)
     }
 
-    /// Starts a non-INVITE client transaction (RFC 3261 17.1.2). The request carries `branch` in its top Via.
+    /// Starts a client transaction (RFC 3261 17.1). The request carries `branch` in its top Via.
     /// False if there are too many.
     pub fn request(
         &mut self,
@@ -268,16 +362,23 @@ impl Transactions {
         if !to.reliable() {
             self.timers.insert((now + T1, Timer::Repeat(id)));
         }
-        self.timers.insert((now + LONG, Timer::ClientEnd(id)));
-        self.branches.insert(branch.to_owned(), id);
+        let end = now + LONG;
+        self.timers.insert((end, Timer::ClientEnd(id)));
+        match method {
+            "CANCEL" => self.cancels.insert(branch.to_owned(), id),
+            _ => self.branches.insert(branch.to_owned(), id),
+        };
         let branch = branch.to_owned();
-        self.clients.insert(id, Client { branch, method, to, number, request, pause: T1, done: false });
+        let invite = if method == "INVITE" { Invite::Calling } else { Invite::No };
+        let client = Client { branch, method, to, number, request, pause: T1, done: false, end, invite };
+        self.clients.insert(id, client);
         true
     }
 
     /// Takes a response (RFC 3261 17.1.3). It must come from where the request went.
     pub fn response(&mut self, now: Tick, source: Hop, response: Box<Response>) -> Option<ClientEvent> {
-        let id = *self.branches.get(&response.branch)?;
+        let known = if response.method == "CANCEL" { &self.cancels } else { &self.branches };
+        let id = *known.get(&response.branch)?;
         let client = self.clients.get_mut(&id)?;
         let same_peer = match (client.to, source) {
             (Hop::Stream(a), Hop::Stream(b)) => a == b,
@@ -288,26 +389,116 @@ impl Transactions {
         if !same_peer || client.method != response.method || client.done {
             return None;
         }
+        let number = client.number;
+        if client.invite != Invite::No {
+            return self.invite_answered(now, id, number, response);
+        }
         if response.status < 200 {
             // Proceeding: from now on repeat only every T2 (RFC 3261 17.1.2.2).
             client.pause = T2;
-            return None;
+            return (response.status > 100).then_some(ClientEvent::Provisional(number, response));
         }
         client.done = true;
         client.request = Bytes::new();
-        let number = client.number;
         if client.to.reliable() {
             self.drop_client(id);
         } else {
             // Timer K absorbs repetitions of the answer.
-            self.timers.insert((now + T4, Timer::ClientEnd(id)));
+            self.client_ends_at(now + T4, id);
         }
         Some(ClientEvent::Final(number, response))
     }
 
+    /// RFC 3261 17.1.1.2 with RFC 6026 7.2.
+    fn invite_answered(
+        &mut self,
+        now: Tick,
+        id: u64,
+        number: u64,
+        response: Box<Response>,
+    ) -> Option<ClientEvent> {
+        let client = self.clients.get_mut(&id)?;
+        match (response.status, &client.invite) {
+            (100..200, Invite::Calling | Invite::Proceeding) => {
+                client.request = Bytes::new();
+                let ringing = std::mem::replace(&mut client.invite, Invite::Proceeding) == Invite::Proceeding;
+                if !ringing {
+                    // Whoever began it decides how long it may ring.
+                    let end = client.end;
+                    self.timers.remove(&(end, Timer::ClientEnd(id)));
+                }
+                Some(ClientEvent::Provisional(number, response))
+            }
+            (200..300, Invite::Calling | Invite::Proceeding) => {
+                client.request = Bytes::new();
+                client.invite = Invite::Accepted;
+                self.client_ends_at(now + LONG, id);
+                Some(ClientEvent::Final(number, response))
+            }
+            (200..300, Invite::Accepted) => Some(ClientEvent::Final(number, response)),
+            (300.., Invite::Calling | Invite::Proceeding) => {
+                client.request = Bytes::new();
+                client.invite = Invite::Refused(Bytes::new());
+                client.done = client.to.reliable();
+                self.client_ends_at(now + LONG, id);
+                Some(ClientEvent::Final(number, response))
+            }
+            (300.., Invite::Refused(ack)) if !ack.is_empty() => {
+                let (to, ack) = (client.to, ack.clone());
+                self.out.push_back((to, ack));
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// Sends the ACK of a refused INVITE, now and for each repetition of the refusal (RFC 3261 17.1.1.3).
+    pub fn acknowledge(&mut self, branch: &str, ack: impl Into<Bytes>) {
+        let Some(&id) = self.branches.get(branch) else { return };
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        let ack = ack.into();
+        self.out.push_back((client.to, ack.clone()));
+        if client.to.reliable() {
+            // Timer D is zero here.
+            self.drop_client(id);
+        } else {
+            client.invite = Invite::Refused(ack);
+        }
+    }
+
+    /// Has anybody said anything about this INVITE, and no last word? Only then may it be cancelled (RFC 3261 9.1).
+    pub fn is_ringing(&self, branch: &str) -> bool {
+        let client = self.branches.get(branch).and_then(|id| self.clients.get(id));
+        client.is_some_and(|c| c.invite == Invite::Proceeding)
+    }
+
+    /// Has a CANCEL gone out for it?
+    pub fn is_cancelled(&self, branch: &str) -> bool {
+        self.cancels.contains_key(branch)
+    }
+
+    /// From now on an INVITE waits no longer than any request: it was cancelled.
+    pub fn limit(&mut self, now: Tick, branch: &str) {
+        if let Some(&id) = self.branches.get(branch) {
+            self.client_ends_at(now + LONG, id);
+        }
+    }
+
+    fn client_ends_at(&mut self, at: Tick, id: u64) {
+        if let Some(client) = self.clients.get_mut(&id) {
+            self.timers.remove(&(client.end, Timer::ClientEnd(id)));
+            client.end = at;
+            self.timers.insert((at, Timer::ClientEnd(id)));
+        }
+    }
+
     fn drop_client(&mut self, id: u64) {
         if let Some(client) = self.clients.remove(&id) {
-            self.branches.remove(&client.branch);
+            self.timers.remove(&(client.end, Timer::ClientEnd(id)));
+            match client.method {
+                "CANCEL" => self.cancels.remove(&client.branch),
+                _ => self.branches.remove(&client.branch),
+            };
         }
     }
 
@@ -322,16 +513,22 @@ impl Transactions {
             match timer {
                 Timer::Repeat(id) => {
                     let Some(client) = self.clients.get_mut(&id) else { continue };
-                    if !client.done {
-                        client.pause = (client.pause * 2).min(T2);
+                    let silent = matches!(client.invite, Invite::No | Invite::Calling);
+                    if !client.done && silent {
+                        // Timer A doubles on and on, E only up to T2 (RFC 3261 17.1.1.2, 17.1.2.2).
+                        let longest = if client.invite == Invite::No { T2 } else { LONG };
+                        client.pause = (client.pause * 2).min(longest);
                         self.out.push_back((client.to, client.request.clone()));
                         self.timers.insert((now + client.pause, Timer::Repeat(id)));
                     }
                 }
                 Timer::ClientEnd(id) => {
                     if let Some(client) = self.clients.get(&id) {
-                        if !client.done {
-                            events.push(ClientEvent::Timeout(client.number));
+                        match &client.invite {
+                            Invite::Accepted => events.push(ClientEvent::Over(client.number)),
+                            Invite::Refused(_) => {}
+                            _ if client.done => {}
+                            _ => events.push(ClientEvent::Timeout(client.number)),
                         }
                         self.drop_client(id);
                     }
@@ -352,7 +549,7 @@ impl Transactions {
                 }
                 Timer::ServerEnd(id) => {
                     if let Some(server) = self.servers.get(&id) {
-                        if matches!(server.state, ServerState::Trying) {
+                        if matches!(server.state, ServerState::Trying) && server.counted {
                             let peer = server.key.peer;
                             self.less_pending(peer);
                         }

@@ -41,7 +41,7 @@ fn drain(t: &mut Transactions) -> usize {
 fn new(seen: Seen) -> ServerId {
     match seen {
         Seen::New(id) => id,
-        Seen::Absorbed => panic!("absorbed"),
+        seen => panic!("{seen:?}"),
     }
 }
 
@@ -140,7 +140,7 @@ fn a_refused_invite_is_repeated_until_its_ack() {
     let p = udp(PEER);
     let id = new(t.receive(at(0), p, p, &request("INVITE", "z9hG4bKi")));
     t.respond(at(0), id, p, &b"488"[..]);
-    assert!(t.invite_of(p, &request("CANCEL", "z9hG4bKi").reply));
+    assert_eq!(t.invite_of(p, &request("CANCEL", "z9hG4bKi").reply), Some(id));
     assert_eq!(drain(&mut t), 1);
     t.tick(at(500));
     assert_eq!(drain(&mut t), 1);
@@ -150,7 +150,8 @@ fn a_refused_invite_is_repeated_until_its_ack() {
     assert_eq!(drain(&mut t), 0);
     t.tick(at(5600));
     assert!(t.servers.is_empty());
-    assert_eq!(t.receive(at(6000), p, p, &ack), Seen::Absorbed, "a stray ACK makes no transaction");
+    assert!(matches!(t.receive(at(6000), p, p, &ack), Seen::Ack(_)));
+    assert!(t.servers.is_empty(), "a stray ACK makes no transaction");
 }
 
 fn ack(branch: &str) -> Box<Request> {

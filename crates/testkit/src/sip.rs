@@ -17,6 +17,36 @@ pub fn input(now: Now, text: &str) -> Option<Input<'static>> {
     own(now, text).or_else(|| words::input(text))
 }
 
+/// A request of a call, as the hub gives it to a bound device: `LINE|- from > to`.
+pub fn called(now: Now, text: &str, request: Vec<u8>) -> Input<'static> {
+    let w: Vec<&str> = text.split(' ').collect();
+    let line = (w[0] != "-").then(|| model::Line(w[0].parse().expect(text)));
+    let original = Original { dialect: Dialect::Sip, bytes: request.into() };
+    let opens = !String::from_utf8_lossy(&original.bytes)
+        .lines()
+        .any(|l| l.starts_with("To:") && l.contains(";tag="));
+    let event = Event::Call(model::Call { original, opens, wants_answer: line.is_some() });
+    let to = endpoint(w[3]);
+    let origin = Origin { dialect: Dialect::Sip, ..Origin::server() };
+    let envelope = Envelope {
+        id: EnvelopeId(1),
+        at: now.wall,
+        origin,
+        from: endpoint(w[1]),
+        to: to.clone(),
+        hops: 69,
+        event,
+    };
+    let delivery = Delivery {
+        id: DeliveryId(0),
+        device: to,
+        envelope: Arc::new(envelope),
+        role: Role::Primary,
+        delayed_since: None,
+    };
+    Input::Line(model::LineNews::Called(line, delivery))
+}
+
 /// An output as a line, or as a block without its end.
 pub fn output(output: &Output) -> String {
     words::output(output, shown, |envelope| event(&envelope.event))
@@ -215,6 +245,10 @@ fn event(event: &Event) -> String {
                 .map(|t| format!(" [{:?} {:?} {:?}]", t.device, t.basic, t.activity))
                 .collect();
             format!("publish {} {:?}{tuples}", p.key.0, p.secs)
+        }
+        Event::Call(c) => {
+            let what = if c.opens { "call" } else { "in-call" };
+            format!("{what} {}", words::folded(&c.original.bytes))
         }
         other => other.kind().to_owned(),
     }

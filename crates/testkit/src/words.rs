@@ -4,8 +4,8 @@
 
 use connector::{Flow, Input, Output};
 use model::{
-    Address, Admission, Answer, Ask, Device, DomainPair, Endpoint, Envelope, Loss, Notice, Outcome, Reason,
-    Refusal, RosterItem, Settlement, Subscription, Ticket,
+    Address, Admission, Answer, Ask, Device, DomainPair, Endpoint, Envelope, Line, LineNews, Loss, Notice,
+    Outcome, Reason, Refusal, RosterItem, Settlement, Subscription, Ticket,
 };
 
 /// `user@domain` or `user@domain/device`; `ours>theirs/device` for one that carries for a pair of domains.
@@ -92,6 +92,16 @@ pub fn input(text: &str) -> Option<Input<'static>> {
             secs: words[3].parse().expect(text),
             state: words[4..].join(" ").replace("\\n", "\n").into_bytes().into(),
         }),
+        // The lines of a call that was submitted.
+        "calling" => {
+            let lines = words[2..].iter().map(|w| Line(w.parse().expect(text))).collect();
+            Some(Input::Line(LineNews::Calling(ticket(words[1]), lines)))
+        }
+        "said" => {
+            let said = words[2..].join(" ").replace("\\n", "\r\n");
+            Some(Input::Line(LineNews::Said(Line(words[1].parse().expect(text)), said.into())))
+        }
+        "ended" => Some(Input::Line(LineNews::Ended(Line(words[1].parse().expect(text))))),
         "push" => Some(Input::Notice(device(1), Notice::Roster(contact(words[2])))),
         "removed" => Some(Input::Notice(device(1), Notice::RosterRemoved(device(2).address))),
         "replaced" => Some(Input::Notice(device(1), Notice::Replaced)),
@@ -139,6 +149,8 @@ pub fn output(
             format!("=> submit {} {from} > {to} {}{wanted}", ticket.0, event(envelope).trim_end())
         }
         Output::Ask { ticket, ask } => format!("=> ask {} {}", ticket.0, question(ask)),
+        Output::Say(line, said) => format!("=> say {} {}", line.0, folded(said)),
+        Output::HangUp(line) => format!("=> hang-up {}", line.0),
         Output::Login { proven } => format!("=> login {}", if *proven { "proven" } else { "failed" }),
         Output::Errand(Ok(())) => "=> errand done".to_owned(),
         Output::Errand(Err(refusal)) => format!("=> errand failed {refusal}"),
@@ -155,6 +167,11 @@ pub fn output(
             format!("=> ack-when-written {} {}", ack.delivery.0, settled(&ack.settlement))
         }
     }
+}
+
+/// Lines of SIP as one, without the blank one that ends a head.
+pub(crate) fn folded(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).trim_end().replace("\r\n", "\\n")
 }
 
 fn settled(settlement: &Settlement) -> String {

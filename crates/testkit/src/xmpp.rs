@@ -153,6 +153,6 @@ fn detail(event: &Event) -> String {
         Event::Opaque(o) => {
             format!("wants_answer={} {}", o.wants_answer, String::from_utf8_lossy(&o.original.bytes))
         }
-        Event::Notify(_) => String::new(),
+        Event::Notify(_) | Event::Call(_) => String::new(),
     }
 }

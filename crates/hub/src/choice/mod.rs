@@ -214,6 +214,7 @@ impl Hub {
         // Talk within one dialect, and between the servers themselves, is for whoever speaks it.
         let spoken = match &envelope.event {
             Event::Opaque(opaque) => Some(opaque.original.dialect),
+            Event::Call(call) => Some(call.original.dialect),
             _ if to.user().is_none() => Some(envelope.origin.dialect),
             _ => None,
         };

@@ -28,7 +28,7 @@ impl Stage for Consent {
 
     fn apply(&self, envelope: &mut Envelope, context: &Context) -> Verdict {
         let (from, to) = (&envelope.from.address, &envelope.to.address);
-        let passes = !matches!(envelope.event, Event::Message(_) | Event::Composing(_))
+        let passes = !matches!(envelope.event, Event::Message(_) | Event::Composing(_) | Event::Call(_))
             || envelope.origin.vouch == Vouch::Server
             || context.acquainted
             || from == to

@@ -34,7 +34,8 @@ impl Stage for Throttle {
         let (cost_us, burst_us) = self.rules.throttle_us();
         if cost_us == 0
             || envelope.origin.vouch == Vouch::Server
-            || !matches!(envelope.event, Event::Message(_) | Event::Subscribe(_))
+            || !(matches!(envelope.event, Event::Message(_) | Event::Subscribe(_))
+                || matches!(&envelope.event, Event::Call(call) if call.opens))
         {
             return Verdict::Pass;
         }

@@ -44,7 +44,7 @@ pub fn encode_body(envelope: &Envelope) -> Vec<u8> {
             original(&mut w, s.original.as_ref());
         }
         Event::Authorize(a) => original(&mut w, a.original.as_ref()),
-        Event::Composing(_) | Event::Publish(_) | Event::Notify(_) | Event::Opaque(_) => {}
+        Event::Composing(_) | Event::Publish(_) | Event::Notify(_) | Event::Opaque(_) | Event::Call(_) => {}
     }
     out
 }

@@ -85,6 +85,7 @@ fn kind(event: &Event) -> u64 {
         Event::Authorize(_) => 6,
         Event::Notify(_) => 7,
         Event::Opaque(_) => 8,
+        Event::Call(_) => 9,
     }
 }
 

@@ -21,6 +21,7 @@ pub(super) enum Taken {
     Answer(Ticket, Answer),
     Resumed,
     Inherited,
+    Line,
     Tick,
 }
 
@@ -65,6 +66,7 @@ impl Taken {
             Input::Answer(ticket, answer) => Self::Answer(*ticket, answer.clone()),
             Input::Resumed(..) => Self::Resumed,
             Input::Inherited { .. } => Self::Inherited,
+            Input::Line(_) => Self::Line,
             Input::Tick => Self::Tick,
         }
     }
@@ -119,6 +121,8 @@ pub(super) fn kind(output: &Output) -> &'static str {
         Output::Resume(_) => "resume",
         Output::Submit { .. } => "submit",
         Output::Ask { .. } => "ask",
+        Output::Say(..) => "say",
+        Output::HangUp(_) => "hang-up",
         Output::Login { .. } => "login",
         Output::Errand(_) => "errand",
         Output::Attend(..) => "attend",

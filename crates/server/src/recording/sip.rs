@@ -244,6 +244,6 @@ fn words(delivery: &Delivery, cast: &mut Cast) -> Option<String> {
         }
         Event::Authorize(_) => format!("deliver {id} denied {from} > {to}"),
         Event::Opaque(_) => format!("deliver {id} opaque {from} > {to}"),
-        Event::Publish(_) => return None,
+        Event::Publish(_) | Event::Call(_) => return None,
     })
 }

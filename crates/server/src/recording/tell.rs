@@ -118,6 +118,7 @@ fn neutral(input: &Taken, shadow: &mut Shadow, cast: &mut Cast) -> Result<(), &'
             }
         }
         Taken::Resumed => return Err("the connection went on with an older session"),
+        Taken::Line => return Err("a call came or went, and what is said about it is told nowhere"),
         Taken::Inherited => {
             shadow.remark("here the machine inherited a lease of an older one");
             return Ok(());

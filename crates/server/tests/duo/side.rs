@@ -57,6 +57,7 @@ impl Side {
                 now,
                 match event {
                     HubEvent::Deliver(delivery) => Input::Deliver(delivery),
+                    HubEvent::Line(news) => Input::Line(news),
                     HubEvent::Notice(endpoint, notice) => Input::Notice(endpoint, notice),
                     HubEvent::Kept(ticket) => Input::Kept(ticket),
                     HubEvent::Settled(ticket, settlement) => Input::Settled(ticket, settlement),
@@ -74,6 +75,8 @@ impl Side {
                 self.link.submit(ticket, envelope, outcome_wanted)
             }
             Output::Ask { ticket, ask } => self.link.ask(ticket, ask),
+            Output::Say(line, bytes) => self.link.say(line, bytes),
+            Output::HangUp(line) => self.link.hang_up(line),
             Output::Login { proven } => self.link.login(proven),
             Output::Attend(endpoint, priority) => self.link.attend(endpoint, priority),
             Output::Unbind(endpoint) => self.link.unbind(endpoint),

@@ -50,7 +50,7 @@ const CHAPTERS: &[Chapter] = &[
     (
         "SIP/SIMPLE",
         &[
-            ("RFC 3261", "SIP", "a registrar and message server; no calls"),
+            ("RFC 3261", "SIP", "a registrar, message server and stateful proxy for calls"),
             ("RFC 3428", "MESSAGE", ""),
             ("RFC 3581", "`rport`", ""),
             ("RFC 3856", "Presence event package", ""),

@@ -92,7 +92,7 @@ impl SipMachine {
     }
 
     /// How somebody is reached: over the trunk, or as they registered.
-    fn road(&self, to: &Endpoint) -> Option<Road> {
+    pub(super) fn road(&self, to: &Endpoint) -> Option<Road> {
         self.trunk_road(to).or_else(|| {
             let binding = self.bindings.get(to)?;
             let Binding { uri, hop, cpim, composing, .. } = binding;

@@ -7,6 +7,7 @@ mod auth;
 mod drain;
 mod im;
 mod inherit;
+mod proxy;
 mod publication;
 mod registrar;
 mod subscription;
@@ -38,7 +39,7 @@ use subscription::Watch;
 use trunk::Trunk;
 
 /// Methods we serve (RFC 3261 20.5).
-const ALLOW: &str = "OPTIONS, REGISTER, MESSAGE, SUBSCRIBE, NOTIFY, PUBLISH, INVITE, ACK, CANCEL";
+const ALLOW: &str = "OPTIONS, REGISTER, MESSAGE, SUBSCRIBE, NOTIFY, PUBLISH, INVITE, ACK, CANCEL, BYE, UPDATE, PRACK, INFO, REFER";
 /// Bodies a MESSAGE may carry, the best known first.
 const ACCEPT: &str = "text/plain, text/html, message/cpim, application/im-iscomposing+xml, message/imdn+xml, application/pidf+xml";
 /// What we call ourselves.
@@ -101,6 +102,8 @@ enum Waiting {
         lineage: String,
     },
     Trunk(trunk::Asked),
+    /// A request of a call, passed on.
+    Call(u64),
     /// Nobody waits for it.
     Nothing,
 }
@@ -122,6 +125,7 @@ enum Due {
     FirstNotify(LeaseKey),
     Publication(String),
     Backend(LeaseKey),
+    Call(u64),
     Keep,
 }
 
@@ -167,6 +171,8 @@ pub struct SipMachine {
     paused: bool,
     drain: drain::Drain,
     closed: bool,
+    /// What is passed on of calls, if anything ever was.
+    calls: Option<Box<proxy::Calls>>,
     /// What connections to other companies' servers have besides.
     trunk: Option<Box<Trunk>>,
 }
@@ -211,6 +217,7 @@ impl SipMachine {
             paused: false,
             drain: drain::Drain::No,
             closed: false,
+            calls: None,
             trunk: None,
         }
     }
@@ -265,7 +272,17 @@ impl SipMachine {
             Hop::Stream(_) => source,
             Hop::Udp(_) => Hop::Udp(request.reply.answer_to(addr)),
         };
-        let Seen::New(id) = self.transactions.receive(now.tick, source, back, &request) else { return };
+        let id = match self.transactions.receive(now.tick, source, back, &request) {
+            Seen::New(id) => id,
+            Seen::Ack(id) => {
+                let job = Job { id, source, back, request };
+                if self.is_call(&job) && self.is_expected(&job) {
+                    self.dispatch(now, job);
+                }
+                return;
+            }
+            Seen::Absorbed => return,
+        };
         if matches!(source, Hop::Stream(_)) && self.pacing.is_none() {
             let sloppy = request.header("User-Agent").is_some_and(|ua| ua.starts_with("Purple/"));
             self.pacing = sloppy.then(|| Pacing { held: VecDeque::new(), next: now.tick });
@@ -289,31 +306,40 @@ impl SipMachine {
     fn dispatch(&mut self, now: Now, job: Job) {
         let method = job.request.method().to_owned();
         if method == "CANCEL" {
-            // Whatever it cancels has been answered, or will be (RFC 3261 9.2).
             let known = self.transactions.invite_of(job.source, &job.request.reply);
-            return self.refuse(now, &job, if known { 200 } else { 481 });
+            self.refuse(now, &job, if known.is_some() { 200 } else { 481 });
+            if let Some(id) = known {
+                self.cancel(now, id);
+            }
+            return;
         }
-        let unknown: Vec<String> =
-            ["Require", "Proxy-Require"].into_iter().flat_map(|h| job.request.list(h)).collect();
+        // What a call requires is for its other side to know.
+        let call = self.is_call(&job);
+        let required: &[&str] = if call { &["Proxy-Require"] } else { &["Require", "Proxy-Require"] };
+        let unknown: Vec<String> = required.iter().flat_map(|h| job.request.list(h)).collect();
         if !unknown.is_empty() {
             // No extension is demanded of us that we could honour (RFC 3261 8.2.2.3).
             return self.answer(now, &job, 420, |w| {
                 w.header("Unsupported", unknown.join(", "));
             });
         }
-        if SipUri::parse(&job.request.target()).is_none() {
+        let up = call && job.request.reply.has_to_tag();
+        if !up && SipUri::parse(&job.request.target()).is_none() {
             let scheme = job.request.target();
             let ours =
                 ["sip:", "sips:", "im:", "pres:"].iter().any(|s| scheme.to_ascii_lowercase().starts_with(s));
             return self.refuse(now, &job, if ours { 400 } else { 416 });
         }
         if job.request.target().to_ascii_lowercase().starts_with("sips:")
-            && matches!(&*method, "MESSAGE" | "SUBSCRIBE")
+            && (matches!(&*method, "MESSAGE" | "SUBSCRIBE") || (call && !up))
         {
             // We cannot promise TLS on every hop to somebody of another dialect (RFC 7247 8, RFC 5630 3.2).
             return self.refuse(now, &job, 416);
         }
-        if job.request.seconds("Max-Forwards") == Some(0) && method != "REGISTER" && method != "OPTIONS" {
+        if job.request.seconds("Max-Forwards") == Some(0)
+            && method != "REGISTER"
+            && (method != "OPTIONS" || up)
+        {
             return self.refuse(now, &job, 483);
         }
         match self.trunk.is_some() {
@@ -328,6 +354,8 @@ impl SipMachine {
             "REGISTER" if job.request.contacts().is_none() || !is_sip(&job.request.to.uri) => {
                 self.refuse(now, &job, 400);
             }
+            _ if self.is_call(&job) && job.request.reply.has_to_tag() => self.in_call(now, job),
+            _ if self.is_call(&job) => self.authenticate(now, job),
             "REGISTER" | "MESSAGE" => self.authenticate(now, job),
             "SUBSCRIBE" | "PUBLISH" => {
                 let event = job.request.params("Event").map(|p| p.head.to_ascii_lowercase());
@@ -341,12 +369,6 @@ impl SipMachine {
             }
             "OPTIONS" => self.answer(now, &job, 200, |w| {
                 w.header("Allow", ALLOW).header("Accept", ACCEPT).header("Allow-Events", "presence");
-            }),
-            "INVITE" if !job.request.reply.has_to_tag() => self.answer(now, &job, 488, |w| {
-                w.header(
-                    "Warning",
-                    "399 rialto \"Sessions are not offered here, only messages and presence\"",
-                );
             }),
             "INVITE" | "BYE" | "NOTIFY" | "UPDATE" | "PRACK" | "INFO" | "REFER"
                 if job.request.reply.has_to_tag() =>
@@ -370,14 +392,19 @@ impl SipMachine {
             "MESSAGE" => self.message(now, job, account),
             "SUBSCRIBE" => self.subscribe(now, job, account),
             "PUBLISH" => self.publish(now, job, account),
+            _ if self.is_call(&job) => self.proxy(now, job, account),
             _ => self.refuse(now, &job, 501),
         }
     }
 
     fn client_event(&mut self, now: Now, event: ClientEvent) {
+        if self.calls.is_some() && self.called_answered(now, &event) {
+            return;
+        }
         let (number, response): (u64, Option<Box<Response>>) = match event {
             ClientEvent::Final(n, r) => (n, Some(r)),
             ClientEvent::Timeout(n) => (n, None),
+            ClientEvent::Provisional(..) | ClientEvent::Over(_) => return,
         };
         match self.sent.remove(&number) {
             Some(Sent::Message(sent)) => self.message_answered(now, sent, response.as_deref()),
@@ -405,7 +432,7 @@ impl SipMachine {
             Event::Message(_) | Event::Composing(_) | Event::Receipt(_) => self.send_message(now, delivery),
             // Consent shows itself in the next NOTIFY; SIP has no message for it (RFC 8048 5.3.1).
             Event::Authorize(_) => self.out.push_back(Output::ack(delivery.id, Outcome::Delivered)),
-            Event::Subscribe(_) | Event::Publish(_) | Event::Opaque(_) => {
+            Event::Subscribe(_) | Event::Publish(_) | Event::Opaque(_) | Event::Call(_) => {
                 let no = Refusal::new(Reason::Unsupported);
                 self.out.push_back(Output::ack(delivery.id, Outcome::Refused(no)));
             }
@@ -452,6 +479,7 @@ impl SipMachine {
                     self.publications.remove(&lineage);
                 }
                 Due::Backend(key) => self.backend_due(now, &key),
+                Due::Call(number) => self.call_due(now, number),
                 Due::Keep => self.keep_looking(now),
             }
         }
@@ -519,6 +547,7 @@ impl Machine for SipMachine {
                 let no = Refusal::new(way);
                 self.out.push_back(Output::ack(delivery.id, Outcome::Refused(no)));
             }
+            Input::Line(news) => self.line(now, news),
             Input::Deliver(delivery) => self.deliver(now, delivery),
             Input::Notice(device, notice) => self.notice(&device, &notice),
             Input::Settled(ticket, settlement) => self.settled(now, ticket, settlement),

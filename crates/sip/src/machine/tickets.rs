@@ -37,7 +37,8 @@ impl SipMachine {
         event: Event,
         waiting: Waiting,
     ) {
-        let outcome_wanted = !matches!(waiting, Waiting::Nothing);
+        // Of a call only a refusal comes so; what comes of it comes over its lines.
+        let outcome_wanted = !matches!(waiting, Waiting::Nothing | Waiting::Call(_));
         let vouch = match self.trunk.is_some() {
             false => Vouch::Account(from.address.clone()),
             true if self.config.serves(from.address.domain()) => Vouch::Server,
@@ -53,7 +54,10 @@ impl SipMachine {
             hops,
             event,
         });
-        let ticket = if outcome_wanted { self.ticket(now, waiting) } else { Ticket(self.number()) };
+        let ticket = match waiting {
+            Waiting::Nothing => Ticket(self.number()),
+            waiting => self.ticket(now, waiting),
+        };
         self.out.push_back(Output::Submit { ticket, envelope, outcome_wanted });
     }
 
@@ -71,6 +75,11 @@ impl SipMachine {
             Waiting::Subscribe { owed, key } => self.subscribed(now, owed, &key, settlement.outcome),
             Waiting::Publish(publishing) => self.published(now, *publishing, settlement.outcome),
             Waiting::Trunk(asked) => self.trunk_settled(now, asked, &settlement.outcome),
+            Waiting::Call(number) => {
+                if let Outcome::Refused(no) = settlement.outcome {
+                    self.call_refused(now, number, &no);
+                }
+            }
             // These are answered, not settled.
             Waiting::Credential(_)
             | Waiting::Bind { .. }
@@ -100,7 +109,11 @@ impl SipMachine {
                 self.claimed_publication(now, *job, account, lineage, state);
             }
             Waiting::Trunk(asked) => self.trunk_answered(now, asked, answer),
-            Waiting::Message { .. } | Waiting::Subscribe { .. } | Waiting::Publish(_) | Waiting::Nothing => {}
+            Waiting::Message { .. }
+            | Waiting::Subscribe { .. }
+            | Waiting::Publish(_)
+            | Waiting::Call(_)
+            | Waiting::Nothing => {}
         }
     }
 }

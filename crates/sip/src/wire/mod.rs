@@ -4,12 +4,14 @@
 //! replaced or forked without touching the machine (RFC 3261 7, 18.3, 25).
 
 mod frame;
+mod onward;
 mod params;
 mod reply;
 mod unit;
 mod write;
 
 pub use frame::{Fault, Framed, Framer, datagram};
+pub use onward::Onward;
 pub use params::{Params, split_list, unquote};
 pub use reply::ReplyHead;
 pub(crate) use unit::number as seconds;

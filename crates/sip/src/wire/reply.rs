@@ -188,6 +188,28 @@ impl ReplyHead {
         format!("{}|{}|{}|{}", self.call_id, self.cseq, self.from, self.top)
     }
 
+    /// Starts an answer that somebody else gave.
+    pub(super) fn relay_head(&self, status: u16, reason: &str, to: &str) -> Writer {
+        let mut w = Writer::response(status, reason);
+        let mut block = String::with_capacity(256);
+        for via in std::iter::once(&self.top).chain(&self.lower) {
+            block.push_str("Via: ");
+            block.push_str(via);
+            block.push_str("\r\n");
+        }
+        let to = clean(to);
+        for (name, value) in
+            [("From", &*self.from), ("To", &*to), ("Call-ID", &self.call_id), ("CSeq", &self.cseq)]
+        {
+            block.push_str(name);
+            block.push_str(": ");
+            block.push_str(value);
+            block.push_str("\r\n");
+        }
+        w.block(block.as_bytes());
+        w
+    }
+
     /// Starts an answer. `tag` completes the To of a request outside a dialog (RFC 3261 8.2.6.2).
     pub fn answer(&self, status: u16, tag: &str) -> Writer {
         self.answer_with(status, reason_phrase(status), tag)

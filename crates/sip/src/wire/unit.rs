@@ -366,6 +366,10 @@ impl Request {
     pub fn body(&self) -> &[u8] {
         self.inner.body()
     }
+
+    pub(super) fn fields(&self) -> impl Iterator<Item = &sx::Header> {
+        self.inner.headers.iter()
+    }
 }
 
 /// Digits only; saturates rather than wraps.
@@ -389,6 +393,28 @@ impl Response {
         let lines = self.inner.headers.get_all(&name);
         let lines: Vec<String> = lines.map(|h| String::from_utf8_lossy(&h.value()).into_owned()).collect();
         lines.iter().flat_map(|line| split_list(line)).map(str::to_owned).collect()
+    }
+
+    /// Every field of a name, one entry per line.
+    pub fn lines(&self, name: &'static str) -> Vec<String> {
+        let name = name_of(name);
+        self.inner.headers.get_all(&name).map(|h| String::from_utf8_lossy(&h.value()).into_owned()).collect()
+    }
+
+    /// The body.
+    pub fn body(&self) -> &[u8] {
+        self.inner.body()
+    }
+
+    /// The response as it came.
+    pub fn bytes(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.inner.write_to(&mut out);
+        out
+    }
+
+    pub(super) fn fields(&self) -> impl Iterator<Item = &sx::Header> {
+        self.inner.headers.iter()
     }
 
     /// The reason phrase.

@@ -6,6 +6,8 @@
 //! << 192.0.2.1:5060               bytes to the machine, up to a line with a single dot; {len} is the body's length
 //! machine trunk                   the machine of a connection that another company's server opened, with TLS
 //! dial example.com>partner.example   the machine of one that we opened
+//! << called 3 from > to           a request of a call for a bound device, from the end of this line (`-`: none)
+//! << line 3                       what is said on a line
 //! ticks 10                        ten repetitions of the last request come, and are not written out
 //! ```
 
@@ -14,7 +16,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use connector::{Connector, Errand, Flow, Input, Machine, Output, Peer, TlsMode, Transport};
-use model::{DomainPair, Now, Tick};
+use model::{DomainPair, Line, LineNews, Now, Tick};
 use sip::{Config, Sip};
 use testkit::{Clock, Names, Stage, Step};
 
@@ -68,6 +70,13 @@ impl Stage for Rig {
             "ticks" => self.repetitions(clock, rest.parse().expect("a number")),
             "<<" => {
                 let bytes = text::render(&step.block, names);
+                if let Some(call) = rest.strip_prefix("called ") {
+                    return self.give(clock.now(), testkit::sip::called(clock.now(), call, bytes));
+                }
+                if let Some(line) = rest.strip_prefix("line ") {
+                    let said = LineNews::Said(Line(line.parse().expect("a line")), bytes.into());
+                    return self.give(clock.now(), Input::Line(said));
+                }
                 let input = match self.tcp {
                     true => Input::Bytes(Flow::ACCEPTED, &bytes),
                     false => Input::Datagram(rest.parse::<SocketAddr>().expect("an address"), &bytes),

@@ -201,7 +201,7 @@ impl Machine for C2s {
             Input::Answer(ticket, answer) => self.answered(ticket, answer),
             Input::Tick => self.tick(),
             Input::Resumed(ticket, left) => self.resumed(ticket, left),
-            Input::Datagram(..) | Input::Inherited { .. } => {}
+            Input::Datagram(..) | Input::Inherited { .. } | Input::Line(_) => {}
         }
         self.settle_resumption();
         self.resume_reading();

@@ -557,7 +557,11 @@ impl Machine for S2s {
             Input::Settled(ticket, settlement) => self.settled(ticket, settlement),
             Input::Answer(ticket, answer) => self.answered(ticket, answer),
             Input::Tick => self.tick(),
-            Input::Notice(..) | Input::Resumed(..) | Input::Datagram(..) | Input::Inherited { .. } => {}
+            Input::Notice(..)
+            | Input::Resumed(..)
+            | Input::Datagram(..)
+            | Input::Inherited { .. }
+            | Input::Line(_) => {}
         }
         self.resume_reading();
         self.drained();

@@ -37,6 +37,8 @@ pub(crate) fn stanzas(envelope: &Envelope, us: &str) -> Result<(Wire, Vec<Loss>)
             Some(bytes) => (Wire::One(bytes.clone()), Vec::new()),
             None => return Err(Refusal::new(model::Reason::Unsupported)),
         },
+        // Calls come over lines, and only to doors of their dialect.
+        Event::Call(_) => return Err(Refusal::new(model::Reason::Unsupported)),
         Event::Subscribe(s) => match (ours(&s.original), &s.term) {
             (_, Term::Once { .. } | Term::Lease { secs: 0, .. }) => (Wire::Many(Vec::new()), Vec::new()),
             (Some(bytes), _) => (Wire::One(bytes.clone()), Vec::new()),

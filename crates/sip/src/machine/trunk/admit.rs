@@ -93,9 +93,10 @@ impl SipMachine {
 
     fn let_in(&mut self, now: Now, job: Job, from: Address) {
         match job.request.method() {
-            "MESSAGE" | "SUBSCRIBE" if from.user().is_none() => {
+            "MESSAGE" | "SUBSCRIBE" | "INVITE" if from.user().is_none() => {
                 self.forbid(now, &job, 403, "From names no user");
             }
+            _ if self.is_call(&job) => self.proxy(now, job, from),
             "MESSAGE" => self.message(now, job, from),
             "SUBSCRIBE" if is_presence(&job) => self.subscribe(now, job, from),
             "NOTIFY" if job.request.reply.has_to_tag() && is_presence(&job) => self.news(now, job),
@@ -104,7 +105,7 @@ impl SipMachine {
             }),
             // Accounts of ours register and publish where passwords are asked for.
             "REGISTER" | "PUBLISH" => self.answer(now, &job, 405, |w| {
-                w.header("Allow", "OPTIONS, MESSAGE, SUBSCRIBE, NOTIFY, INVITE, ACK, CANCEL");
+                w.header("Allow", "OPTIONS, MESSAGE, SUBSCRIBE, NOTIFY, INVITE, ACK, CANCEL, BYE, UPDATE, PRACK, INFO, REFER");
             }),
             _ => self.carry_out(now, job),
         }

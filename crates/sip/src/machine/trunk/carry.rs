@@ -48,7 +48,7 @@ impl SipMachine {
             }
             // Consent shows itself in the next NOTIFY; SIP has no message for it (RFC 8048 5.3.1).
             Event::Authorize(_) => self.out.push_back(Output::ack(delivery.id, Outcome::Delivered)),
-            Event::Publish(_) | Event::Opaque(_) => {
+            Event::Publish(_) | Event::Opaque(_) | Event::Call(_) => {
                 let no = Refusal::new(Reason::Unsupported);
                 self.out.push_back(Output::ack(delivery.id, Outcome::Refused(no)));
             }

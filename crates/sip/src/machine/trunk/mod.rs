@@ -67,6 +67,13 @@ enum Standing {
     Refused(String),
 }
 
+impl Trunk {
+    /// Somebody wants something of it.
+    pub(super) fn use_now(&mut self, now: Tick) {
+        self.used = now;
+    }
+}
+
 impl Standing {
     /// What waits for the pair goes out here, or soon will.
     fn carries(&self) -> bool {
