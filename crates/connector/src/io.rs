@@ -100,8 +100,9 @@ pub enum Output {
     /// Send a datagram from the shared socket.
     Datagram(SocketAddr, Bytes),
     /// Start TLS, as server on a flow that was accepted and as client on one we opened, once everything before is
-    /// written. Bytes the peer sent in the clear and that are still unread are thrown away.
-    Secure(Flow),
+    /// written. Bytes the peer sent in the clear and that are still unread are thrown away. With the domain of ours that
+    /// the peer has named, whose certificate it is shown if it names none in TLS (SNI).
+    Secure(Flow, Option<Box<str>>),
     /// Write what is queued, then close the flow.
     Close(Flow),
     /// Stop reading a flow (its window is full).

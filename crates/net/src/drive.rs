@@ -73,6 +73,8 @@ struct Driver {
     outbox: Outbox,
     paused: bool,
     upgrading: bool,
+    /// The domain of ours that the peer named before.
+    named: Option<Box<str>>,
     tally: Arc<Tally>,
     closing: Option<Instant>,
     closed: bool,
@@ -96,6 +98,7 @@ pub(crate) async fn drive(stream: tokio::net::TcpStream, gear: Gear) {
         outbox: Outbox::default(),
         paused: false,
         upgrading: false,
+        named: None,
         tally,
         closing: None,
         closed: false,
@@ -168,7 +171,8 @@ impl Driver {
             self.closing.get_or_insert_with(Instant::now);
             return Ok(());
         };
-        let handshake = Box::pin(tokio::time::timeout(HANDSHAKE, tls::handshake(plain, side)));
+        let handshake =
+            Box::pin(tokio::time::timeout(HANDSHAKE, tls::handshake(plain, side, self.named.as_deref())));
         match handshake.await {
             Ok(Ok((stream, facts))) => {
                 self.stream = Stream::Tls(Box::new(stream));
@@ -229,7 +233,10 @@ impl Driver {
         match output {
             Output::Bytes(_, bytes) => self.outbox.push(&bytes),
             Output::Datagram(..) => tracing::error!("a machine of a stream sent a datagram"),
-            Output::Secure(_) => self.upgrading = true,
+            Output::Secure(_, named) => {
+                self.upgrading = true;
+                self.named = named;
+            }
             Output::Close(_) => {
                 self.closing.get_or_insert_with(Instant::now);
             }
@@ -426,7 +433,7 @@ pub(crate) fn pass_to_hub(link: &Link, output: Output) {
         Output::AckWhenWritten(ack) => link.ack(ack.delivery, ack.settlement),
         Output::Bytes(..)
         | Output::Datagram(..)
-        | Output::Secure(_)
+        | Output::Secure(..)
         | Output::Close(_)
         | Output::Pause(_)
         | Output::Errand(_)

@@ -81,6 +81,13 @@ impl Ring {
         self.0.iter().map(|held| &held.leaf)
     }
 
+    /// One that shows those who name nobody the certificate for this domain; none where that is the first in any case.
+    pub fn expecting(self: &Arc<Self>, named: Option<&str>) -> Option<Arc<Expecting>> {
+        let certified = &self.pick(Some(named?)).certified;
+        let other = !Arc::ptr_eq(certified, &self.0[0].certified);
+        other.then(|| Arc::new(Expecting { ring: self.clone(), certified: certified.clone() }))
+    }
+
     /// The one to show where we speak for a domain.
     pub fn speaking_for(self: &Arc<Self>, domain: &str) -> Arc<dyn ResolvesClientCert> {
         Arc::new(Speaker(self.pick(Some(domain)).certified.clone()))
@@ -90,6 +97,20 @@ impl Ring {
 impl ResolvesServerCert for Ring {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(self.pick(hello.server_name()).certified.clone())
+    }
+}
+
+/// All of them, and the one for those who name nobody.
+#[derive(Debug)]
+pub(crate) struct Expecting {
+    ring: Arc<Ring>,
+    certified: Arc<CertifiedKey>,
+}
+
+impl ResolvesServerCert for Expecting {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let named = hello.server_name().map(|name| self.ring.pick(Some(name)).certified.clone());
+        Some(named.unwrap_or_else(|| self.certified.clone()))
     }
 }
 

@@ -1,6 +1,6 @@
 //! TLS: one provider, TLS 1.2 at least.
 
-use crate::ring::{KeyFiles, Ring, TlsError, provider};
+use crate::ring::{Expecting, KeyFiles, Ring, TlsError, provider};
 use crate::shown::Shown;
 use bytes::Bytes;
 use connector::TlsFacts;
@@ -100,6 +100,13 @@ fn accepting(mut config: ServerConfig) -> TlsAcceptor {
     TlsAcceptor::from(Arc::new(config))
 }
 
+/// The same with other certificates for those who ask for none.
+fn expecting(acceptor: &TlsAcceptor, ring: Arc<Expecting>) -> TlsAcceptor {
+    let mut config = ServerConfig::clone(acceptor.config());
+    config.cert_resolver = ring;
+    TlsAcceptor::from(Arc::new(config))
+}
+
 fn caller() -> Result<rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert>, TlsError> {
     let config = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
     Ok(config.dangerous().with_custom_certificate_verifier(Arc::new(Shown::default())))
@@ -108,18 +115,22 @@ fn caller() -> Result<rustls::ConfigBuilder<ClientConfig, rustls::client::WantsC
 /// A secured connection, and what is known of it.
 type Secured = (TlsStream<TcpStream>, TlsFacts);
 
-/// Does the handshake; gives the connection back, if it can, where that fails.
+/// Does the handshake; gives the connection back, if it can, where that fails. `named`: the domain that whoever connected
+/// has named already, for those who name none in TLS.
 pub(crate) async fn handshake(
     plain: TcpStream,
     side: &Side,
+    named: Option<&str>,
 ) -> Result<Secured, (std::io::Error, Option<TcpStream>)> {
     match side {
         Side::Server { tls: None, .. } => Err((std::io::ErrorKind::Unsupported.into(), Some(plain))),
         Side::Server { tls: Some(tls), peers } => {
             let acceptor = if *peers { &tls.peers } else { &tls.clients };
+            let acceptor =
+                tls.ring.expecting(named).map_or_else(|| acceptor.clone(), |ring| expecting(acceptor, ring));
             let stream = acceptor.accept(plain).into_fallible().await.map_err(|(e, s)| (e, Some(s)))?;
             let connection = stream.get_ref().1;
-            let end_point = tls.ring.pick(connection.server_name()).end_point.clone();
+            let end_point = tls.ring.pick(connection.server_name().or(named)).end_point.clone();
             let facts = facts(connection, connection.server_name(), end_point);
             Ok((TlsStream::Server(stream), facts))
         }

@@ -99,7 +99,7 @@ impl Visit {
         };
         let tls = tls.map_err(|e| e.to_string())?;
         let side = Side::Client { tls, name: name.to_owned(), alpn };
-        let shaking = async { handshake(plain, &side).await.map_err(|(error, _)| error) };
+        let shaking = async { handshake(plain, &side, None).await.map_err(|(error, _)| error) };
         let (stream, facts) = soon(shaking).await?;
         Ok((Self(Stream::Secured(Box::new(stream))), facts))
     }

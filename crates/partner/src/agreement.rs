@@ -170,6 +170,10 @@ pub struct Partner {
     /// Its users may reach those of other partners through us, where these may too: both sides must want it.
     #[serde(default)]
     pub transit: bool,
+    /// Not another company: its servers are behind this one, which speaks for its domains to the world, and through which
+    /// everything passes that they exchange with it.
+    #[serde(default)]
+    pub inside: bool,
     /// SHA-256 of the key with which its half of a handshake was signed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed_by: Option<String>,
@@ -201,6 +205,7 @@ impl Partner {
             suspended: false,
             denied: false,
             transit: false,
+            inside: false,
             signed_by: None,
             revision: 0,
         }

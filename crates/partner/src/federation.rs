@@ -9,7 +9,9 @@ use crate::people::Group;
 use crate::rules::{No, Way};
 use crate::snapshot::Snapshot;
 use crate::trust::Roots;
-use model::{Address, Admission, Dialect, DomainPair, Envelope, Event, Reason, Refusal, Timestamp};
+use model::{
+    Address, Admission, Dialect, DomainPair, Envelope, Event, Reason, ReceiptKind, Refusal, Timestamp, Vouch,
+};
 use parking_lot::{Mutex, RwLock};
 use ports::{Applicant, Partners, Published, Route, Ways};
 use std::collections::{BTreeMap, BTreeSet};
@@ -232,6 +234,15 @@ fn read<T: serde::de::DeserializeOwned>(name: &str, doc: &[u8]) -> Result<T, Tro
     serde_json::from_slice(doc).map_err(|e| Trouble::Damaged(format!("what was agreed on as {name}: {e}")))
 }
 
+/// Is this an answer of this server in somebody's name: that something did not arrive, or what a server is asked?
+pub(crate) fn is_answer(envelope: &Envelope) -> bool {
+    let answers = match &envelope.event {
+        Event::Receipt(receipt) => matches!(receipt.kind, ReceiptKind::Failed(_)),
+        event => matches!(event, Event::Opaque(_)),
+    };
+    answers && envelope.origin.vouch == Vouch::Server
+}
+
 pub(crate) fn wall() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
@@ -259,31 +270,43 @@ impl Partners for Federation {
 
     fn permit(&self, envelope: &Envelope) -> Result<(), Refusal> {
         let (from, to) = (envelope.from.address.to_domain(), envelope.to.address.to_domain());
+        let answer = is_answer(envelope);
         let (pair, way) = match (self.hosts(&from), self.hosts(&to)) {
             (true, true) => return Ok(()),
-            (true, false) => (DomainPair { local: from, remote: to }, Way::Outward),
-            (false, _) => (DomainPair { local: to, remote: from }, Way::Inward),
+            // It is we who say it, whoever was asked: those who are refused must hear that.
+            (false, true) if answer => return Ok(()),
+            (hosted, _) if hosted || answer => (DomainPair { local: from, remote: to }, Way::Outward),
+            _ => (DomainPair { local: to, remote: from }, Way::Inward),
         };
         let snapshot = self.snapshot();
-        let judged = snapshot.judge(&pair, envelope, way);
+        let hosted = self.hosts(&pair.local);
+        let judged = snapshot.judge(&pair, envelope, way, hosted);
         if snapshot.settings.mode != Mode::Off {
             self.place(&snapshot, &pair)?;
         }
         self.verdict(&snapshot, &pair.remote, judged, envelope.at)?;
-        if !self.hosts(&pair.local) {
+        if answer {
+            return Ok(());
+        }
+        if !hosted {
             // On its way from one partner to another: what was agreed with either holds.
             let onward = DomainPair { local: pair.remote, remote: pair.local };
-            let judged = snapshot.judge(&onward, envelope, Way::Outward);
-            return self.verdict(&snapshot, &onward.remote, judged, envelope.at);
-        }
-        if way == Way::Outward {
+            let judged = snapshot.judge(&onward, envelope, Way::Outward, false);
+            self.verdict(&snapshot, &onward.remote, judged, envelope.at)?;
+            if snapshot.is_inside(&onward.local) {
+                self.disclaim(&snapshot, envelope);
+            }
+        } else if way == Way::Outward {
             self.disclaim(&snapshot, envelope);
         }
         Ok(())
     }
 
     fn carries(&self, domain: &Address) -> bool {
-        self.hosts(domain) || self.snapshot().of(domain.domain()).is_some_and(|agreed| agreed.partner.transit)
+        let snapshot = self.snapshot();
+        // Who is inside reaches everybody through us, as far as the rules let them; others are told so by [`Self::admit`].
+        let transit = || snapshot.of(domain.domain()).is_some_and(|agreed| agreed.partner.transit);
+        self.hosts(domain) || snapshot.has_inside || transit()
     }
 
     fn routes(&self, pair: &DomainPair) -> Result<Vec<Route>, Refusal> {

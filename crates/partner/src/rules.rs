@@ -2,7 +2,7 @@
 
 use crate::RESPONDER;
 use crate::agreement::Day;
-use crate::federation::Mode;
+use crate::federation::{Mode, is_answer};
 use crate::snapshot::{Agreed, Snapshot};
 use model::{Address, Dialect, DomainPair, Envelope, Event, Fault, Message, Reason, Refusal, Timestamp};
 use policy::{Feature, features};
@@ -78,19 +78,21 @@ impl Snapshot {
         Ok(())
     }
 
-    /// May this pass?
-    pub fn judge(&self, pair: &DomainPair, envelope: &Envelope, way: Way) -> Result<(), No> {
+    /// May this pass? `hosted`: the pair's local side is a domain of this server.
+    pub fn judge(&self, pair: &DomainPair, envelope: &Envelope, way: Way, hosted: bool) -> Result<(), No> {
         let dialect = (way == Way::Inward).then_some(envelope.origin.dialect);
         self.allow(&pair.remote, dialect, Day::of(envelope.at))?;
         let (local, remote) = match way {
             Way::Outward => (&envelope.from.address, &envelope.to.address),
             Way::Inward => (&envelope.to.address, &envelope.from.address),
         };
-        // The servers themselves, and those who answer their tests, are nobody's people.
-        let is_person = |who: &Address| who.user().is_some_and(|user| user != RESPONDER);
-        // In transit nobody is ours.
-        let local_person = is_person(local) && !self.may_pass_through(pair);
-        if local_person && (self.who.as_ref().is_some_and(|who| !who.has(local)) || self.except.has(local)) {
+        // The servers themselves, whatever they say in anybody's name, and those who answer their tests, are nobody's people.
+        let answer = is_answer(envelope);
+        let is_person = |who: &Address| !answer && who.user().is_some_and(|user| user != RESPONDER);
+        // In transit nobody is ours, but for those who are behind us; and they are no other company to ours.
+        let local_person = is_person(local) && (hosted || self.is_inside(&pair.local));
+        let abroad = local_person && !self.is_inside(&pair.remote);
+        if abroad && (self.who.as_ref().is_some_and(|who| !who.has(local)) || self.except.has(local)) {
             let text = format!("{local} may not talk to other companies, by a rule of this server");
             return soft(ours("federation.who", text));
         }

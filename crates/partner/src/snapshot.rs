@@ -43,6 +43,8 @@ pub(crate) struct Snapshot {
     /// Who of ours may federate; `None`: everybody.
     pub who: Option<People>,
     pub except: People,
+    /// Are servers of ours behind this one?
+    pub has_inside: bool,
     exact: HashMap<String, Arc<Agreed>>,
     /// By what follows `*.`.
     below: HashMap<String, Arc<Agreed>>,
@@ -62,6 +64,7 @@ impl Snapshot {
             settings,
             partners: BTreeMap::new(),
             groups: BTreeMap::new(),
+            has_inside: false,
             exact: HashMap::new(),
             below: HashMap::new(),
         };
@@ -77,6 +80,7 @@ impl Snapshot {
                 crls: partner.trust.crl.iter().map(|path| crl::File::new(path)).collect(),
                 partner,
             });
+            snapshot.has_inside |= agreed.partner.inside;
             for domain in &agreed.partner.domains {
                 match domain.strip_prefix("*.") {
                     Some(above) => snapshot.below.insert(above.to_owned(), agreed.clone()),
@@ -89,10 +93,16 @@ impl Snapshot {
         snapshot
     }
 
-    /// Are both partners, and do both want their users to meet here?
+    /// Are both partners, and do both want their users to meet here? Who is inside meets everybody here.
     pub fn may_pass_through(&self, pair: &DomainPair) -> bool {
         let wants = |domain: &Address| self.of(domain.domain()).is_some_and(|agreed| agreed.partner.transit);
-        pair.local != pair.remote && wants(&pair.local) && wants(&pair.remote)
+        let inside = self.is_inside(&pair.local) || self.is_inside(&pair.remote);
+        pair.local != pair.remote && (inside || (wants(&pair.local) && wants(&pair.remote)))
+    }
+
+    /// Are this domain's servers behind this one?
+    pub fn is_inside(&self, domain: &Address) -> bool {
+        self.has_inside && self.of(domain.domain()).is_some_and(|agreed| agreed.partner.inside)
     }
 
     /// A group that there is not names nobody, which is not what somebody meant who named it.

@@ -2,8 +2,8 @@
 
 use model::{
     Address, Composing, Dialect, DomainPair, Envelope, EnvelopeId, Event, Fault, MAX_HOPS, Message, Opaque,
-    Origin, Original, Part, Publish, Receipt, ReceiptKind, Refusal, Security, Subscribe, Term, Timestamp,
-    Vouch,
+    Origin, Original, Part, Publish, Reason, Receipt, ReceiptKind, Refusal, Security, Subscribe, Term,
+    Timestamp, Vouch,
 };
 use partner::{
     BookError, Feature, Federation, Group, Mode, Partner, Protocol, RouteSecurity, Settings, StaticRoute,
@@ -212,6 +212,60 @@ fn who_of_ours_may_federate() {
         "",
         "the servers themselves are nobody's people"
     );
+}
+
+#[test]
+fn who_is_inside_meets_the_world_by_our_rules() {
+    let federation = federation(Mode::Allow);
+    let inside = Partner { inside: true, ..Partner::new("corp", vec!["corp.example".into()]) };
+    federation.add_partner(inside).unwrap();
+    let everybody = acme(|_| {});
+    federation.add_partner(everybody).unwrap();
+    let (carol, anna) = ("carol@corp.example", "anna@acme.example");
+    let both = |federation: &Federation, one: &str, other: &str| {
+        let there = passes(federation, one, other);
+        assert_eq!(there, passes(federation, other, one), "{one} and {other}");
+        there
+    };
+    assert_eq!(both(&federation, carol, anna), "");
+    assert_eq!(both(&federation, carol, "juliet@example.com"), "");
+    assert_eq!(both(&federation, carol, "x@stranger.example"), "federation.allow");
+    // Those outside meet one another here only if both have agreed to that.
+    assert_eq!(passes(&federation, anna, "x@stranger.example"), "federation.transit");
+    // Whoever is inside is one of ours, and none of another company.
+    let who = vec!["dave@corp.example".to_owned()];
+    federation.set(Settings { mode: Mode::Allow, who, ..Settings::default() });
+    assert_eq!(both(&federation, carol, anna), "federation.who");
+    assert_eq!(both(&federation, "dave@corp.example", anna), "");
+    assert_eq!(both(&federation, carol, "juliet@example.com"), "");
+    federation.suspend_partner("corp", true).unwrap();
+    assert_eq!(both(&federation, "dave@corp.example", anna), "partner:corp/suspended");
+}
+
+#[test]
+fn who_is_refused_hears_it() {
+    let federation = federation(Mode::Open);
+    federation
+        .add_partner(Partner { inside: true, ..Partner::new("corp", vec!["corp.example".into()]) })
+        .unwrap();
+    federation.add_partner(acme(|p| p.local = vec!["dave@example.com".into()])).unwrap();
+    federation
+        .add_partner(Partner { denied: true, ..Partner::new("bad", vec!["bad.example".into()]) })
+        .unwrap();
+    let no = |from: &str, to: &str, vouch: Vouch| {
+        let kind = ReceiptKind::Failed(Refusal::new(Reason::Policy));
+        let receipt = Event::Receipt(Receipt { of: "1".into(), kind, original: None });
+        let mut envelope = envelope(from, to, receipt);
+        envelope.origin.vouch = vouch;
+        rule(federation.permit(&envelope))
+    };
+    assert_eq!(passes(&federation, "anna@acme.example", "juliet@example.com"), "partner:acme/local");
+    assert_eq!(no("juliet@example.com", "anna@acme.example", Vouch::Server), "", "to somebody elsewhere");
+    assert_eq!(no("x@bad.example", "juliet@example.com", Vouch::Server), "", "to one of ours");
+    assert_eq!(no("x@bad.example", "carol@corp.example", Vouch::Server), "", "to one inside");
+    assert_eq!(no("juliet@example.com", "x@bad.example", Vouch::Server), "partner:bad/denied");
+    let theirs = Vouch::Domain(address("bad.example"));
+    assert_eq!(no("x@bad.example", "juliet@example.com", theirs), "partner:bad/denied", "not ours to say");
 }
 
 #[test]

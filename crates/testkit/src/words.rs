@@ -139,7 +139,7 @@ pub fn output(
     match output {
         Output::Bytes(_, b) => format!(">>{}", bytes(b)),
         Output::Datagram(to, b) => format!(">> {to}{}", bytes(b)),
-        Output::Secure(_) => "=> secure".to_owned(),
+        Output::Secure(..) => "=> secure".to_owned(),
         Output::Close(_) => "=> close".to_owned(),
         Output::Pause(_) => "=> pause".to_owned(),
         Output::Resume(_) => "=> resume".to_owned(),

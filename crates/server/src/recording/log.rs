@@ -115,7 +115,7 @@ pub(super) fn kind(output: &Output) -> &'static str {
     match output {
         Output::Bytes(..) => "bytes",
         Output::Datagram(..) => "datagram",
-        Output::Secure(_) => "secure",
+        Output::Secure(..) => "secure",
         Output::Close(_) => "close",
         Output::Pause(_) => "pause",
         Output::Resume(_) => "resume",

@@ -155,7 +155,7 @@ impl C2s {
             return self.hang_up();
         }
         self.out.write(b"<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
-        self.out.push(Output::Secure(Flow::ACCEPTED));
+        self.out.push(Output::Secure(Flow::ACCEPTED, self.domain.as_deref().map(Box::from)));
         self.phase = Phase::Securing;
         self.reader.forget();
     }

@@ -324,7 +324,8 @@ impl S2s {
 
     /// TLS begins, once what was said is out.
     pub(super) fn secure(&mut self) {
-        self.out.push(Output::Secure(Flow::ACCEPTED));
+        let named = self.local.as_ref().map(|local| local.domain().into());
+        self.out.push(Output::Secure(Flow::ACCEPTED, named));
         self.phase = Phase::Securing;
         self.reader.forget();
     }

@@ -10,12 +10,13 @@ fn protocol(protocol: Protocol) -> &'static str {
 
 /// In one word, or two.
 fn state(partner: &Partner) -> String {
-    match (&partner.expires, partner.denied, partner.suspended) {
+    let state = match (&partner.expires, partner.denied, partner.suspended) {
         (_, true, _) => "denied".into(),
         (_, _, true) => "suspended".into(),
         (Some(day), ..) => format!("agreed until {day}"),
         (None, ..) => "agreed".into(),
-    }
+    };
+    if partner.inside { format!("{state}, inside") } else { state }
 }
 
 /// One line for each.

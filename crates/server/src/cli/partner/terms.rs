@@ -79,6 +79,9 @@ pub struct Terms {
     /// Let its people reach those of other partners that have this too, through us.
     #[arg(long, value_name = "yes|no")]
     transit: Option<Switch>,
+    /// Not another company: servers behind this one, for whose domains it speaks to the world.
+    #[arg(long, value_name = "yes|no")]
+    inside: Option<Switch>,
     /// What is to be as if nothing had been said about it.
     #[arg(long, value_delimiter = ',')]
     clear: Vec<Clear>,
@@ -220,6 +223,7 @@ impl Terms {
         }
         set(&mut partner.denied, self.denied.map(|s| s == Switch::Yes));
         set(&mut partner.transit, self.transit.map(|s| s == Switch::Yes));
+        set(&mut partner.inside, self.inside.map(|s| s == Switch::Yes));
         Ok(())
     }
 }
