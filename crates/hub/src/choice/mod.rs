@@ -26,6 +26,7 @@ use parking_lot::Mutex;
 use ports::Ways;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// Whose message was taken and not sent back for so long is there.
@@ -95,24 +96,28 @@ struct Trial {
 
 /// Those who are being tried, by person.
 #[derive(Default)]
-pub(crate) struct Choices(Mutex<HashMap<Address, Trial>>);
+pub(crate) struct Choices {
+    trials: Mutex<HashMap<Address, Trial>>,
+    /// Rows that are watched, or were when last counted.
+    rows: AtomicUsize,
+}
 
 impl Choices {
     fn watch(&self, row: Watched) -> bool {
-        let mut trials = self.0.lock();
-        let crowded = trials.values().map(|t| t.watched.len()).sum::<usize>() >= WATCHED;
+        let mut trials = self.trials.lock();
         let who = &row.choice.envelope.to.address;
-        if crowded || (!trials.contains_key(who) && trials.len() >= PEOPLE) {
+        if self.rows.load(Relaxed) >= WATCHED || (!trials.contains_key(who) && trials.len() >= PEOPLE) {
             return false;
         }
         let new = || Trial { by: row.by, last: clock::running(), watched: VecDeque::new() };
         trials.entry(who.clone()).or_insert_with(new).watched.push_back(row);
+        self.rows.fetch_add(1, Relaxed);
         true
     }
 
     /// Takes out the first row for this person that satisfies this.
     fn take(&self, who: &Address, which: impl Fn(&Watched) -> bool) -> Option<Watched> {
-        let mut trials = self.0.lock();
+        let mut trials = self.trials.lock();
         let watched = &mut trials.get_mut(who)?.watched;
         watched.iter().position(which).and_then(|at| watched.remove(at))
     }
@@ -120,7 +125,7 @@ impl Choices {
     /// Their server has a row. `None`: it is watched on; `Some(true)`: that is all there is to know of it;
     /// `Some(false)`: it is being tried elsewhere.
     fn taken(&self, who: &Address, seq: u64, settlement: &Settlement) -> Option<bool> {
-        let mut trials = self.0.lock();
+        let mut trials = self.trials.lock();
         let Some(trial) = trials.get_mut(who) else { return Some(false) };
         let Some(at) = trial.watched.iter().position(|row| row.seq == seq) else { return Some(false) };
         if trial.watched[at].proved {
@@ -132,13 +137,16 @@ impl Choices {
     }
 
     /// Takes out rows that need no watching any more.
-    fn done(&self, which: impl Fn(&Address, &Watched) -> bool) -> Vec<Watched> {
-        let mut done = Vec::new();
-        for (who, trial) in &mut *self.0.lock() {
-            let (out, left) = std::mem::take(&mut trial.watched).into_iter().partition(|row| which(who, row));
+    fn done(&self, which: impl Fn(&Watched) -> bool) -> Vec<Watched> {
+        let (mut done, mut rows) = (Vec::new(), 0);
+        let mut trials = self.trials.lock();
+        for trial in trials.values_mut() {
+            let (out, left) = std::mem::take(&mut trial.watched).into_iter().partition(&which);
             done.extend::<VecDeque<_>>(out);
             trial.watched = left;
+            rows += trial.watched.len();
         }
+        self.rows.store(rows, Relaxed);
         done
     }
 }
@@ -234,10 +242,10 @@ impl Hub {
         let preferred = *ways.order.first()?;
         let now = clock::running();
         let begun = |trial: &Trial| (trial.by, trial.last + SETTLING > now || !trial.watched.is_empty());
-        let begun = self.choices.0.lock().get(who).map(begun).filter(|(by, _)| ways.order.contains(by));
+        let begun = self.choices.trials.lock().get(who).map(begun).filter(|(by, _)| ways.order.contains(by));
         // An account's lock may be taken before that of the trials, and never after it.
         let open = begun.filter(|(by, open)| *open || self.rows_wait(pair, *by));
-        let mut trials = self.choices.0.lock();
+        let mut trials = self.choices.trials.lock();
         if let Some((by, _)) = open {
             if let (true, Some(trial)) = (lasting, trials.get_mut(who)) {
                 trial.last = now;
@@ -245,8 +253,9 @@ impl Hub {
             return Some(by);
         }
         if ways.known.is_none() && lasting && who.user().is_some() && trials.len() < PEOPLE {
-            let trial = Trial { by: preferred, last: now, watched: VecDeque::new() };
-            trials.entry(who.clone()).or_insert(trial).last = now;
+            let new = || Trial { by: preferred, last: now, watched: VecDeque::new() };
+            let trial = trials.entry(who.clone()).or_insert_with(new);
+            (trial.by, trial.last) = (preferred, now);
         } else if trials.get(who).is_some_and(|trial| trial.watched.is_empty()) {
             trials.remove(who);
         }
@@ -430,7 +439,7 @@ impl Hub {
     /// Somebody was heard: what was taken over that protocol has arrived.
     fn is_there(self: &Arc<Self>, who: &Address, dialect: Dialect) {
         self.learn(who, Some(dialect));
-        let done = match self.choices.0.lock().get_mut(who) {
+        let done = match self.choices.trials.lock().get_mut(who) {
             None => return,
             Some(trial) => {
                 let own = |row: &Watched| row.by == dialect;
@@ -468,22 +477,27 @@ impl Hub {
     /// Twice a second: what was taken and not sent back has arrived.
     pub(crate) fn let_go_of_watched(self: &Arc<Self>) {
         let now = clock::running();
-        let done = self.choices.done(|_, row| row.taken.as_ref().is_some_and(|(until, _)| *until <= now));
+        let done = self.choices.done(|row| row.taken.as_ref().is_some_and(|(until, _)| *until <= now));
         for row in done {
             match is_wish(&row) {
                 true => self.also(row),
                 false => {
-                    self.learn(&row.choice.envelope.to.address, Some(row.by));
+                    let envelope = &row.choice.envelope;
+                    let (from, who) = (&envelope.from.address, &envelope.to.address);
+                    // That nobody objects says less than a word of theirs.
+                    if self.parts.partners.ways(&DomainPair::between(from, who), who).known.is_none() {
+                        self.learn(who, Some(row.by));
+                    }
                     self.arrived(row);
                 }
             }
         }
-        self.choices.0.lock().retain(|_, trial| !trial.watched.is_empty() || trial.last + STALE > now);
+        self.choices.trials.lock().retain(|_, trial| !trial.watched.is_empty() || trial.last + STALE > now);
     }
 
     /// The process ends: what was taken is not to be sent again.
     pub(crate) fn let_go_of_all_watched(self: &Arc<Self>) {
-        let done = self.choices.done(|_, row| row.taken.is_some());
+        let done = self.choices.done(|row| row.taken.is_some());
         done.into_iter().for_each(|row| self.arrived(row));
     }
 }
