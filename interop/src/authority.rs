@@ -1,10 +1,11 @@
 //! A throw-away certificate authority, and certificates that are good or bad in a way of one's choice.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SanType, date_time_ymd,
+    KeyUsagePurpose, PublicKeyData as _, SanType, date_time_ymd,
 };
 
 use rustls::pki_types::CertificateDer;
@@ -110,15 +111,31 @@ impl Authority {
         self.issue(params, domain, flaw)
     }
 
+    /// A certificate for a domain whose time is over in so many seconds.
+    ///
+    /// # Panics
+    /// If a file cannot be written.
+    #[must_use]
+    pub fn certify_for(&self, domain: &str, seconds: u64) -> Certificate {
+        let mut params = CertificateParams::new(vec![domain.to_owned()]).expect("a name");
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
+        params.not_after = date_time_ymd(1970, 1, 1) + since + Duration::from_secs(seconds);
+        self.sign(params, domain, Flaw::None)
+    }
+
     fn issue(&self, mut params: CertificateParams, domain: &str, flaw: Flaw) -> Certificate {
+        params.not_after =
+            if flaw == Flaw::Expired { date_time_ymd(2021, 1, 1) } else { date_time_ymd(2120, 1, 1) };
+        self.sign(params, domain, flaw)
+    }
+
+    fn sign(&self, mut params: CertificateParams, domain: &str, flaw: Flaw) -> Certificate {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         if flaw != Flaw::NoClientUse {
             params.extended_key_usages.push(ExtendedKeyUsagePurpose::ClientAuth);
         }
         params.not_before = date_time_ymd(2020, 1, 1);
-        params.not_after =
-            if flaw == Flaw::Expired { date_time_ymd(2021, 1, 1) } else { date_time_ymd(2120, 1, 1) };
         let key = KeyPair::generate().expect("a key");
         let chain = match flaw {
             Flaw::SelfSigned => params.self_signed(&key).expect("a certificate").pem(),
@@ -141,6 +158,17 @@ impl Authority {
 #[must_use]
 pub fn sha256(file: &Path) -> Vec<u8> {
     Sha256::digest(CertificateDer::from_pem_file(file).expect("a certificate in PEM")).to_vec()
+}
+
+/// The SHA-256 of a key, a PEM file, as `--pin` takes it.
+///
+/// # Panics
+/// If that cannot be read.
+#[must_use]
+pub fn key_sha256(file: &Path) -> String {
+    let pem = std::fs::read_to_string(file).expect("a key");
+    let key = KeyPair::from_pem(&pem).expect("a key in PEM").subject_public_key_info();
+    Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn write(file: &Path, text: &str) {

@@ -14,23 +14,38 @@ use hickory_server::net::runtime::Time;
 use hickory_server::proto::dnssec::crypto::Ed25519SigningKey;
 use hickory_server::proto::dnssec::rdata::DNSKEY;
 use hickory_server::proto::dnssec::{DnssecSigner, PublicKey as _, SigningKey as _};
+use hickory_server::proto::op::{Header, HeaderCounts, ResponseCode};
 use hickory_server::proto::rr::rdata::{A, NS, SOA, SRV, TLSA};
 use hickory_server::proto::rr::{LowerName, Name, Record, RrKey};
 pub use hickory_server::proto::rr::{RData, RecordType};
 use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseInfo};
 use hickory_server::store::in_memory::InMemoryZoneHandler;
-use hickory_server::zone_handler::{AxfrPolicy, Catalog, DnssecZoneHandler as _, ZoneHandler as _, ZoneType};
+use hickory_server::zone_handler::{
+    AxfrPolicy, Catalog, DnssecZoneHandler as _, MessageResponseBuilder, ZoneHandler as _, ZoneType,
+};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::runtime::Runtime;
 
 /// Nobody is to remember an answer: a test changes its mind.
 const TTL: u32 = 0;
 
+/// How it answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mood {
+    /// With what there is.
+    Well,
+    /// Never.
+    Silent,
+    /// That it cannot tell (SERVFAIL).
+    Failing,
+}
+
 /// A running name server, of the whole tree of names. It ends with this value.
 pub struct Dns {
     addr: SocketAddr,
     asked: Arc<Mutex<Vec<String>>>,
     root: Arc<InMemoryZoneHandler>,
+    moods: Arc<Mutex<BTreeMap<String, Mood>>>,
     signs: Option<String>,
     zones: BTreeMap<String, Arc<InMemoryZoneHandler>>,
     runtime: Runtime,
@@ -82,7 +97,8 @@ impl Dns {
         }
         let apexes = zones.values().map(|zone| zone.origin().clone()).collect();
         let asked = Arc::<Mutex<Vec<String>>>::default();
-        let listening = Listening { catalog, above, apexes, asked: asked.clone() };
+        let moods = Arc::<Mutex<BTreeMap<String, Mood>>>::default();
+        let listening = Listening { catalog, above, apexes, moods: moods.clone(), asked: asked.clone() };
         let (addr, server) = runtime.block_on(async {
             let mut server = Server::new(listening);
             let (udp, tcp) = sockets().await;
@@ -91,7 +107,7 @@ impl Dns {
             server.register_listener(tcp, Duration::from_secs(10), 128);
             (addr, server)
         });
-        let dns = Self { addr, asked, root, signs, zones, runtime, _server: server };
+        let dns = Self { addr, asked, root, moods, signs, zones, runtime, _server: server };
         dns.sign_again();
         dns
     }
@@ -124,6 +140,14 @@ impl Dns {
     #[must_use]
     pub fn asked(&self) -> Vec<String> {
         self.asked.lock().expect("no answer panics").clone()
+    }
+
+    /// How it answers for this domain and what is below it, from now on.
+    ///
+    /// # Panics
+    /// If an answer broke off.
+    pub fn be(&self, domain: &str, mood: Mood) {
+        self.moods.lock().expect("no answer panics").insert(format!("{domain}."), mood);
     }
 
     /// This host is on the loopback interface.
@@ -229,6 +253,7 @@ struct Listening {
     /// Without the zones below, for what is said about them above.
     above: Catalog,
     apexes: Vec<LowerName>,
+    moods: Arc<Mutex<BTreeMap<String, Mood>>>,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
@@ -247,13 +272,31 @@ impl RequestHandler for Listening {
         Self: 'f,
     {
         if let (Ok(info), Ok(mut asked)) = (request.request_info(), self.asked.lock()) {
-            asked.push(info.query.name().to_string());
+            let name = info.query.name().to_string();
+            let mood = self.moods.lock().map_or(Mood::Well, |moods| {
+                moods.iter().find(|(domain, _)| name.ends_with(*domain)).map_or(Mood::Well, |(_, mood)| *mood)
+            });
+            asked.push(name);
+            if mood != Mood::Well {
+                return Box::pin(decline(request, response_handle, mood));
+            }
             if info.query.query_type() == RecordType::DS && self.apexes.contains(info.query.name()) {
                 return self.above.handle_request::<R, T>(request, response_handle);
             }
         }
         self.catalog.handle_request::<R, T>(request, response_handle)
     }
+}
+
+/// What is no answer. Gives what is to be noted of it.
+async fn decline<R: ResponseHandler>(request: &Request, mut handle: R, mood: Mood) -> ResponseInfo {
+    let answer = MessageResponseBuilder::from_message_request(request);
+    let answer = answer.error_msg(&request.metadata, ResponseCode::ServFail);
+    let header = Header { metadata: *answer.metadata(), counts: HeaderCounts::default() };
+    if mood == Mood::Failing {
+        let _ = handle.send_response(answer).await;
+    }
+    header.into()
 }
 
 /// The same port for both transports.

@@ -20,6 +20,7 @@ pub mod abroad;
 pub mod authority;
 pub mod baresip;
 pub mod converse;
+pub mod cutter;
 pub mod dice;
 pub mod dns;
 pub mod ejabberd;

@@ -321,10 +321,11 @@ fn bad_certificates_are_refused_with_the_reason() {
             // Many authorities issue no others any more.
             (&|| with(Flaw::NoClientUse), 200, "OK"),
         ];
-        for (own, status, why) in cases {
+        for (n, (own, status, why)) in cases.into_iter().enumerate() {
             let own = own();
             let wire = Wire::as_server(world.trunk.base, &world.rialto.ca(), own.as_ref());
-            let mut peer = Sip::on(wire, "bob");
+            // Each is another request, and is named so.
+            let mut peer = Sip::on(wire, &format!("bob{n}"));
             let request = message(&mut peer, "bob@partner.test", "juliet@example.com");
             let answer = peer.ask(&request);
             assert_eq!(answer.status(), status, "{}", answer.head);

@@ -8,7 +8,7 @@ use crate::notes::{Contact, Notes, Observed};
 use crate::people::Group;
 use crate::rules::{No, Way};
 use crate::snapshot::Snapshot;
-use crate::trust::Roots;
+use crate::trust::{Roots, has_just_expired};
 use model::{
     Address, Admission, Dialect, DomainPair, Envelope, Event, Reason, ReceiptKind, Refusal, Timestamp, Vouch,
 };
@@ -250,7 +250,7 @@ pub(crate) fn wall() -> Timestamp {
 
 impl Partners for Federation {
     fn admit(&self, applicant: &Applicant) -> Result<Admission, Refusal> {
-        let Applicant { pair, dialect, opener, secured, .. } = applicant;
+        let Applicant { pair, dialect, opener, secured, certificates } = applicant;
         let snapshot = self.snapshot();
         self.allow(&snapshot, pair, Some(*dialect))?;
         let agreed = snapshot.of(pair.remote.domain());
@@ -265,6 +265,14 @@ impl Partners for Federation {
             return Err(Refusal::new(Reason::RemoteTimeout).with_text(text).by_rule("federation.dane"));
         }
         let usual = snapshot.settings.dialback && agreed.is_none_or(|a| a.may_call_back());
+        if let Err(why) = &proof.proved
+            && !usual
+            && certificates.as_ref().is_some_and(has_just_expired)
+        {
+            // It may be renewed at any moment; what is under way waits for that.
+            let text = format!("the server of {} is not trusted: {why}", pair.remote);
+            return Err(Refusal::new(Reason::RemoteTimeout).with_text(text).by_rule("federation.expired"));
+        }
         Ok(Admission { certified: proof.proved.map(drop), dialback: usual && !proof.is_final })
     }
 

@@ -14,6 +14,9 @@ use webpki::{
 };
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+/// A certificate that expired longer ago, in seconds, is not one that somebody forgot.
+const LATELY: i64 = 30 * 86_400;
+
 /// Who may sign certificates of servers.
 #[derive(Debug, Default)]
 pub struct Roots(Vec<TrustAnchor<'static>>);
@@ -109,6 +112,15 @@ impl FromStr for Pin {
             _ => Err(wrong()),
         }
     }
+}
+
+/// Did a certificate expire not long ago? Then somebody has probably forgotten it, and is renewing it.
+pub(crate) fn has_just_expired(shown: &Certificates) -> bool {
+    let until = shown.0.first().and_then(|leaf| {
+        X509Certificate::from_der(leaf).ok().map(|(_, parsed)| parsed.validity().not_after.timestamp())
+    });
+    let now = i64::try_from(UnixTime::now().as_secs()).unwrap_or(i64::MAX);
+    until.is_some_and(|until| (0..LATELY).contains(&(now - until)))
 }
 
 /// No other proof makes up for these.

@@ -129,3 +129,25 @@ fn a_domain_in_unicode_is_proved_by_its_name_in_ascii() {
         assert_eq!(federation.admit(&applicant).unwrap().certified.is_ok(), proved, "{name}");
     }
 }
+
+#[test]
+fn a_certificate_that_has_just_expired_is_waited_for() {
+    let ours = authority("Ours");
+    let mut partner = Partner::new("acme", vec!["acme.example".into()]);
+    partner.trust.authority = Some(ours.1.clone());
+    partner.trust.dialback = false;
+    let ended = |days: u64| {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        let mut params = CertificateParams::new(vec!["acme.example".to_owned()]).unwrap();
+        params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+        params.not_after =
+            rcgen::date_time_ymd(1970, 1, 1) + since - std::time::Duration::from_secs(days * 86_400);
+        let certificate = params.signed_by(&KeyPair::generate().unwrap(), &ours.0).unwrap();
+        Certificates([Bytes::copy_from_slice(certificate.der())].into())
+    };
+    let federation = federation(partner);
+    let refusal = federation.admit(&applicant(Some(&ended(1)), Opener::Us)).unwrap_err();
+    assert!(refusal.reason.is_transient() && refusal.to_string().contains("expired on"), "{refusal}");
+    let admission = federation.admit(&applicant(Some(&ended(31)), Opener::Us)).unwrap();
+    assert!(admission.certified.unwrap_err().contains("expired on"));
+}

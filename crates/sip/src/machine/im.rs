@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use connector::Output;
 use model::{
-    Address, Delivery, DeliveryId, Endpoint, Envelope, Event, MAX_HOPS, Now, Outcome, Reason, Refusal, Role,
-    Settlement, Timestamp,
+    Address, Delivery, DeliveryId, Endpoint, Envelope, EnvelopeId, Event, MAX_HOPS, Now, Outcome, Reason,
+    Refusal, Role, Settlement, Timestamp,
 };
+
+use sha2::{Digest as _, Sha256};
 
 use super::registrar::Binding;
 use super::{Job, SOFTWARE, Sent, SipMachine, Waiting};
@@ -66,7 +68,8 @@ impl SipMachine {
         };
         let full = to.device.is_some();
         let waiting = Waiting::Message { owed: job.receipt(), full };
-        self.submit(now, from, to, hops(&job), translated.event, waiting);
+        let named = self.trunk.is_some().then(|| named(&job, &from, &to)).flatten();
+        self.submit_as(named, now, from, to, hops(&job), translated.event, waiting);
     }
 
     /// Sends what the hub delivers to a device.
@@ -149,15 +152,18 @@ impl SipMachine {
         branch: &str,
         [from, to]: [&str; 2],
     ) -> Vec<u8> {
-        let call_id = out.call_id.clone().unwrap_or_else(|| self.dice.token(24));
-        let tag = self.dice.token(10);
+        // To another server: the same names whenever it is sent, so that it is known again.
+        let same = self.trunk.is_some().then(|| sent.envelope.id.to_string().replace('-', ""));
+        let call_id = out.call_id.clone().or_else(|| same.clone()).unwrap_or_else(|| self.dice.token(24));
+        let cseq = if same.is_some() { 1 } else { self.next.clamp(1, 0x7fff_ffff) };
+        let tag = same.unwrap_or_else(|| self.dice.token(10));
         let mut w = Writer::request("MESSAGE", uri);
         w.header("Via", self.via(hop, branch))
             .header("Max-Forwards", sent.envelope.hops.max(1))
             .header("From", format!("<{from}>;tag={tag}"))
             .header("To", format!("<{to}>"))
             .header("Call-ID", call_id)
-            .header("CSeq", format!("{} MESSAGE", self.next.clamp(1, 0x7fff_ffff)))
+            .header("CSeq", format!("{cseq} MESSAGE"))
             .header("User-Agent", SOFTWARE);
         if let Some(at) = sent.delayed_since {
             w.header("Date", http_date(at));
@@ -209,6 +215,19 @@ impl SipMachine {
         };
         self.out.push_back(Output::Ack(sent.delivery, Settlement { outcome, losses: sent.losses }));
     }
+}
+
+/// The id of a request that another server may send again over another connection, because it was not sure that we have
+/// it: From tag, Call-ID and CSeq name it (RFC 3261 section 8.2.2.2), for one recipient.
+fn named(job: &Job, from: &Endpoint, to: &Endpoint) -> Option<EnvelopeId> {
+    let request = &job.request;
+    let cseq = request.cseq.to_string();
+    let (domain, to) = (from.address.domain(), to.to_string());
+    let parts = [domain, request.from.tag()?, &request.call_id, &cseq, &to];
+    let whole = parts.into_iter().fold(Sha256::new(), |hash, part| hash.chain_update(part).chain_update([0]));
+    let mut half = [0u8; 16];
+    half.copy_from_slice(&whole.finalize()[..16]);
+    Some(EnvelopeId::named(half))
 }
 
 /// What is left of Max-Forwards after us.

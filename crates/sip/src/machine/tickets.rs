@@ -37,6 +37,21 @@ impl SipMachine {
         event: Event,
         waiting: Waiting,
     ) {
+        self.submit_as(None, now, from, to, hops, event, waiting);
+    }
+
+    /// The same of what has an id already.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn submit_as(
+        &mut self,
+        named: Option<EnvelopeId>,
+        now: Now,
+        from: Endpoint,
+        to: Endpoint,
+        hops: u8,
+        event: Event,
+        waiting: Waiting,
+    ) {
         // Of a call only a refusal comes so; what comes of it comes over its lines.
         let outcome_wanted = !matches!(waiting, Waiting::Nothing | Waiting::Call(_));
         let vouch = match self.trunk.is_some() {
@@ -46,7 +61,7 @@ impl SipMachine {
         };
         let security = if self.tls { Security::Tls } else { Security::Plain };
         let envelope = Box::new(Envelope {
-            id: EnvelopeId::v7(now.wall.unix_ms(), self.dice.u128()),
+            id: named.unwrap_or_else(|| EnvelopeId::v7(now.wall.unix_ms(), self.dice.u128())),
             at: now.wall,
             origin: Origin { dialect: Dialect::Sip, security, vouch },
             from,
