@@ -15,7 +15,7 @@ use hickory_server::proto::dnssec::crypto::Ed25519SigningKey;
 use hickory_server::proto::dnssec::rdata::DNSKEY;
 use hickory_server::proto::dnssec::{DnssecSigner, PublicKey as _, SigningKey as _};
 use hickory_server::proto::op::{Header, HeaderCounts, ResponseCode};
-use hickory_server::proto::rr::rdata::{A, NS, SOA, SRV, TLSA};
+use hickory_server::proto::rr::rdata::{A, NAPTR, NS, SOA, SRV, TLSA};
 use hickory_server::proto::rr::{LowerName, Name, Record, RrKey};
 pub use hickory_server::proto::rr::{RData, RecordType};
 use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseInfo};
@@ -165,6 +165,13 @@ impl Dns {
     pub fn service(&self, name: &str, port: u16) {
         self.host(self.hub());
         self.add(name, RData::SRV(SRV::new(10, 10, port, self::name(self.hub()))));
+    }
+
+    /// A NAPTR record that leads to SRV records: its order and service, and their name.
+    pub fn naptr(&self, domain: &str, (order, service): (u16, &str), srv: &str) {
+        let none = Box::<[u8]>::default;
+        let (flags, services) = (b"s"[..].into(), service.as_bytes().into());
+        self.add(domain, RData::NAPTR(NAPTR::new(order, 10, flags, services, none(), name(srv))));
     }
 
     /// The host where all services are.

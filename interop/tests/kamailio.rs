@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use interop::authority::{Authority, Certificate, Flaw};
 use interop::baresip::{Baresip, Line, Transport, no_talk, talk};
-use interop::dns::Dns;
+use interop::dns::{Dns, RecordType};
 use interop::kamailio::{Kamailio, Setup};
 use interop::known::judge;
 use interop::ports::Ports;
@@ -22,7 +22,7 @@ const LONG: Duration = Duration::from_secs(60);
 struct World {
     kamailio: Kamailio,
     rialto: Rialto,
-    _dns: Dns,
+    dns: Dns,
     trunk: Ports,
     authority: Authority,
     dir: tempfile::TempDir,
@@ -52,7 +52,7 @@ impl World {
             reuses,
         };
         let kamailio = Kamailio::start_at(&setup, ports);
-        Self { kamailio, rialto, _dns: dns, trunk, authority, dir }
+        Self { kamailio, rialto, dns, trunk, authority, dir }
     }
 
     /// A phone at the other company.
@@ -376,5 +376,21 @@ fn calls() {
             no_talk(&mut bob, &mut juliet, ours);
             world.rialto.finish();
         }
+    });
+}
+
+#[test]
+fn found_by_naptr() {
+    judge("kamailio::found_by_naptr", || {
+        let world = World::new(&["juliet"], Flaw::None, true);
+        world.dns.remove("_sips._tcp.partner.test", RecordType::SRV);
+        world.dns.naptr("partner.test", (10, "SIP+D2U"), "_sip._udp.partner.test");
+        world.dns.naptr("partner.test", (20, "SIPS+D2T"), "_sips._tcp.servers.test");
+        world.dns.service("_sips._tcp.servers.test", world.kamailio.sips());
+        let mut bob = world.phone("bob", "juliet@example.com", false);
+        let mut juliet = slixmpp::online(&world.rialto, "juliet");
+        juliet.tell("send bob@partner.test Wherefore art thou?");
+        bob.expect_message_of("juliet@example.com", "Wherefore art thou?");
+        world.rialto.finish();
     });
 }

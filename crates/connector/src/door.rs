@@ -79,6 +79,9 @@ impl Errand {
 /// How the servers of a domain are found (RFC 6120 section 3.2, XEP-0368; RFC 3263).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Search {
+    /// NAPTR services, such as `SIPS+D2T` (RFC 3263 section 4.1): where a domain has records for one of these, the SRV names
+    /// that they lead to come before the usual ones.
+    pub naptr: &'static [Service],
     /// SRV services in groups; a group is looked up at once and its answers are tried together, by priority and weight;
     /// the next group is only for those domains that have nothing in the groups before.
     pub services: &'static [&'static [Service]],

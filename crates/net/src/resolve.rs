@@ -1,11 +1,11 @@
-//! Names to addresses: SRV, then A and AAAA (RFC 2782; RFC 6120 section 3.2; RFC 3263 section 4).
+//! Names to addresses: NAPTR, SRV, then A and AAAA (RFC 2782; RFC 6120 section 3.2; RFC 3263 section 4).
 
-use connector::{Search, TlsMode};
+use connector::{Search, Service, TlsMode};
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::dnssec::TrustAnchors;
-use hickory_resolver::proto::rr::RData;
+use hickory_resolver::proto::rr::{RData, RecordType};
 use hickory_resolver::{ResolverBuilder, TokioResolver};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -122,15 +122,18 @@ impl Resolver {
             let (port, tls) = search.fallback;
             return Ok(vec![Target { addr: SocketAddr::new(ip, port), tls }]);
         }
-        for group in search.services {
+        let named = self.naptr(domain, search.naptr).await;
+        let usual = |group: &&[Service]| -> Vec<(String, TlsMode)> {
+            group.iter().map(|service| (format!("{}.{domain}.", service.name), service.tls)).collect()
+        };
+        for group in named.into_iter().map(|one| vec![one]).chain(search.services.iter().map(usual)) {
             let mut found = Vec::new();
             let mut declined = false;
-            for service in *group {
-                let name = format!("{}.{domain}.", service.name);
+            for (name, tls) in group {
                 for srv in self.srv(&name, domain).await? {
                     match srv.host.as_str() {
                         "." => declined = true,
-                        _ => found.push((srv, service.tls)),
+                        _ => found.push((srv, tls)),
                     }
                 }
             }
@@ -179,6 +182,33 @@ impl Resolver {
             Err(error) if nothing(&error) => Ok(Vec::new()),
             Err(error) => Err(Unresolved::Failed(host.to_owned(), error.to_string())),
         }
+    }
+
+    /// The SRV names that a domain's NAPTR records give for these services, in the order in which to try them (RFC 3263
+    /// section 4.1). A name server that does not know such records is as good as one that has none.
+    async fn naptr(&self, domain: &str, services: &[Service]) -> Vec<(String, TlsMode)> {
+        if services.is_empty() {
+            return Vec::new();
+        }
+        let Ok(found) = self.plain.lookup(format!("{domain}."), RecordType::NAPTR).await else {
+            return Vec::new();
+        };
+        let mut named = Vec::new();
+        for record in found.answers() {
+            let RData::NAPTR(naptr) = &record.data else { continue };
+            // Only what leads to SRV records, and is not to be rewritten first.
+            if !naptr.flags.eq_ignore_ascii_case(b"s") || !naptr.regexp.is_empty() {
+                continue;
+            }
+            let is_wanted = |service: &&Service| naptr.services.eq_ignore_ascii_case(service.name.as_bytes());
+            if let Some(service) = services.iter().find(is_wanted) {
+                let place = (naptr.order, naptr.preference);
+                named.push((place, naptr.replacement.to_string(), service.tls));
+            }
+        }
+        named.sort_by_key(|(place, ..)| *place);
+        named.truncate(TRIED);
+        named.into_iter().map(|(_, name, tls)| (name, tls)).collect()
     }
 
     /// How many SRV records of this name there are.

@@ -57,7 +57,8 @@ impl Connector for Sip {
         const SIPS: Service = Service { name: "_sips._tcp", tls: TlsMode::Direct };
         const FEDERATION: Service = Service { name: "_sipfederationtls._tcp", tls: TlsMode::Direct };
         const SERVICES: &[&[Service]] = &[&[SIPS], &[FEDERATION]];
-        Some(Search { services: SERVICES, fallback: (5061, TlsMode::Direct), alpn: None })
+        const NAPTR: &[Service] = &[Service { name: "SIPS+D2T", tls: TlsMode::Direct }];
+        Some(Search { naptr: NAPTR, services: SERVICES, fallback: (5061, TlsMode::Direct), alpn: None })
     }
 
     fn dial(&self, errand: Errand, tls: TlsMode, peer: Peer, seed: Seed) -> Option<Box<dyn Machine>> {

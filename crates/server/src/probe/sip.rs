@@ -6,8 +6,9 @@ use model::Address;
 use partner::{Partner, Protocol};
 use std::fmt::Write as _;
 
-/// RFC 3263 section 4.2; what others call federation.
+/// RFC 3263 section 4; what others call federation.
 const SEARCH: Search = Search {
+    naptr: &[Service { name: "SIPS+D2T", tls: TlsMode::Direct }],
     services: &[
         &[Service { name: "_sips._tcp", tls: TlsMode::Direct }],
         &[Service { name: "_sipfederationtls._tcp", tls: TlsMode::Direct }],

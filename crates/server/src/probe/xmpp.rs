@@ -9,6 +9,7 @@ use partner::{Partner, Protocol};
 
 /// RFC 6120 section 3.2.1, XEP-0368.
 const SEARCH: Search = Search {
+    naptr: &[],
     services: &[&[
         Service { name: "_xmpps-server._tcp", tls: TlsMode::Direct },
         Service { name: "_xmpp-server._tcp", tls: TlsMode::Upgrade },

@@ -83,7 +83,7 @@ const CHAPTERS: &[Chapter] = &[
         "Other servers and certificates",
         &[
             ("RFC 2782", "SRV records", ""),
-            ("RFC 3263", "Locating SIP servers", "SRV and addresses; no NAPTR"),
+            ("RFC 3263", "Locating SIP servers", "NAPTR for TLS, SRV, addresses"),
             ("RFC 4035", "DNSSEC", "validated here, for DANE"),
             ("RFC 6125", "Names in certificates", "the common name counts for nothing"),
             ("RFC 6698", "TLSA records", ""),

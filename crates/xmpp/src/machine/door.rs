@@ -11,6 +11,7 @@ use crate::s2s::S2s;
 
 /// RFC 6120 section 3.2 and XEP-0368 section 3: both kinds of record are one list.
 const SEARCH: Search = Search {
+    naptr: &[],
     services: &[&[
         Service { name: "_xmpps-server._tcp", tls: TlsMode::Direct },
         Service { name: "_xmpp-server._tcp", tls: TlsMode::Upgrade },
