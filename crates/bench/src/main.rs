@@ -7,7 +7,7 @@ use rialto_bench::{
     Result, env,
     opts::{Cli, Opts, Scenario},
     report::Report,
-    scenario::{c2s, gateway, idle, login, presence, s2s, sip},
+    scenario::{c2s, gateway, idle, login, presence, s2s, sip, trunk},
 };
 use rustix::{
     process::{Resource, Rlimit, getrlimit, setrlimit},
@@ -49,6 +49,11 @@ fn run(cli: Cli) -> Result<()> {
             r.put("scenario", "s2s");
             let partner = s2s::Partner { at, domain, certificate, key };
             s2s::measure(&opts, run_id, &partner, direction, r)?;
+        }
+        Scenario::Trunk { trunk: at, partner: domain, certificate, key, connections, direction } => {
+            r.put("scenario", "trunk");
+            let partner = s2s::Partner { at, domain, certificate, key };
+            trunk::measure(&opts, run_id, &partner, (connections, direction), r)?;
         }
         Scenario::Sip => {
             r.put("scenario", "sip");

@@ -41,6 +41,27 @@ pub enum Scenario {
         #[arg(long, value_enum, default_value_t = Way::In)]
         direction: Way,
     },
+    /// SIP MESSAGE between users of a partner, which this program plays, and XMPP users of ours, over mutually authenticated TLS.
+    Trunk {
+        /// Where the server listens for SIP servers.
+        #[arg(long, default_value = "127.0.0.1:5061")]
+        trunk: SocketAddr,
+        /// The partner's domain.
+        #[arg(long, default_value = "partner.example")]
+        partner: String,
+        /// The partner's certificate (PEM), by an authority that the server trusts.
+        #[arg(long)]
+        certificate: String,
+        /// Its key (PEM).
+        #[arg(long)]
+        key: String,
+        /// How many connections.
+        #[arg(long, default_value_t = 8)]
+        connections: u32,
+        /// Which way the messages go.
+        #[arg(long, value_enum, default_value_t = Way::In)]
+        direction: Way,
+    },
     /// SIP MESSAGE between pairs of registered users, both ways.
     Sip,
     /// XMPP users paired with SIP users through one server.

@@ -7,6 +7,7 @@ pub mod login;
 pub mod presence;
 pub mod s2s;
 pub mod sip;
+pub mod trunk;
 
 use std::rc::Rc;
 

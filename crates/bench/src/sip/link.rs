@@ -5,8 +5,11 @@ use std::{
     collections::{HashMap, HashSet, VecDeque},
     net::SocketAddr,
     rc::Rc,
+    sync::Arc,
     time::Duration,
 };
+
+use rustls::ClientConfig;
 
 use tokio::{net::UdpSocket, sync::oneshot, task::spawn_local, time::timeout};
 
@@ -48,6 +51,8 @@ pub struct Link {
     pub local: SocketAddr,
     /// The transport's name in Via.
     pub via: &'static str,
+    /// What stands in Via besides.
+    pub via_flags: &'static str,
     /// The transport's name in a URI's parameter.
     pub param: &'static str,
     waiting: RefCell<HashMap<Vec<u8>, oneshot::Sender<Reply>>>,
@@ -109,10 +114,42 @@ impl Link {
             }
             (Wire::Stream(reader.conn.clone()), reader.conn.local, Some(reader))
         };
+        let link = Self::of(env, wire, local, (via, "", param), sink);
+        match reader {
+            Some(reader) => spawn_local(link.clone().read_stream(reader)),
+            None => spawn_local(link.clone().read_udp()),
+        };
+        Ok(link)
+    }
+
+    /// Opens a connection as a partner's server, which takes requests on it, too (RFC 5923).
+    pub async fn trunk(
+        env: &Env,
+        to: SocketAddr,
+        tls: &Arc<ClientConfig>,
+        tls_name: &str,
+        sink: Rc<dyn Sink>,
+    ) -> Result<Rc<Self>> {
+        let mut reader = connect(to, None).await?;
+        reader.secure(tls, tls_name).await?;
+        let (wire, local) = (Wire::Stream(reader.conn.clone()), reader.conn.local);
+        let link = Self::of(env, wire, local, ("TLS", ";alias", "tls"), sink);
+        spawn_local(link.clone().read_stream(reader));
+        Ok(link)
+    }
+
+    fn of(
+        env: &Env,
+        wire: Wire,
+        local: SocketAddr,
+        (via, via_flags, param): (&'static str, &'static str, &'static str),
+        sink: Rc<dyn Sink>,
+    ) -> Rc<Self> {
         let link = Rc::new(Self {
             wire,
             local,
             via,
+            via_flags,
             param,
             waiting: RefCell::default(),
             sink: OnceCell::new(),
@@ -122,11 +159,7 @@ impl Link {
             closed: Cell::new(false),
         });
         let _ = link.sink.set(sink);
-        match reader {
-            Some(reader) => spawn_local(link.clone().read_stream(reader)),
-            None => spawn_local(link.clone().read_udp()),
-        };
-        Ok(link)
+        link
     }
 
     /// Whether requests may get lost on the way.
@@ -167,7 +200,8 @@ impl Link {
         let n = self.next_branch.get();
         self.next_branch.set(n + 1);
         let branch = format!("z9hG4bKq{:08x}.{n:x}.{}", self.run, self.local.port());
-        (format!("Via: SIP/2.0/{} {};branch={branch};rport\r\n", self.via, self.local), branch)
+        let (via, flags) = (self.via, self.via_flags);
+        (format!("Via: SIP/2.0/{via} {};branch={branch};rport{flags}\r\n", self.local), branch)
     }
 
     /// Sends a request with its branch and waits for the final response, sending it again over UDP.

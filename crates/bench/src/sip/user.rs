@@ -59,6 +59,12 @@ impl User {
         })
     }
 
+    /// A user of a partner, whose server the link is: nobody asks for passwords there.
+    pub fn elsewhere(link: Rc<Link>, account: Account, domain: &str) -> Rc<Self> {
+        let (domain, credentials) = (domain.into(), RefCell::default());
+        Rc::new(Self { link, account, domain, outbound: false, credentials })
+    }
+
     /// The address of record.
     pub fn aor(&self) -> String {
         format!("sip:{}@{}", self.account.user, self.domain)
@@ -183,11 +189,12 @@ impl MessageSender {
         let text = text.max(crate::mark::MARK_LEN);
         let template = Template::new(&format!(
             "MESSAGE {uri} SIP/2.0\r\n\
-             Via: SIP/2.0/{via} {local};branch=z9hG4bKrb.{run:08x}.{flow:08x}.{{seq}}.{{try}};rport\r\n\
+             Via: SIP/2.0/{via} {local};branch=z9hG4bKrb.{run:08x}.{flow:08x}.{{seq}}.{{try}};rport{flags}\r\n\
              Max-Forwards: 70\r\nFrom: <{aor}>;tag=rb{flow:08x}\r\nTo: <{uri}>\r\n\
              Call-ID: rb.{run:08x}.{flow:08x}.{{seq}}\r\nCSeq: {{cseq}} MESSAGE\r\n{{insert}}\
              Content-Type: text/plain\r\nContent-Length: {text}\r\n\r\n{{mark}}{pad}",
             via = user.link.via,
+            flags = user.link.via_flags,
             local = user.link.local,
             aor = user.aor(),
             pad = crate::filler(text - crate::mark::MARK_LEN),
