@@ -73,7 +73,7 @@ fn an_invitation_goes_there_and_its_answer_back() {
         "domains:     example.com\n",
         "route:       xmpp to 127.0.0.1:15269\n",
         "their own authority alone",
-        "features:    im, presence, typing, receipts, rooms, calls, directory\n",
+        "features:    im, presence, typing, receipts, rooms, calls, directory, e2e\n",
         "contacts:    noc@example.com\n",
     ] {
         assert!(said.contains(line), "{line} in {said}");

@@ -64,7 +64,7 @@ fn a_partner_is_added_changed_suspended_and_removed_on_record() {
         "protocols:   xmpp, sip",
         "route:       sip to [2001:db8::1]:5061",
         "trust:       their own authority alone; certificates without client authentication are tolerated",
-        "features:    im, presence, typing, receipts, calls, directory",
+        "features:    im, presence, typing, receipts, calls, directory, e2e",
         "ours:        sales",
         "theirs:      everybody",
         "rate:        50 messages a second in each direction",
