@@ -1,7 +1,21 @@
 //! Who may do what with whom: rules, verdicts, and why. Pure: no clock, no store, no socket.
 
+mod compile;
+mod condition;
+mod content;
+mod document;
+mod facts;
 mod feature;
+mod hours;
+mod index;
 mod kinds;
+mod mistake;
+mod policy;
+mod who;
 
+pub use facts::Facts;
 pub use feature::Feature;
 pub use kinds::{features, is_encrypted};
+pub use mistake::{Mistake, complaint, nearest, place};
+pub use policy::{Decision, Near, Policy, Said, Verdict};
+pub use who::{Belonging, Society};

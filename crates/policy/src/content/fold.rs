@@ -1,0 +1,175 @@
+//! One spelling for what looks alike, so that tricks of spelling hide nothing.
+
+use std::borrow::Cow;
+use unicode_normalization::UnicodeNormalization;
+use unicode_security::confusable_detection::skeleton;
+
+/// A text with, for each of its bytes, where in the original it comes from.
+pub(crate) struct Mapped {
+    pub text: String,
+    /// The byte of the original at which the character begins that this byte comes from, and one for the end.
+    from: Vec<u32>,
+}
+
+impl Mapped {
+    /// The range of the original that a range of the text comes from.
+    pub fn back(&self, range: std::ops::Range<usize>) -> std::ops::Range<usize> {
+        let at = |i: usize| self.from.get(i).copied().unwrap_or_default() as usize;
+        let last = self.from.last().copied().unwrap_or_default();
+        // Up to where the next character of the original begins.
+        let end = self.from[range.end.min(self.from.len() - 1)..]
+            .iter()
+            .copied()
+            .find(|f| *f as usize > at(range.end - 1));
+        at(range.start)..end.unwrap_or(last) as usize
+    }
+}
+
+/// Is it nothing that a reader sees?
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}'
+        | '\u{feff}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// Is it a mark upon the letter before?
+fn is_mark(c: char) -> bool {
+    unicode_normalization::char::is_combining_mark(c)
+}
+
+/// For regular expressions and numbers: invisible characters out, compatible forms (wide digits, ligatures) as usual.
+pub(crate) fn clean(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(clean_mapped(text).text)
+}
+
+/// The same with its map.
+pub(crate) fn clean_mapped(text: &str) -> Mapped {
+    map(text, |c, out| out.extend(std::iter::once(c).nfkc()))
+}
+
+/// For words: lower case, look-alikes as the Latin letter they look like, marks off, runs of space as one.
+pub(crate) fn fold(text: &str) -> String {
+    if text.is_ascii() {
+        let mut out = String::with_capacity(text.len());
+        for byte in text.bytes() {
+            push_folded(char::from(byte), &mut out);
+        }
+        return out;
+    }
+    fold_mapped(text).text
+}
+
+/// The same with its map.
+pub(crate) fn fold_mapped(text: &str) -> Mapped {
+    map(text, |c, out| {
+        if c.is_ascii() {
+            return push_folded(c, out);
+        }
+        let mut buffer = [0; 4];
+        let compatible: String = c.encode_utf8(&mut buffer).nfkd().filter(|c| !is_mark(*c)).collect();
+        if compatible.is_ascii() {
+            return compatible.chars().for_each(|c| push_folded(c, out));
+        }
+        for c in skeleton(&compatible).filter(|c| !is_mark(*c)) {
+            c.to_lowercase().for_each(|c| push_folded(c, out));
+        }
+    })
+}
+
+fn push_folded(c: char, out: &mut String) {
+    match c {
+        c if c.is_whitespace() => {
+            if !out.ends_with(' ') {
+                out.push(' ');
+            }
+        }
+        c => out.push(c.to_ascii_lowercase()),
+    }
+}
+
+fn map(text: &str, each: impl Fn(char, &mut String)) -> Mapped {
+    let mut mapped =
+        Mapped { text: String::with_capacity(text.len()), from: Vec::with_capacity(text.len() + 1) };
+    for (at, c) in text.char_indices() {
+        if !is_invisible(c) {
+            each(c, &mut mapped.text);
+        }
+        mapped.from.resize(mapped.text.len(), at as u32);
+    }
+    mapped.from.push(text.len() as u32);
+    mapped
+}
+
+/// The text with split words put together (`f a l c o n`, `fal-con`, `f.a.l.c.o.n`), and where each byte comes from.
+/// `None` where there is none.
+pub(crate) fn joined(text: &str) -> Option<(String, Vec<u32>)> {
+    let is_glue = |c: char| {
+        matches!(c, '-' | '_' | '.' | '*' | '\'' | '’' | '·' | '~' | '|' | '+' | '/' | '\\' | ',' | '=')
+    };
+    let mut out = String::with_capacity(text.len());
+    let mut from = Vec::with_capacity(text.len());
+    let mut changed = false;
+    let chars: Vec<(usize, char)> = text.char_indices().collect();
+    let letter = |i: usize| chars.get(i).is_some_and(|(_, c)| c.is_alphanumeric());
+    // Does a letter stand alone here, between spaces?
+    let alone = |i: usize| letter(i) && !letter(i + 1) && (i == 0 || !letter(i - 1));
+    for (i, &(at, c)) in chars.iter().enumerate() {
+        let between = i > 0 && letter(i - 1) && letter(i + 1);
+        let drop = between && (is_glue(c) || (c == ' ' && alone(i - 1) && alone(i + 1)));
+        if drop {
+            changed = true;
+            continue;
+        }
+        out.push(c);
+        from.resize(out.len(), at as u32);
+    }
+    changed.then_some((out, from))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn look_alikes_are_spelt_alike() {
+        for (given, wanted) in [
+            ("Falcon", "falcon"),
+            ("fаlсоn", "falcon"), // Cyrillic а, с, о
+            ("ｆａｌｃｏｎ", "falcon"),
+            ("f\u{200b}al\u{ad}con", "falcon"),
+            ("fâlcön", "falcon"),
+            ("f\u{301}alcon", "falcon"),
+            ("𝐟𝐚𝐥𝐜𝐨𝐧", "falcon"),
+            ("two \u{a0}\n words", "two words"),
+            ("modern", "modern"),
+        ] {
+            assert_eq!(fold(given), wanted, "{given}");
+        }
+    }
+
+    #[test]
+    fn split_words_are_put_together() {
+        for (given, wanted) in [
+            ("f a l c o n lands", Some("falcon lands")),
+            ("f.a.l.c.o.n", Some("falcon")),
+            ("the fal-con", Some("the falcon")),
+            ("plain words, here", None),
+            ("a dog and i", None),
+        ] {
+            assert_eq!(joined(given).map(|(text, _)| text).as_deref(), wanted, "{given}");
+        }
+    }
+
+    #[test]
+    fn a_range_is_found_back() {
+        let text = "x ｆａｌ\u{200b}con y";
+        let mapped = fold_mapped(text);
+        let at = mapped.text.find("falcon").unwrap();
+        assert_eq!(&text[mapped.back(at..at + 6)], "ｆａｌ\u{200b}con");
+        let mapped = clean_mapped("é");
+        assert_eq!(mapped.back(0..mapped.text.len()), 0.."é".len());
+    }
+}

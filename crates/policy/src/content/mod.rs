@@ -1,0 +1,13 @@
+//! What texts say: which there are, and what is looked for in them.
+
+mod detect;
+mod files;
+mod fold;
+mod mask;
+mod numbers;
+mod texts;
+
+pub(crate) use detect::{Builder, Detectors, Found};
+pub(crate) use files::{KINDS, kinds_of};
+pub(crate) use mask::masked;
+pub(crate) use texts::texts;

@@ -1,0 +1,89 @@
+//! What rules may know of an envelope. What costs something is found out when a rule first asks.
+
+use crate::content::{Detectors, Found, kinds_of, texts};
+use crate::document::{Direction, Protocol, Verified};
+use crate::who::{Belonging, Society};
+use crate::{Feature, features};
+use model::{Dialect, Envelope, Event, Vouch};
+use std::borrow::Cow;
+use std::cell::OnceCell;
+
+/// An envelope and the people at its ends.
+pub struct Facts<'a> {
+    pub(crate) envelope: &'a Envelope,
+    pub(crate) from: Belonging,
+    pub(crate) to: Belonging,
+    features: OnceCell<&'static [Feature]>,
+    texts: OnceCell<Vec<Cow<'a, str>>>,
+    found: OnceCell<Found>,
+}
+
+impl<'a> Facts<'a> {
+    /// What there is to know now.
+    pub fn of(envelope: &'a Envelope, society: &dyn Society) -> Self {
+        Self {
+            envelope,
+            from: society.belonging(&envelope.from.address),
+            to: society.belonging(&envelope.to.address),
+            features: OnceCell::new(),
+            texts: OnceCell::new(),
+            found: OnceCell::new(),
+        }
+    }
+
+    pub(crate) fn features(&self) -> &'static [Feature] {
+        self.features.get_or_init(|| features(self.envelope))
+    }
+
+    pub(crate) fn direction(&self) -> Direction {
+        match (self.from.local, self.to.local) {
+            (true, true) => Direction::Inside,
+            (true, false) => Direction::Out,
+            (false, true) => Direction::In,
+            (false, false) => Direction::Through,
+        }
+    }
+
+    pub(crate) fn protocol(&self) -> Option<Protocol> {
+        match self.envelope.origin.dialect {
+            Dialect::Xmpp => Some(Protocol::Xmpp),
+            Dialect::Sip => Some(Protocol::Sip),
+            Dialect::Hub => None,
+        }
+    }
+
+    pub(crate) fn verified(&self) -> Verified {
+        match self.envelope.origin.vouch {
+            Vouch::Account(_) | Vouch::Server => Verified::Account,
+            Vouch::Domain(_) => Verified::Server,
+            Vouch::Nobody => Verified::Nobody,
+        }
+    }
+
+    pub(crate) fn encrypted(&self) -> bool {
+        self.features().contains(&Feature::E2e)
+    }
+
+    /// All parts and the subject, or the sender's rendering where that is more; in bytes.
+    pub(crate) fn size(&self) -> u64 {
+        let Event::Message(m) = &self.envelope.event else { return 0 };
+        let parts: usize = m.parts.iter().map(|part| part.body.len()).sum();
+        let all = parts + m.subject.as_ref().map_or(0, String::len);
+        all.max(m.original.as_ref().map_or(0, |original| original.bytes.len())) as u64
+    }
+
+    pub(crate) fn files(&self) -> Vec<usize> {
+        match &self.envelope.event {
+            Event::Message(message) => kinds_of(message),
+            _ => Vec::new(),
+        }
+    }
+
+    pub(crate) fn texts(&self) -> &[Cow<'a, str>] {
+        self.texts.get_or_init(|| texts(&self.envelope.event))
+    }
+
+    pub(crate) fn found(&self, detectors: &Detectors) -> &Found {
+        self.found.get_or_init(|| detectors.scan(self.texts()))
+    }
+}
