@@ -9,7 +9,7 @@ use bus::{Ear, Parcel};
 use model::{Address, Device, Endpoint, Envelope, Seq, Way};
 use parking_lot::Mutex;
 use std::any::Any;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
 use store::{Consent, RosterEntry, Trouble};
 
@@ -51,6 +51,8 @@ pub(crate) struct State {
     pub remote: Option<Box<Remote>>,
     /// What this account knows of the presence of people elsewhere, by presentity.
     pub abroad: BTreeMap<Address, Abroad>,
+    /// Watchers who have consent and are kept from seeing this account by the rules, as far as they were told.
+    pub veiled: BTreeSet<Address>,
 }
 
 impl State {
@@ -134,7 +136,7 @@ impl Parcel for Posted {
     fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = self.seq.0.to_be_bytes().to_vec();
         bytes.push(u8::from(self.lasting));
-        bytes.extend(model::codec::encode_head(&self.envelope, None));
+        bytes.extend(model::codec::encode_head(&self.envelope, &model::Judgement::default()));
         bytes
     }
 }

@@ -276,6 +276,7 @@ impl Hub {
                     continue;
                 }
                 match model::codec::decode(&row.head, row.body.as_deref()) {
+                    Ok(kept) if !kept.erased && self.is_stopped(account, &mut state, row.seq, &kept) => {}
                     Ok(kept) if !kept.erased => {
                         let since = kept.envelope.at;
                         if hand_out(account, &mut state, row.seq, &Arc::new(kept.envelope), Some(since), self)

@@ -7,6 +7,7 @@ use crate::lease::Leases;
 use crate::lines::Lines;
 use crate::link::LinkCore;
 use crate::pipeline::Pipeline;
+use crate::quarantine::Quarantine;
 use crate::remote::Waiting;
 use crate::router::Lanes;
 use crate::rules::Rules;
@@ -79,6 +80,7 @@ pub struct Hub {
     pub(crate) lines: Lines,
     pub(crate) expiries: Expiries,
     pub(crate) counting: Counting,
+    pub(crate) quarantine: Quarantine,
     /// Pairs of domains for which rows wait.
     pub(crate) waiting: Waiting,
     /// Over which protocol people elsewhere are being tried.
@@ -114,6 +116,7 @@ impl Hub {
             lines: Lines::default(),
             expiries,
             counting: Counting::default(),
+            quarantine: Quarantine::default(),
             waiting: Waiting::default(),
             choices: Choices::default(),
             twice: Twice::default(),

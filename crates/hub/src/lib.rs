@@ -7,6 +7,7 @@
 //! No XML, no SIP header and no SQL is to be found here.
 
 mod account;
+mod again;
 mod asks;
 mod choice;
 mod clock;
@@ -20,11 +21,13 @@ mod link;
 mod mailbox;
 pub mod pipeline;
 mod presence;
+mod quarantine;
 mod remote;
 mod report;
 mod roster;
 mod router;
 mod rules;
+mod say;
 mod secluded;
 mod sessions;
 mod settle;
@@ -36,6 +39,7 @@ mod twice;
 
 pub use house::{Consents, Hub, Parts};
 pub use link::{HubEvent, Inbox, Link};
+pub use quarantine::{HeldRow, QuarantineError};
 pub use report::{AccountReport, DeviceReport};
 pub use rules::{RuleSet, Rules};
 pub use secluded::Secluded;

@@ -4,15 +4,18 @@
 //! deliver, or the refusal go back.
 
 use crate::trace::{Trail, now};
-use model::{Envelope, Outcome, Refusal, Timestamp};
+use compact_str::CompactString;
+use model::{Address, Envelope, Hold, Judgement, Outcome, Refusal, Timestamp};
 
 /// What a stage decides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// Nothing to say.
     Pass,
-    /// The envelope was changed; in words, what.
-    Change(&'static str),
+    /// It passes, and these rules changed it or warned its sender.
+    Change(Vec<CompactString>),
+    /// It waits for a person to look at it.
+    Hold(Hold),
     /// Not to be delivered.
     Refuse(Refusal),
 }
@@ -34,6 +37,16 @@ pub trait Stage: Send + Sync {
     /// Judges one envelope. Quick: it runs on the sender's path.
     fn apply(&self, envelope: &mut Envelope, context: &Context) -> Verdict;
 
+    /// Judges once more what has passed and waited since: the rules may have changed. Only a no counts.
+    fn still_passes(&self, _envelope: &Envelope) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    /// May one see the other's presence?
+    fn may_see(&self, _watcher: &Address, _presentity: &Address) -> bool {
+        true
+    }
+
     /// Hears the end of every envelope that entered, refused or not.
     fn settled(&self, _envelope: &Envelope, _outcome: &Outcome, _context: &Context) {}
 }
@@ -47,8 +60,8 @@ impl Pipeline {
         Self(stages)
     }
 
-    /// Runs the stages until one refuses. The refusal names its stage.
-    pub fn judge(&self, envelope: &mut Envelope, context: &Context) -> Option<Refusal> {
+    /// Runs the stages until one stops the envelope. A refusal names its stage.
+    pub fn judge(&self, envelope: &mut Envelope, context: &Context) -> Judgement {
         self.judge_on(envelope, context, None)
     }
 
@@ -58,7 +71,8 @@ impl Pipeline {
         envelope: &mut Envelope,
         context: &Context,
         trail: Option<&Trail>,
-    ) -> Option<Refusal> {
+    ) -> Judgement {
+        let mut judged = Judgement::default();
         for stage in &self.0 {
             let begun = trail.map(|_| now());
             let verdict = stage.apply(envelope, context);
@@ -66,17 +80,38 @@ impl Pipeline {
                 trail.span("stage", begun, Some(("stage", stage.name())));
             }
             match verdict {
-                Verdict::Pass => {}
-                Verdict::Change(what) => {
-                    tracing::debug!(id = %envelope.id, stage = stage.name(), what, "changed")
+                Verdict::Pass => continue,
+                Verdict::Change(rules) => {
+                    judged.rules.extend(rules);
+                    continue;
                 }
+                Verdict::Hold(hold) => judged.held = Some(hold),
                 Verdict::Refuse(mut refusal) => {
                     refusal.rule.get_or_insert_with(|| stage.name().into());
-                    return Some(refusal);
+                    judged.refused = Some(refusal);
                 }
             }
+            break;
         }
-        None
+        judged
+    }
+
+    /// Does what has waited since it was judged still pass?
+    ///
+    /// # Errors
+    /// The refusal, with the name of its stage.
+    pub(crate) fn still_passes(&self, envelope: &Envelope) -> Result<(), Refusal> {
+        self.0.iter().try_for_each(|stage| {
+            stage.still_passes(envelope).map_err(|mut refusal| {
+                refusal.rule.get_or_insert_with(|| stage.name().into());
+                refusal
+            })
+        })
+    }
+
+    /// May one see the other's presence?
+    pub(crate) fn may_see(&self, watcher: &Address, presentity: &Address) -> bool {
+        self.0.iter().all(|stage| stage.may_see(watcher, presentity))
     }
 
     /// Tells every stage how an envelope ended.

@@ -23,6 +23,8 @@ pub(crate) enum Plan {
     Remote(Arc<Account>),
     /// To presence.
     Presence,
+    /// To the quarantine, until a person decides.
+    Hold,
     /// Nowhere.
     Refuse(Refusal),
 }
@@ -36,6 +38,21 @@ pub(crate) struct Committed {
     pub ticket: Ticket,
     pub outcome_wanted: bool,
     pub trail: Option<Trail>,
+}
+
+impl Committed {
+    /// Not committed yet.
+    pub fn of(
+        link: &Arc<LinkCore>,
+        ticket: Ticket,
+        envelope: Arc<Envelope>,
+        outcome_wanted: bool,
+        plan: Plan,
+        trail: Option<Trail>,
+    ) -> Self {
+        let result = Err(Trouble::Busy(String::new()));
+        Self { result, envelope, plan, link: link.clone(), ticket, outcome_wanted, trail }
+    }
 }
 
 /// The queues from the journal's writer to the routing tasks.
@@ -82,7 +99,7 @@ impl Hub {
     pub(crate) fn to_lane(&self, committed: Committed) {
         let mailbox = match &committed.plan {
             Plan::Mailbox(account) | Plan::Remote(account) => &account.address,
-            Plan::Presence | Plan::Refuse(_) => &committed.envelope.to.address,
+            Plan::Presence | Plan::Hold | Plan::Refuse(_) => &committed.envelope.to.address,
         };
         let at = self.hasher.hash_one(mailbox) as usize % self.lanes.0.len();
         let (lane, waiting) = &self.lanes.0[at];
@@ -118,6 +135,13 @@ impl Hub {
         match plan {
             Plan::Refuse(refusal) => self.refuse(&link, ticket, &envelope, refusal),
             Plan::Remote(_) => {}
+            Plan::Hold => {
+                self.counting.held();
+                tracing::info!(id = %envelope.id, from = %envelope.from.address, to = %envelope.to.address, %seq, "held");
+                if outcome_wanted {
+                    link.send(HubEvent::Settled(ticket, Outcome::Pending.into()));
+                }
+            }
             Plan::Presence => self.enqueue(&link, Job::Apply { seq, ticket, envelope, outcome_wanted }),
             Plan::Mailbox(account) => {
                 let lasting = !matches!(&envelope.event, Event::Message(m) if !m.lasting);

@@ -82,6 +82,13 @@ impl Waiter {
 }
 
 impl Hub {
+    /// A row ended: the record hears it, and the sender does not.
+    pub(crate) fn settle_silently(&self, seq: Seq, settlement: Settlement) {
+        let Settlement { outcome, losses } = settlement;
+        self.counting.settled(&outcome);
+        self.parts.journal.settle(SettledRow { seq, outcome, losses });
+    }
+
     /// A row ended: the record and the sender hear it.
     pub(crate) fn settle(self: &Arc<Self>, seq: Seq, settlement: Settlement) {
         self.counting.settled(&settlement.outcome);

@@ -7,7 +7,7 @@ use crate::pipeline::Context;
 use crate::router::{Committed, Plan};
 use crate::trace::{Trail, now};
 use model::codec::{encode_body, encode_head};
-use model::{Address, DomainPair, Envelope, Event, Outcome, Reason, Refusal, Settlement, Term, Ticket};
+use model::{Address, DomainPair, Envelope, Event, Judgement, Outcome, Reason, Refusal, Settlement, Term, Ticket};
 use std::sync::Arc;
 use store::{Draft, RowKind, Trouble};
 
@@ -63,7 +63,7 @@ impl Hub {
         }
     }
 
-    fn plan(self: &Arc<Self>, envelope: &Envelope) -> Result<Plan, Trouble> {
+    pub(crate) fn plan(self: &Arc<Self>, envelope: &Envelope) -> Result<Plan, Trouble> {
         let to = &envelope.to.address;
         if !self.hosts(to.domain()) {
             let pair = DomainPair::between(&envelope.from.address, to);
@@ -99,13 +99,20 @@ impl Hub {
         self.counting.entered(envelope.origin.dialect, &envelope.event);
         let context = Context { now: clock::wall(), acquainted: self.acquainted(&envelope, &plan) };
         let trail = Trail::of(self.parts.tracer.as_ref(), envelope.id);
-        let refusal = self.parts.pipeline.judge_on(&mut envelope, &context, trail.as_ref());
+        let mut judged = self.parts.pipeline.judge_on(&mut envelope, &context, trail.as_ref());
         if let Some(trail) = &trail {
             trail.span("pipeline", trail.begun, None);
         }
-        let plan = match refusal {
-            Some(refusal) => Plan::Refuse(refusal),
-            None => plan,
+        let recorded = self.is_recorded(&envelope);
+        // What is not recorded has nowhere to wait.
+        if let Some(hold) = judged.held.take_if(|_| !recorded) {
+            let text = "it would have to be looked at first, which is done with messages only";
+            judged.refused = Some(Refusal::new(Reason::Policy).with_text(text).by_rule(hold.rule));
+        }
+        let plan = match (&judged.refused, &judged.held) {
+            (Some(refusal), _) => Plan::Refuse(refusal.clone()),
+            (None, Some(_)) => Plan::Hold,
+            (None, None) => plan,
         };
         if let Plan::Refuse(refusal) = &plan {
             self.parts.pipeline.settled(&envelope, &Outcome::Refused(refusal.clone()), &context);
@@ -126,8 +133,12 @@ impl Hub {
             }
             return;
         }
-        if self.is_recorded(&envelope) {
-            self.record(link, ticket, envelope, outcome_wanted, plan, trail);
+        if recorded {
+            // A plan that knew no way is a refusal of its own.
+            if let (Plan::Refuse(refusal), None) = (&plan, &judged.refused) {
+                judged.refused = Some(refusal.clone());
+            }
+            self.record(Committed::of(link, ticket, envelope, outcome_wanted, plan, trail), &judged);
             return;
         }
         link.send(HubEvent::Kept(ticket));
@@ -136,6 +147,7 @@ impl Hub {
             Plan::Presence => {
                 self.apply(link, ticket, &envelope, outcome_wanted);
             }
+            Plan::Hold => {}
             Plan::Remote(account) => self.pass_abroad(link, ticket, &account, &envelope, outcome_wanted),
             Plan::Mailbox(account) if matches!(envelope.event, Event::Call(_)) => {
                 if let Err(refusal) = self.connect(link, ticket, &account, &envelope) {
@@ -179,40 +191,32 @@ impl Hub {
         }
     }
 
-    fn record(
-        self: &Arc<Self>,
-        link: &Arc<LinkCore>,
-        ticket: Ticket,
-        envelope: Arc<Envelope>,
-        outcome_wanted: bool,
-        plan: Plan,
-        trail: Option<Trail>,
-    ) {
-        let (mailbox, refused) = match &plan {
-            Plan::Mailbox(account) | Plan::Remote(account) => {
-                (self.waits_for(&envelope, &account.address), None)
-            }
-            Plan::Presence => (None, None),
-            Plan::Refuse(refusal) => (None, Some(refusal)),
+    /// To the journal, and from there to the router.
+    pub(crate) fn record(self: &Arc<Self>, entering: Committed, judged: &Judgement) {
+        let envelope = &entering.envelope;
+        let mailbox = match &entering.plan {
+            Plan::Mailbox(account) | Plan::Remote(account) => self.waits_for(envelope, &account.address),
+            Plan::Hold => Some(Address::quarantine()),
+            Plan::Presence | Plan::Refuse(_) => None,
         };
         let draft = Draft {
             kind: RowKind::Envelope,
             at: envelope.at,
             mailbox,
             parties: (envelope.from.address.clone(), envelope.to.address.clone()),
-            head: encode_head(&envelope, refused),
-            body: encode_body(&envelope),
+            head: encode_head(envelope, judged),
+            body: encode_body(envelope),
         };
-        let (hub, link) = (self.clone(), link.clone());
-        let queued = trail.as_ref().map_or(0, |_| now());
+        let hub = self.clone();
+        let queued = entering.trail.as_ref().map_or(0, |_| now());
         self.parts.journal.append(
             draft,
             Box::new(move |result| {
                 let lane = hub.clone();
-                if let Some(trail) = &trail {
+                if let Some(trail) = &entering.trail {
                     trail.span("journal", queued, None);
                 }
-                lane.to_lane(Committed { result, envelope, plan, link, ticket, outcome_wanted, trail });
+                lane.to_lane(Committed { result, ..entering });
             }),
         );
     }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// The rules that refuse: the stages, the journal, and whatever else.
-const STAGES: [&str; 7] = ["identity", "federation", "limits", "throttle", "consent", "journal", "other"];
+const STAGES: [&str; 8] =
+    ["identity", "federation", "limits", "throttle", "policy", "consent", "journal", "other"];
 const DIALECTS: [Dialect; 3] = [Dialect::Hub, Dialect::Xmpp, Dialect::Sip];
 const OUTCOMES: [&str; 5] = ["delivered", "accepted", "pending", "refused", "unknown"];
 
@@ -19,6 +20,7 @@ pub(crate) struct Counting {
     /// By dialect of the sender, dialect of the device, and outcome.
     answered: [[[AtomicU64; OUTCOMES.len()]; DIALECTS.len()]; DIALECTS.len()],
     refused: [[AtomicU64; Reason::ALL.len()]; STAGES.len()],
+    held: AtomicU64,
     /// By dialect: failed, proven.
     logins: [[AtomicU64; 2]; DIALECTS.len()],
 }
@@ -51,11 +53,18 @@ impl Counting {
         self.logins[dialect as usize][usize::from(proven)].fetch_add(1, Relaxed);
     }
 
+    pub fn held(&self) {
+        self.held.fetch_add(1, Relaxed);
+    }
+
     pub fn refused(&self, refusal: &Refusal) {
         let rule = refusal.rule.as_deref().unwrap_or("other");
         // Which partner's rule it was is told elsewhere: no number of them may make numbers of metrics.
-        let rule =
-            if rule.starts_with("partner:") || rule.starts_with("federation.") { "federation" } else { rule };
+        let rule = match rule.split_once([':', '.']).map_or(rule, |(kind, _)| kind) {
+            "partner" => "federation",
+            "rule" | "wall" => "policy",
+            kind => kind,
+        };
         let stage = STAGES.iter().position(|stage| *stage == rule).unwrap_or(STAGES.len() - 1);
         self.refused[stage][refusal.reason as usize - 1].fetch_add(1, Relaxed);
     }
@@ -70,6 +79,8 @@ pub struct Counters {
     pub others: Vec<(Dialect, u64)>,
     /// Rows that reached a device.
     pub delivered: u64,
+    /// Messages that were held for a person to look at.
+    pub held: u64,
     /// Answers of devices to what was delivered to them, by the sender's dialect, the device's and the outcome.
     pub answered: Vec<(Dialect, Dialect, &'static str, u64)>,
     /// Passwords that were proven, and not, by dialect.
@@ -141,6 +152,7 @@ impl Hub {
             messages: entered(0),
             others: entered(1),
             delivered: c.delivered.load(Relaxed),
+            held: c.held.load(Relaxed),
             answered,
             logins: logins.collect(),
             refused,

@@ -73,6 +73,11 @@ impl Address {
         Self(compact_str::format_compact!("{local}>{remote}>{by}"))
     }
 
+    /// The mailbox of what waits for a person's decision. No address on any wire is equal to it, and no pair's mailbox.
+    pub fn quarantine() -> Self {
+        Self(CompactString::const_new("quarantine>"))
+    }
+
     /// The unescaped user part, or `None` for a domain.
     pub fn user(&self) -> Option<&str> {
         self.0.rfind('@').map(|at| &self.0[..at])

@@ -1,4 +1,4 @@
-use crate::{Address, Dialect};
+use crate::{Address, Dialect, Seq};
 use compact_str::CompactString;
 use std::fmt;
 
@@ -206,6 +206,40 @@ impl fmt::Display for Refusal {
             write!(f, ": {text}")?;
         }
         Ok(())
+    }
+}
+
+/// Kept back until a person decides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    /// Which rule keeps it.
+    pub rule: CompactString,
+    /// What the sender is told; nothing where there are no words.
+    pub text: Option<CompactString>,
+}
+
+/// What the pipeline said of an envelope, as the record keeps it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Judgement {
+    /// It does not pass.
+    pub refused: Option<Refusal>,
+    /// It waits for a person.
+    pub held: Option<Hold>,
+    /// Rules that changed it, or warned its sender, though it passes.
+    pub rules: Vec<CompactString>,
+    /// It was held before as this row, and a person let it pass.
+    pub released: Option<Seq>,
+}
+
+impl Judgement {
+    /// A plain no.
+    pub fn refused(refusal: Refusal) -> Self {
+        Self { refused: Some(refusal), ..Self::default() }
+    }
+
+    /// Is it on its way to the addressee?
+    pub fn passes(&self) -> bool {
+        self.refused.is_none() && self.held.is_none()
     }
 }
 

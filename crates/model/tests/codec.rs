@@ -55,10 +55,10 @@ fn envelopes_round_trip() {
     for event in events() {
         let env = envelope(event);
         let refusal = Refusal::new(Reason::Policy).by_rule("consent");
-        let (head, body) = (encode_head(&env, Some(&refusal)), encode_body(&env));
+        let (head, body) = (encode_head(&env, &Judgement::refused(refusal.clone())), encode_body(&env));
         let kept = decode(&head, Some(&body)).unwrap();
         assert_eq!(kept.envelope, env);
-        assert_eq!(kept.refused, Some(refusal));
+        assert_eq!(kept.judged, Judgement::refused(refusal));
         let erased = decode(&head, None).unwrap();
         assert!(erased.erased);
         assert_eq!(erased.envelope.from, env.from);
@@ -92,7 +92,7 @@ proptest! {
     #[test]
     fn no_damaged_row_panics(which in 0usize..5, at in 0usize..400, byte in any::<u8>()) {
         let env = envelope(events().swap_remove(which));
-        let (mut head, mut body) = (encode_head(&env, None), encode_body(&env));
+        let (mut head, mut body) = (encode_head(&env, &Judgement::default()), encode_body(&env));
         if at < head.len() { head[at] = byte } else if at - head.len() < body.len() { let i = at - head.len(); body[i] = byte }
         let _ = decode(&head, Some(&body));
     }

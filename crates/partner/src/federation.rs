@@ -71,6 +71,8 @@ pub struct Federation {
     teller: OnceLock<Teller>,
     /// Who looks up what domains publish of their certificates.
     pub(crate) published: RwLock<Option<Arc<dyn Published>>>,
+    /// Who wants to hear of changes.
+    changed: OnceLock<Box<dyn Fn() + Send + Sync>>,
     /// Held while what was agreed is changed.
     pub(crate) writing: Mutex<()>,
 }
@@ -122,6 +124,7 @@ impl Federation {
             memory,
             teller: OnceLock::new(),
             published: RwLock::default(),
+            changed: OnceLock::new(),
             writing: Mutex::default(),
         }
     }
@@ -142,6 +145,9 @@ impl Federation {
 
     pub(crate) fn replace(&self, next: Snapshot) {
         *self.now.write() = Arc::new(next);
+        if let Some(changed) = self.changed.get() {
+            changed();
+        }
     }
 
     pub(crate) fn domains(&self) -> impl Iterator<Item = &Address> {
@@ -150,6 +156,16 @@ impl Federation {
 
     pub(crate) fn hosts(&self, domain: &Address) -> bool {
         self.domains.contains(domain)
+    }
+
+    /// The same by the domain's name.
+    pub(crate) fn hosts_domain(&self, domain: &str) -> bool {
+        self.domains.iter().any(|hosted| hosted.domain() == domain)
+    }
+
+    /// Who wants to hear that partners or groups are others now. Must not block.
+    pub fn on_change(&self, hear: impl Fn() + Send + Sync + 'static) {
+        let _ = self.changed.set(Box::new(hear));
     }
 
     /// Who is told of disclaimers that are due.

@@ -17,6 +17,7 @@ mod people;
 mod proof;
 mod rules;
 mod snapshot;
+mod society;
 mod trust;
 
 /// The user of each domain that answers partners' tests, and is nobody.

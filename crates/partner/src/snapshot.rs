@@ -7,6 +7,7 @@ use crate::disclaim::Told;
 use crate::federation::Settings;
 use crate::meter::Meter;
 use crate::people::{Group, Pattern, People};
+use crate::society::Membership;
 use crate::trust::{Measure, Pin, Roots, authorities};
 use model::{Address, Dialect, DomainPair};
 use ports::{Hop, HopSecurity, Route};
@@ -40,6 +41,7 @@ pub(crate) struct Snapshot {
     pub settings: Arc<Settings>,
     pub partners: BTreeMap<String, Arc<Agreed>>,
     pub groups: BTreeMap<String, Group>,
+    pub membership: Membership,
     /// Who of ours may federate; `None`: everybody.
     pub who: Option<People>,
     pub except: People,
@@ -65,6 +67,7 @@ impl Snapshot {
             partners: BTreeMap::new(),
             groups: BTreeMap::new(),
             has_inside: false,
+            membership: Membership::of(&groups),
             exact: HashMap::new(),
             below: HashMap::new(),
         };

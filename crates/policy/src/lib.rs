@@ -18,4 +18,4 @@ pub use feature::Feature;
 pub use kinds::{features, is_encrypted};
 pub use mistake::{Mistake, complaint, nearest, place};
 pub use policy::{Decision, Near, Policy, Said, Verdict};
-pub use who::{Belonging, Society};
+pub use who::{Belonging, Judge, Society};

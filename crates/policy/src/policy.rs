@@ -133,6 +133,21 @@ impl Policy {
         self.rules.len()
     }
 
+    /// How many detectors find something in a text: what looking costs can be measured with it.
+    pub fn found_in(&self, text: &str) -> usize {
+        self.detectors.scan(&[std::borrow::Cow::Borrowed(text)]).count()
+    }
+
+    /// The regular expressions it looks for.
+    pub fn expressions(&self) -> Vec<&str> {
+        self.detectors.expressions()
+    }
+
+    /// Does one of [`Self::expressions`] find something?
+    pub fn matches(&self, expression: usize, text: &str) -> bool {
+        self.detectors.matches(expression, text)
+    }
+
     /// Groups and partners that it names and that there are not: they mean nobody, which nobody meant.
     pub fn strangers(&self, society: &dyn Society) -> Vec<String> {
         let words = self
@@ -188,7 +203,7 @@ impl Policy {
                 return decision;
             }
         }
-        if self.blocks {
+        if self.blocks && facts.envelope.from.address != facts.envelope.to.address {
             decision = Decision::of(Verdict::Block);
         }
         decision

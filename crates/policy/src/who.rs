@@ -27,6 +27,15 @@ pub trait Society: Send + Sync {
     fn has_partner(&self, name: &str) -> bool;
 }
 
+/// Who decides by the policy in force.
+pub trait Judge: Send + Sync {
+    /// What is to become of an envelope now; `None` where there is no policy.
+    fn decide(&self, envelope: &model::Envelope) -> Option<crate::Decision>;
+
+    /// Tells a sender of ours something, in the name of our domain. Must not block.
+    fn tell(&self, sender: &Address, text: &str);
+}
+
 /// One word that names people.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Who {

@@ -6,7 +6,7 @@ mod published;
 pub use federation::{Applicant, Dialler, Hop, HopSecurity, Partners, Route, Told, Ways};
 pub use published::{Published, Signed, Tlsa};
 
-use model::{Address, Credential, Scheme, Secret};
+use model::{Address, Credential, Message, Original, Scheme, Secret};
 
 /// A port could not do its work: ours to mend, never the sender's fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -17,6 +17,13 @@ pub enum PortError {
     /// What was asked for is not allowed; in words for the person who asked.
     #[error("{0}")]
     Refused(String),
+}
+
+/// Renders a message anew after a rule changed it.
+pub trait Rewriter: Send + Sync {
+    /// The sender's rendering with the texts that the message has now, and without any other text. `None` where the
+    /// sender's dialect knows no such thing: doors then render the message by itself.
+    fn rewrite(&self, original: &Original, message: &Message) -> Option<Original>;
 }
 
 /// Who can prove to be whom. Calls may block.

@@ -1,6 +1,6 @@
 use crate::Act;
 use model::codec::{Kept, decode, decode_outcomes};
-use model::{Decision, Event, Message, Outcome, Security, Subscribe, Term};
+use model::{Judgement, Decision, Event, Message, Outcome, Security, Subscribe, Term};
 use std::fmt::Write;
 use store::{Row, RowKind};
 
@@ -24,6 +24,27 @@ pub fn describe(row: &Row, with_content: bool) -> String {
 
 // Writing to a String cannot fail, hence the ignored results.
 
+fn judged(line: &mut String, judged: &Judgement) {
+    match (&judged.refused, &judged.held) {
+        (Some(refusal), _) => {
+            let _ = write!(line, " refused: {}", refusal.reason.name());
+            if let Some(rule) = &refusal.rule {
+                let _ = write!(line, " by {}", rule.escape_debug());
+            }
+        }
+        (None, Some(hold)) => {
+            let _ = write!(line, " held by {}", hold.rule.escape_debug());
+        }
+        (None, None) => line.push_str(" kept"),
+    }
+    if let Some(seq) = judged.released {
+        let _ = write!(line, ", released from row {seq}");
+    }
+    for rule in &judged.rules {
+        let _ = write!(line, ", {} had its say", rule.escape_debug());
+    }
+}
+
 fn envelope(line: &mut String, row: &Row, kept: &Kept, with_content: bool) {
     let envelope = &kept.envelope;
     let security = if envelope.origin.security == Security::Tls { "" } else { ", in clear" };
@@ -35,15 +56,7 @@ fn envelope(line: &mut String, row: &Row, kept: &Kept, with_content: bool) {
         envelope.from.to_string().escape_debug(),
         envelope.to.to_string().escape_debug(),
     );
-    match &kept.refused {
-        None => line.push_str(" kept"),
-        Some(refusal) => {
-            let _ = write!(line, " refused: {}", refusal.reason.name());
-            if let Some(rule) = &refusal.rule {
-                let _ = write!(line, " by {}", rule.escape_debug());
-            }
-        }
-    }
+    judged(line, &kept.judged);
     let _ = write!(line, " ({} of conversation {}", row.conversation_seq, row.conversation);
     if kept.erased {
         line.push_str(", content erased");

@@ -7,7 +7,7 @@ use crate::recording::Recorder;
 use crate::traces::Exporter;
 use connector::{Carries, Connector, Listener, TlsMode, Transport};
 use hub::pipeline::{Pipeline, Stage};
-use hub::stages::{Consent, Federation, Identity, Limits, Throttle};
+use hub::stages::{Consent, Federation, Identity, Limits, Policy, Throttle};
 use hub::{Consents, Hub, Parts, RuleSet, Rules, Tracer};
 use model::Dialect;
 use ports::Partners as _;
@@ -30,6 +30,8 @@ pub struct House {
     pub exporter: Option<Arc<Exporter>>,
     /// Other companies.
     pub partners: Arc<partner::Federation>,
+    /// The policy.
+    pub rulebook: Arc<rulebook::Rulebook>,
     /// The record's chain.
     pub chain: record::ChainId,
     /// Who writes down what connections say, if the operator asked for it.
@@ -82,11 +84,15 @@ pub fn build(config: &Config, workers: usize) -> Result<House, Failure> {
     let exporter = config.traces.clone().map(|(endpoint, ratio)| Arc::new(Exporter::start(endpoint, ratio)));
     let domains: std::collections::BTreeSet<_> = config.domains.iter().cloned().collect();
     let partners = Arc::new(partner::Federation::open(domains.clone(), federation(config)?, store.clone())?);
+    let rulebook = Arc::new(
+        rulebook::Rulebook::open(store.clone(), partners.clone()).map_err(|e| Failure::new(e.to_string()))?,
+    );
     let stages: Vec<Box<dyn Stage>> = vec![
         Box::new(Identity),
         Box::new(Federation { partners: partners.clone() }),
         Box::new(Limits { rules: rules.clone() }),
         Box::new(Throttle::new(rules.clone())),
+        Box::new(Policy { judge: rulebook.clone(), rewriter: Arc::new(Renderings) }),
         Box::new(Consent { rules: rules.clone() }),
     ];
     let hub = Hub::open(Parts {
@@ -104,7 +110,19 @@ pub fn build(config: &Config, workers: usize) -> Result<House, Failure> {
         tracer: exporter.clone().map(|exporter| exporter as Arc<dyn Tracer>),
         lanes: workers,
     })?;
-    Ok(House { store, hub, identity, rules, partners, exporter, chain, recorder: None })
+    Ok(House { store, hub, identity, rules, partners, rulebook, exporter, chain, recorder: None })
+}
+
+/// How each dialect writes a message anew that a rule has changed.
+struct Renderings;
+
+impl ports::Rewriter for Renderings {
+    fn rewrite(&self, original: &model::Original, message: &model::Message) -> Option<model::Original> {
+        match original.dialect {
+            Dialect::Xmpp => xmpp::translate::rewrite::rewrite(original, message),
+            Dialect::Sip | Dialect::Hub => None,
+        }
+    }
 }
 
 /// The front doors, in the order in which they open.

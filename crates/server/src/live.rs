@@ -128,6 +128,16 @@ const KEYS: &[(&str, When, Reading)] = &[
     ("consent.presence", When::Now, |c| format!("{:?}", c.consent.presence)),
 ];
 
+/// Who may see whom is another matter now.
+fn look_again(hub: &Arc<Hub>) -> impl Fn() + Send + Sync + 'static {
+    let hub = Arc::downgrade(hub);
+    move || {
+        if let Some(hub) = hub.upgrade() {
+            hub.rules_changed();
+        }
+    }
+}
+
 impl Live {
     /// Opens the listeners of a house.
     ///
@@ -190,6 +200,14 @@ impl Live {
                 conformance.disclaim(due);
             }
         }));
+        let hub = Arc::downgrade(&house.hub);
+        house.rulebook.tell_by(move |sender, text| {
+            if let Some(hub) = hub.upgrade() {
+                hub.say(sender, text);
+            }
+        });
+        house.rulebook.on_change(look_again(&house.hub));
+        house.partners.on_change(look_again(&house.hub));
         Ok(Self { inner })
     }
 

@@ -71,6 +71,7 @@ impl Running {
             hub: house.hub.clone(),
             accounts: house.identity.clone(),
             partners: house.partners.clone(),
+            rulebook: house.rulebook.clone(),
             signer: partner::Signer::new(house.store.clone()),
             journal: house.store.clone(),
             chain: house.chain,

@@ -14,6 +14,8 @@ pub enum Shelf {
     Invitation = 4,
     /// Over which protocol somebody of a partner was last heard.
     Learnt = 5,
+    /// A version of the policy.
+    Policy = 6,
 }
 
 /// What was agreed with other companies, and what belongs to it: documents by kind and name, which the store does not

@@ -14,6 +14,8 @@ pub struct Desk {
     pub accounts: Arc<dyn AccountAdmin>,
     /// Other companies.
     pub partners: Arc<partner::Federation>,
+    /// The policy.
+    pub rulebook: Arc<rulebook::Rulebook>,
     /// The key with which invitations are signed.
     pub signer: partner::Signer,
     /// The record.

@@ -84,6 +84,12 @@ pub struct JournalRow {
     pub dialect: Option<String>,
     /// Set where the pipeline refused it.
     pub refused: Option<RefusalView>,
+    /// The rule for which it was held until a person decides.
+    pub held: Option<String>,
+    /// Rules that changed it, or warned its sender.
+    pub rules: Vec<String>,
+    /// The row as which it was held before a person let it pass.
+    pub released: Option<u64>,
     /// On outcomes rows: how earlier rows ended.
     pub settled: Vec<SettledView>,
     /// On admin rows: who did what, and how it ended.
@@ -140,6 +146,9 @@ pub fn view(row: &Row) -> JournalRow {
         to: None,
         dialect: None,
         refused: None,
+        held: None,
+        rules: Vec::new(),
+        released: None,
         settled: Vec::new(),
         act: None,
         link: row.link.iter().map(|b| format!("{b:02x}")).collect(),
@@ -154,7 +163,10 @@ pub fn view(row: &Row) -> JournalRow {
                 shown.from = Some(e.from.to_string());
                 shown.to = Some(e.to.to_string());
                 shown.dialect = Some(e.origin.dialect.name().into());
-                shown.refused = kept.refused.as_ref().map(refusal);
+                shown.refused = kept.judged.refused.as_ref().map(refusal);
+                shown.held = kept.judged.held.as_ref().map(|hold| hold.rule.to_string());
+                shown.rules = kept.judged.rules.iter().map(ToString::to_string).collect();
+                shown.released = kept.judged.released.map(|seq| seq.0);
             }
         }
         RowKind::Outcomes => {

@@ -11,8 +11,10 @@ mod handshakes;
 mod journal;
 mod operate;
 mod partners;
+mod policy;
 mod probes;
 mod problem;
+mod quarantine;
 mod status;
 mod users;
 mod who;
@@ -26,6 +28,10 @@ pub use handshakes::{
 pub use journal::{JournalRow, JournalRows, LossView, RefusalView, SettledView, Verification, view};
 pub use operate::{Answered, Expired, Operator, Reloaded};
 pub use partners::{Forget, Forgotten, ObservedList, PartnerList, PartnerView};
+pub use policy::{
+    Back, Differences, Explained, NearShown, PolicyChecked, PolicyText, Question, Replaying, RuleShown, VersionLine, VersionList,
+};
+pub use quarantine::{Discard, HeldList, HeldView, PartView};
 pub use probes::{Check, Probed, Verdict};
 pub use problem::{Problem, ProblemBody};
 pub use status::{ListenerView, Status};
@@ -69,6 +75,18 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .routes(routes!(groups::list))
         .routes(routes!(groups::show, groups::add, groups::remove))
         .routes(routes!(groups::take_out))
+        .routes(routes!(policy::show, policy::set))
+        .routes(routes!(policy::check))
+        .routes(routes!(policy::versions))
+        .routes(routes!(policy::diff))
+        .routes(routes!(policy::roll_back))
+        .routes(routes!(policy::explain))
+        .routes(routes!(policy::trial, policy::try_out, policy::end_trial))
+        .routes(routes!(policy::replay))
+        .routes(routes!(quarantine::list))
+        .routes(routes!(quarantine::show))
+        .routes(routes!(quarantine::release))
+        .routes(routes!(quarantine::discard))
         .routes(routes!(journal::rows))
         .routes(routes!(journal::verify))
         .routes(routes!(backups::made))

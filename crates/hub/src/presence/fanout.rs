@@ -35,7 +35,8 @@ impl Hub {
             let watchers = granted(&state);
             for at in 0..state.watches.len() {
                 let watcher = &state.watches[at].watcher;
-                let allowed = watcher == &account.address || watchers.contains(watcher);
+                let allowed = watcher == &account.address
+                    || (watchers.contains(watcher) && self.is_unveiled(watcher, &account.address));
                 if allowed {
                     tell_one(&mut state.watches[at], true, &account.address, &doc);
                 }
@@ -43,7 +44,8 @@ impl Hub {
             doc
         };
         let changed: Vec<usize> = (0..doc.tuples.len()).filter(|i| fresh.contains(&doc.tuples[*i])).collect();
-        for watcher in watchers.iter().chain(std::iter::once(&account.address)) {
+        let seers = watchers.iter().filter(|watcher| self.is_unveiled(watcher, &account.address));
+        for watcher in seers.chain(std::iter::once(&account.address)) {
             self.notify_sessions(watcher, &doc, Some(changed.clone()), gone.clone());
         }
     }

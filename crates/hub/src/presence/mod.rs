@@ -5,6 +5,7 @@ mod compose;
 mod consent;
 mod fanout;
 mod publish;
+mod veil;
 mod watch;
 
 pub(crate) use abroad::Abroad;

@@ -54,7 +54,8 @@ impl Hub {
 
     /// May this watcher see this presentity? Everybody may see themselves.
     pub(super) fn may_watch(&self, state: &State, presentity: &Address, watcher: &Address) -> bool {
-        presentity == watcher || matches!(state.book.watchers.get(watcher), Some((Consent::Granted, _)))
+        let consents = || matches!(state.book.watchers.get(watcher), Some((Consent::Granted, _)));
+        presentity == watcher || (consents() && self.is_unveiled(watcher, presentity))
     }
 
     fn look_once(

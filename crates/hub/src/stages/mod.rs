@@ -4,10 +4,12 @@ mod consent;
 mod federation;
 mod identity;
 mod limits;
+mod policy;
 mod throttle;
 
 pub use consent::{Consent, Strangers};
 pub use federation::Federation;
 pub use identity::Identity;
 pub use limits::Limits;
+pub use policy::Policy;
 pub use throttle::Throttle;

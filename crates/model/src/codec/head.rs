@@ -3,8 +3,8 @@
 use super::tlv::{Reader, Writer, int, text};
 use super::{CodecError, VERSION, body};
 use crate::{
-    Address, Decision, Device, Dialect, Endpoint, Envelope, EnvelopeId, Event, Fault, Origin, Reason,
-    Refusal, Security, Term, Timestamp, Vouch,
+    Address, Decision, Device, Dialect, Endpoint, Envelope, EnvelopeId, Event, Fault, Hold, Judgement, Origin, Reason,
+    Refusal, Security, Seq, Term, Timestamp, Vouch,
 };
 
 /// What the journal kept of an envelope.
@@ -12,8 +12,8 @@ use crate::{
 pub struct Kept {
     /// The envelope; where its content was erased, with empty content.
     pub envelope: Envelope,
-    /// Set where the pipeline refused it.
-    pub refused: Option<Refusal>,
+    /// What the pipeline said of it.
+    pub judged: Judgement,
     /// True where the content was erased.
     pub erased: bool,
 }
@@ -33,9 +33,12 @@ const KIND: u8 = 11;
 const REFUSAL: u8 = 12;
 const DECISION: u8 = 13;
 const TERM: u8 = 14;
+const HELD: u8 = 15;
+const RULE: u8 = 16;
+const RELEASED: u8 = 17;
 
 /// Writes the head of an envelope and the pipeline's verdict on it.
-pub fn encode_head(envelope: &Envelope, refused: Option<&Refusal>) -> Vec<u8> {
+pub fn encode_head(envelope: &Envelope, judged: &Judgement) -> Vec<u8> {
     let mut out = Vec::with_capacity(160);
     out.push(VERSION);
     let mut w = Writer(&mut out);
@@ -68,8 +71,18 @@ pub fn encode_head(envelope: &Envelope, refused: Option<&Refusal>) -> Vec<u8> {
         ),
         _ => {}
     }
-    if let Some(refusal) = refused {
+    if let Some(refusal) = &judged.refused {
         w.nest(REFUSAL, |w| write_refusal(w, refusal));
+    }
+    if let Some(hold) = &judged.held {
+        w.nest(HELD, |w| {
+            w.text(1, &hold.rule);
+            w.opt(2, hold.text.as_deref());
+        });
+    }
+    judged.rules.iter().for_each(|rule| w.text(RULE, rule));
+    if let Some(seq) = judged.released {
+        w.int(RELEASED, seq.0);
     }
     out
 }
@@ -110,7 +123,8 @@ pub fn decode(head: &[u8], body: Option<&[u8]>) -> Result<Kept, CodecError> {
     let mut at = Timestamp::default();
     let mut origin = Origin { dialect: Dialect::Hub, security: Security::Plain, vouch: Vouch::Nobody };
     let (mut from, mut from_device, mut to, mut to_device) = (None, None, None, None);
-    let (mut hops, mut kind, mut refused, mut granted, mut term) = (0u8, 0u64, None, false, 0u64);
+    let (mut hops, mut kind, mut granted, mut term) = (0u8, 0u64, false, 0u64);
+    let mut judged = Judgement::default();
     let mut r = Reader(fields);
     while let Some((tag, v)) = r.next()? {
         match tag {
@@ -128,7 +142,10 @@ pub fn decode(head: &[u8], body: Option<&[u8]>) -> Result<Kept, CodecError> {
             TO_DEVICE => to_device = Some(device(v)?),
             HOPS => hops = u8::try_from(int(v)?).map_err(|_| CodecError("hops"))?,
             KIND => kind = int(v)?,
-            REFUSAL => refused = Some(read_refusal(v)?),
+            REFUSAL => judged.refused = Some(read_refusal(v)?),
+            HELD => judged.held = Some(read_hold(v)?),
+            RULE => judged.rules.push(text(v)?.into()),
+            RELEASED => judged.released = Some(Seq(int(v)?)),
             DECISION => granted = int(v)? == 1,
             TERM => term = int(v)?,
             _ => {}
@@ -143,7 +160,7 @@ pub fn decode(head: &[u8], body: Option<&[u8]>) -> Result<Kept, CodecError> {
         hops,
         event: body::decode_event(kind, granted, term, body.unwrap_or(&[VERSION]))?,
     };
-    Ok(Kept { envelope, refused, erased: body.is_none() })
+    Ok(Kept { envelope, judged, erased: body.is_none() })
 }
 
 pub(super) fn address(v: &[u8]) -> Result<Address, CodecError> {
@@ -165,6 +182,19 @@ fn vouch(v: &[u8]) -> Result<Vouch, CodecError> {
         Some((2, a)) => Ok(Vouch::Domain(address(a)?)),
         _ => Err(CodecError("vouch")),
     }
+}
+
+fn read_hold(bytes: &[u8]) -> Result<Hold, CodecError> {
+    let mut hold = Hold { rule: Default::default(), text: None };
+    let mut r = Reader(bytes);
+    while let Some((tag, v)) = r.next()? {
+        match tag {
+            1 => hold.rule = text(v)?.into(),
+            2 => hold.text = Some(text(v)?.into()),
+            _ => {}
+        }
+    }
+    Ok(hold)
 }
 
 pub(super) fn write_refusal(w: &mut Writer<'_>, refusal: &Refusal) {

@@ -119,6 +119,10 @@ impl Found {
         self.0.get(detector).copied().unwrap_or_default()
     }
 
+    pub fn count(&self) -> usize {
+        self.0.iter().filter(|found| **found).count()
+    }
+
     fn note(&mut self, detector: u32) {
         self.0[detector as usize] = true;
     }
@@ -144,6 +148,14 @@ impl Detectors {
             numbers::find(&self.numbers, &clean, |number, _| found.note(self.number_of[number]));
         }
         found
+    }
+
+    pub fn expressions(&self) -> Vec<&str> {
+        self.regexes.iter().map(Regex::as_str).collect()
+    }
+
+    pub fn matches(&self, expression: usize, text: &str) -> bool {
+        self.regexes.get(expression).is_some_and(|regex| regex.is_match(text))
     }
 
     fn words_in(&self, words: &AhoCorasick, text: &str, mut found: impl FnMut(usize, Range<usize>)) {

@@ -15,6 +15,11 @@ pub(crate) fn masked(message: &Message, detectors: &Detectors, which: &[usize]) 
     if let Some(subject) = &mut changed.subject {
         *subject = mask(detectors, which, subject);
     }
+    if let Some(thread) = &changed.thread
+        && !detectors.places(which, thread).is_empty()
+    {
+        changed.thread = None;
+    }
     let plain = changed.parts.iter().any(Part::is_plain_text);
     // The same in another form, which reads without it.
     changed.parts.retain(|part| {

@@ -78,7 +78,7 @@ fn runs(text: &[u8], letters: bool) -> Vec<Vec<Range<usize>>> {
             && matches!(text[last_end], b' ' | b'-' | b'.' | b'/' | b'\n' | b'_');
         match all.last_mut() {
             Some(run) if joined => run.push(start..at),
-            _ => all.push(Vec::from([start..at])),
+            _ => all.push(std::iter::once(start..at).collect()),
         }
         last_end = at;
     }

@@ -83,11 +83,26 @@ impl Journal {
     }
 }
 
+fn verdict(row: &JournalRow) -> String {
+    let mut verdict = match (&row.refused, &row.held) {
+        (Some(refusal), _) => refused(refusal),
+        (None, Some(rule)) => format!("held by {rule}"),
+        (None, None) => "passed".to_owned(),
+    };
+    if let Some(before) = row.released {
+        verdict += &format!(", released from {before}");
+    }
+    if !row.rules.is_empty() {
+        verdict += &format!(", by way of {}", row.rules.join(", "));
+    }
+    verdict
+}
+
 fn print(row: &JournalRow) {
     let text = |o: &Option<String>| o.clone().unwrap_or_default();
     match row.kind.as_str() {
         "envelope" => {
-            let verdict = row.refused.as_ref().map_or_else(|| "passed".to_owned(), refused);
+            let verdict = verdict(row);
             println!(
                 "{:>8}  {}  {:<10} {:<5} {} -> {}  {verdict}",
                 row.seq,

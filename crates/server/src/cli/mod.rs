@@ -10,6 +10,8 @@ mod init;
 mod journal;
 mod offline;
 mod partner;
+mod policy;
+mod quarantine;
 mod reload;
 mod restore;
 mod serve;
@@ -80,6 +82,10 @@ enum Command {
     Partner(partner::Partner),
     /// Manages groups of people, for rules to name.
     Group(group::Group),
+    /// Manages the policy: who may do what with whom, and why.
+    Policy(policy::Policy),
+    /// Shows what rules hold back, and decides about it.
+    Quarantine(quarantine::Quarantine),
     /// Shows, requests and installs our certificates.
     Certificate(certificate::Certificate),
     /// Reads and verifies the journal.
@@ -110,6 +116,8 @@ impl Cli {
             Command::User(command) => command.run(),
             Command::Partner(command) => command.run(),
             Command::Group(command) => command.run(),
+            Command::Policy(command) => command.run(),
+            Command::Quarantine(command) => command.run(),
             Command::Certificate(command) => command.run(),
             Command::Journal(command) => command.run(),
             Command::Backup(command) => command.run(),

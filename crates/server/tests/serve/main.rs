@@ -9,6 +9,7 @@ mod log;
 mod metrics;
 mod partners;
 mod peer;
+mod policy;
 mod private;
 mod probe;
 mod proxy;

@@ -108,13 +108,7 @@ pub fn render(
     let id = if message.id.is_empty() { id } else { &message.id };
     w.open("message").attr("from", from).attr("to", to).attr("id", id).attr("type", "normal");
     w.attr_if("xml:lang", message.lang.as_deref());
-    if let Some(subject) = &message.subject {
-        w.leaf("subject", subject);
-    }
-    bodies(message, dialect, &mut w, &mut losses);
-    if let Some(thread) = &message.thread {
-        w.leaf("thread", thread);
-    }
+    words(message, dialect, &mut w, &mut losses);
     let Wants { delivered, displayed } = message.wants;
     if delivered {
         w.empty_ns("request", RECEIPTS);
@@ -123,6 +117,23 @@ pub fn render(
         w.empty_ns("markable", MARKERS);
     }
     Ok((w.finish().into(), losses))
+}
+
+/// Subject, bodies and thread alone, as children of a stanza.
+pub(super) fn texts(message: &Message) -> Vec<u8> {
+    let mut w = Writer::new();
+    words(message, Dialect::Xmpp, &mut w, &mut Vec::new());
+    w.finish()
+}
+
+fn words(message: &Message, dialect: Dialect, w: &mut Writer, losses: &mut Vec<Loss>) {
+    if let Some(subject) = &message.subject {
+        w.leaf("subject", subject);
+    }
+    bodies(message, dialect, w, losses);
+    if let Some(thread) = &message.thread {
+        w.leaf("thread", thread);
+    }
 }
 
 fn is_html(part: &Part) -> bool {

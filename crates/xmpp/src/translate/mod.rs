@@ -9,6 +9,7 @@ pub mod presence;
 pub mod receipt;
 pub mod refusal;
 pub(crate) mod render;
+pub mod rewrite;
 
 use model::{Dialect, Original};
 

@@ -1,0 +1,190 @@
+//! What waits for a person's decision: rows of the journal in a mailbox that is nobody's.
+
+use crate::house::Hub;
+use crate::router::{Committed, Plan};
+use crate::submit::broken;
+use model::codec::{Kept, decode};
+use model::{Address, Judgement, Outcome, Reason, Refusal, Seq, Settlement, Ticket};
+use parking_lot::Mutex;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use store::{MailboxCursor, Trouble};
+
+/// Rows that were decided, beyond the first that was not: so many are written down at most. What lies beyond comes up
+/// again after a crash.
+const DECIDED: usize = 100_000;
+
+/// Which of the held rows are decided.
+#[derive(Default)]
+pub(crate) struct Quarantine(Mutex<Option<Decided>>);
+
+struct Decided {
+    low: u64,
+    above: BTreeSet<u64>,
+}
+
+/// One message that waits.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HeldRow {
+    /// Its row in the journal.
+    pub seq: Seq,
+    /// What it is, and why it waits.
+    pub kept: Kept,
+}
+
+/// Why nothing was decided.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum QuarantineError {
+    /// That row does not wait.
+    #[error("row {0} waits for nobody's decision: it never did, or somebody has decided already")]
+    NotHeld(Seq),
+    /// It cannot go where it was to go.
+    #[error("it cannot be passed on: {0}")]
+    Refused(Refusal),
+    /// The store failed.
+    #[error(transparent)]
+    Trouble(#[from] Trouble),
+}
+
+impl Hub {
+    /// What waits, oldest first, after this row; at most `limit`. Blocks.
+    ///
+    /// # Errors
+    /// [`Trouble`] when the store cannot be read.
+    pub fn held(&self, after: Seq, limit: usize) -> Result<Vec<HeldRow>, Trouble> {
+        let mut all = Vec::new();
+        let mut after = after;
+        while all.len() < limit {
+            let rows = self.parts.journal.waiting(&Address::quarantine(), after, limit)?;
+            let Some(last) = rows.last() else { break };
+            after = last.seq;
+            for row in rows {
+                if self.is_decided(row.seq)? {
+                    continue;
+                }
+                match decode(&row.head, row.body.as_deref()) {
+                    Ok(kept) => all.push(HeldRow { seq: row.seq, kept }),
+                    Err(error) => tracing::error!(seq = row.seq.0, %error, "a held row cannot be read"),
+                }
+            }
+        }
+        all.truncate(limit);
+        Ok(all)
+    }
+
+    /// One that waits. Blocks.
+    ///
+    /// # Errors
+    /// [`QuarantineError`]
+    pub fn held_row(&self, seq: Seq) -> Result<HeldRow, QuarantineError> {
+        let not_held = || QuarantineError::NotHeld(seq);
+        if seq.0 == 0 || self.is_decided(seq)? {
+            return Err(not_held());
+        }
+        let rows = self.parts.journal.rows(seq, 1)?;
+        let row = rows.first().filter(|row| row.seq == seq).ok_or_else(not_held)?;
+        let kept = decode(&row.head, row.body.as_deref()).map_err(|_| not_held())?;
+        match kept.judged.held {
+            Some(_) => Ok(HeldRow { seq, kept }),
+            None => Err(not_held()),
+        }
+    }
+
+    /// Lets one pass, as it was sent. It is a row of its own then, which names the one that was held. Blocks.
+    ///
+    /// # Errors
+    /// [`QuarantineError`]
+    pub fn release_held(self: &Arc<Self>, seq: Seq) -> Result<(), QuarantineError> {
+        let HeldRow { kept, .. } = self.held_row(seq)?;
+        if kept.erased {
+            let gone = Refusal::new(Reason::Gone).with_text("its content was destroyed by the rule of retention");
+            return Err(QuarantineError::Refused(gone));
+        }
+        let plan = match self.plan(&kept.envelope)? {
+            Plan::Refuse(refusal) => return Err(QuarantineError::Refused(refusal)),
+            plan => plan,
+        };
+        // Decided first: whoever decides at the same time hears that it is.
+        self.decide(seq)?;
+        let judged = Judgement { released: Some(seq), ..Judgement::default() };
+        let envelope = Arc::new(kept.envelope);
+        self.record(Committed::of(&self.own, Ticket(0), envelope, false, plan, None), &judged);
+        self.settle(seq, Settlement::from(Outcome::Accepted));
+        Ok(())
+    }
+
+    /// Ends one that waits; with `tell`, its sender hears it. Blocks.
+    ///
+    /// # Errors
+    /// [`QuarantineError`]
+    pub fn discard_held(self: &Arc<Self>, seq: Seq, tell: bool) -> Result<(), QuarantineError> {
+        let HeldRow { kept, .. } = self.held_row(seq)?;
+        self.decide(seq)?;
+        let rule = kept.judged.held.map(|hold| hold.rule).unwrap_or_default();
+        let refusal =
+            Refusal::new(Reason::Policy).with_text("it was looked at, and is not delivered").by_rule(rule);
+        let settlement = Settlement::from(Outcome::Refused(refusal));
+        match tell {
+            true => self.settle(seq, settlement),
+            false => self.settle_silently(seq, settlement),
+        }
+        Ok(())
+    }
+
+    fn is_decided(&self, seq: Seq) -> Result<bool, Trouble> {
+        self.with_decided(|decided| decided.low >= seq.0 || decided.above.contains(&seq.0))
+    }
+
+    fn with_decided<T>(&self, work: impl FnOnce(&mut Decided) -> T) -> Result<T, Trouble> {
+        let mut decided = self.quarantine.0.lock();
+        if decided.is_none() {
+            let cursor = self.parts.journal.cursor(&Address::quarantine())?;
+            *decided = Some(Decided { low: cursor.low.0, above: cursor.above.iter().map(|s| s.0).collect() });
+        }
+        match decided.as_mut() {
+            Some(decided) => Ok(work(decided)),
+            None => Err(Trouble::Failed("the quarantine's cursor was lost".into())),
+        }
+    }
+
+    /// Notes that one is decided. Blocks.
+    fn decide(&self, seq: Seq) -> Result<(), QuarantineError> {
+        let cursor = self.with_decided(|decided| {
+            if !decided.above.insert(seq.0) {
+                return None;
+            }
+            let above = decided.above.iter().take(DECIDED).map(|s| Seq(*s)).collect();
+            Some(MailboxCursor { account: Address::quarantine(), low: Seq(decided.low), above })
+        })?;
+        self.parts.journal.advance(cursor.ok_or(QuarantineError::NotHeld(seq))?);
+        self.tidy_quarantine()?;
+        Ok(())
+    }
+
+    /// Moves the low mark up to the first row that still waits, so that the list of those decided stays short.
+    fn tidy_quarantine(&self) -> Result<(), Trouble> {
+        let low = self.with_decided(|decided| decided.low)?;
+        let waiting = self.parts.journal.waiting(&Address::quarantine(), Seq(low), 1_000)?;
+        let all_seen = waiting.len() < 1_000;
+        self.with_decided(|decided| {
+            let first = waiting.iter().map(|row| row.seq.0).find(|seq| !decided.above.contains(seq));
+            let up_to = match (first, waiting.last()) {
+                (Some(first), _) => first - 1,
+                (None, Some(last)) => last.seq.0,
+                (None, None) => decided.above.last().copied().filter(|_| all_seen).unwrap_or(low),
+            };
+            decided.low = decided.low.max(up_to);
+            decided.above = decided.above.split_off(&(decided.low + 1));
+        })
+    }
+}
+
+impl From<QuarantineError> for Refusal {
+    fn from(error: QuarantineError) -> Self {
+        match error {
+            QuarantineError::Refused(refusal) => refusal,
+            QuarantineError::Trouble(trouble) => broken(&trouble),
+            QuarantineError::NotHeld(_) => Refusal::new(Reason::NotFound),
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! The policy in force, its versions, and what others would have decided.
+
+mod book;
+mod budget;
+mod replay;
+mod trial;
+mod version;
+
+pub use book::{Checked, RulebookError, Rulebook};
+pub use replay::{Replayed, replay};
+pub use trial::{Counted, Difference, Report};
+pub use version::{Version, differences};
