@@ -9,7 +9,7 @@ pub fn run(input: &[u8]) {
     let _ = decode_outcomes(rest);
     let _ = decode(rest, None);
     let Ok(kept) = decode(head, Some(body)) else { return };
-    let (head, body) = (encode_head(&kept.envelope, kept.refused.as_ref()), encode_body(&kept.envelope));
+    let (head, body) = (encode_head(&kept.envelope, &kept.judged), encode_body(&kept.envelope));
     let again = decode(&head, Some(&body)).expect("what we write we read");
     assert_eq!(again.envelope, kept.envelope);
 }

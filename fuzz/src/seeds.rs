@@ -210,7 +210,10 @@ fn rows() -> Vec<Vec<u8>> {
             ..Message::default()
         }),
     };
-    let (head, body) = (model::codec::encode_head(&envelope, None), model::codec::encode_body(&envelope));
+    let (head, body) = (
+        model::codec::encode_head(&envelope, &model::Judgement::default()),
+        model::codec::encode_body(&envelope),
+    );
     let cut = u8::try_from(head.len()).unwrap_or(u8::MAX);
     vec![[&[cut][..], &head, &body].concat()]
 }

@@ -97,7 +97,8 @@ impl Hub {
     pub fn release_held(self: &Arc<Self>, seq: Seq) -> Result<(), QuarantineError> {
         let HeldRow { kept, .. } = self.held_row(seq)?;
         if kept.erased {
-            let gone = Refusal::new(Reason::Gone).with_text("its content was destroyed by the rule of retention");
+            let gone =
+                Refusal::new(Reason::Gone).with_text("its content was destroyed by the rule of retention");
             return Err(QuarantineError::Refused(gone));
         }
         let plan = match self.plan(&kept.envelope)? {

@@ -18,7 +18,8 @@ impl Hub {
         // Without randomness two notices of one millisecond would have one name, which harms nobody.
         let _ = getrandom::fill(&mut random);
         let id = EnvelopeId::v7(at.unix_ms(), u128::from_le_bytes(random));
-        let message = Message { parts: vec![Part::text(text.to_owned(), None)], lasting: true, ..Message::default() };
+        let message =
+            Message { parts: vec![Part::text(text.to_owned(), None)], lasting: true, ..Message::default() };
         let envelope = Box::new(Envelope {
             id,
             at,

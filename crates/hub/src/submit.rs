@@ -7,7 +7,9 @@ use crate::pipeline::Context;
 use crate::router::{Committed, Plan};
 use crate::trace::{Trail, now};
 use model::codec::{encode_body, encode_head};
-use model::{Address, DomainPair, Envelope, Event, Judgement, Outcome, Reason, Refusal, Settlement, Term, Ticket};
+use model::{
+    Address, DomainPair, Envelope, Event, Judgement, Outcome, Reason, Refusal, Settlement, Term, Ticket,
+};
 use std::sync::Arc;
 use store::{Draft, RowKind, Trouble};
 

@@ -1,6 +1,6 @@
 use crate::Act;
 use model::codec::{Kept, decode, decode_outcomes};
-use model::{Judgement, Decision, Event, Message, Outcome, Security, Subscribe, Term};
+use model::{Decision, Event, Judgement, Message, Outcome, Security, Subscribe, Term};
 use std::fmt::Write;
 use store::{Row, RowKind};
 

@@ -46,7 +46,8 @@ fn envelope(security: Security) -> Envelope {
 #[test]
 fn envelopes() {
     let kept = envelope(Security::Tls);
-    let good = row(RowKind::Envelope, encode_head(&kept, &model::Judgement::default()), Some(encode_body(&kept)));
+    let good =
+        row(RowKind::Envelope, encode_head(&kept, &model::Judgement::default()), Some(encode_body(&kept)));
     let line = "12 2026-11-15T12:00:00.000Z sip message romeo@example.net/phone > juliet@example.com kept \
                 (4 of conversation 3) 00000000-0000-0000-0000-000000000007";
     assert_eq!(describe(&good, false), line);
@@ -54,7 +55,10 @@ fn envelopes() {
 
     let clear = envelope(Security::Plain);
     let refusal = Refusal::new(Reason::Policy).with_text("secret words").by_rule("wall");
-    let line = describe(&row(RowKind::Envelope, encode_head(&clear, &model::Judgement::refused(refusal)), None), true);
+    let line = describe(
+        &row(RowKind::Envelope, encode_head(&clear, &model::Judgement::refused(refusal)), None),
+        true,
+    );
     assert!(line.contains("sip, in clear message"), "{line}");
     assert!(line.contains("refused: policy by wall (4 of conversation 3, content erased)"), "{line}");
     assert!(!line.contains("secret words") && !line.contains("Balcony"), "{line}");

@@ -144,12 +144,21 @@ impl Rulebook {
     ///
     /// # Errors
     /// [`RulebookError`]
-    pub fn set(&self, text: &str, by: &str, note: &str, after: Option<u32>, at: u64) -> Result<Version, RulebookError> {
+    pub fn set(
+        &self,
+        text: &str,
+        by: &str,
+        note: &str,
+        after: Option<u32>,
+        at: u64,
+    ) -> Result<Version, RulebookError> {
         self.check(text)?;
         let _writing = self.writing.lock();
         let latest = self.latest()?.map_or(0, |version| version.number);
         if let Some(after) = after.filter(|after| *after != latest) {
-            let what = format!("version {latest} is in force, not {after}: somebody has changed the policy meanwhile");
+            let what = format!(
+                "version {latest} is in force, not {after}: somebody has changed the policy meanwhile"
+            );
             return Err(RulebookError::Conflict(what));
         }
         let number = latest + 1;
@@ -197,7 +206,9 @@ impl Rulebook {
     /// [`RulebookError::Missing`]
     pub fn trial(&self) -> Result<Report, RulebookError> {
         let live = self.live.read().clone();
-        let nothing = || RulebookError::Missing("nothing is on trial; `rialto policy dry-run FILE` begins it".to_owned());
+        let nothing = || {
+            RulebookError::Missing("nothing is on trial; `rialto policy dry-run FILE` begins it".to_owned())
+        };
         live.trial.as_ref().map(Trial::report).ok_or_else(nothing)
     }
 
@@ -205,8 +216,13 @@ impl Rulebook {
     ///
     /// # Errors
     /// [`RulebookError`]
-    pub fn explain(&self, envelope: &Envelope, text: Option<&str>) -> Result<(Decision, Vec<Near>), RulebookError> {
-        let text = text.map_or_else(|| self.version(None).map(|version| version.text), |text| Ok(text.to_owned()))?;
+    pub fn explain(
+        &self,
+        envelope: &Envelope,
+        text: Option<&str>,
+    ) -> Result<(Decision, Vec<Near>), RulebookError> {
+        let text =
+            text.map_or_else(|| self.version(None).map(|version| version.text), |text| Ok(text.to_owned()))?;
         let policy = Policy::read(&text).map_err(RulebookError::Mistakes)?;
         Ok(policy.explain(&Facts::of(envelope, self.society.as_ref())))
     }

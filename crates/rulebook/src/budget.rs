@@ -11,9 +11,36 @@ const TRIES: usize = 5;
 /// Texts of people at work, with digits, names, links and other alphabets: what expressions stumble over.
 fn corpus() -> Vec<String> {
     let words = [
-        "the", "meeting", "is", "at", "14:30", "please", "call", "+41", "44", "123", "45", "67", "order", "12345678901",
-        "see", "https://intranet.example/wiki/Page_12?x=1", "Müller", "für", "Привет", "invoice", "2026-11-21", "4111",
-        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "anna@corp.example", "ok", "-", "#42", "quarterly", "numbers", "confidential",
+        "the",
+        "meeting",
+        "is",
+        "at",
+        "14:30",
+        "please",
+        "call",
+        "+41",
+        "44",
+        "123",
+        "45",
+        "67",
+        "order",
+        "12345678901",
+        "see",
+        "https://intranet.example/wiki/Page_12?x=1",
+        "Müller",
+        "für",
+        "Привет",
+        "invoice",
+        "2026-11-21",
+        "4111",
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        "anna@corp.example",
+        "ok",
+        "-",
+        "#42",
+        "quarterly",
+        "numbers",
+        "confidential",
     ];
     (0..64usize)
         .map(|n| {
@@ -51,11 +78,20 @@ pub(crate) fn fits(policy: &Policy) -> Result<Duration, String> {
     if all <= BUDGET {
         return Ok(all);
     }
-    let each = (0..policy.expressions().len()).map(|at| (cost(&texts, |text| {
-        policy.matches(at, text);
-    }), at));
+    let each = (0..policy.expressions().len()).map(|at| {
+        (
+            cost(&texts, |text| {
+                policy.matches(at, text);
+            }),
+            at,
+        )
+    });
     let worst = each.max().map(|(cost, at)| {
-        format!("; the slowest expression takes {} microseconds: {}", cost.as_micros(), policy.expressions()[at])
+        format!(
+            "; the slowest expression takes {} microseconds: {}",
+            cost.as_micros(),
+            policy.expressions()[at]
+        )
     });
     Err(format!(
         "looking for all of it takes {} microseconds for a message of 300 bytes, and may take {}{}",

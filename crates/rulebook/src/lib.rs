@@ -6,7 +6,7 @@ mod replay;
 mod trial;
 mod version;
 
-pub use book::{Checked, RulebookError, Rulebook};
+pub use book::{Checked, Rulebook, RulebookError};
 pub use replay::{Replayed, replay};
 pub use trial::{Counted, Difference, Report};
 pub use version::{Version, differences};

@@ -101,7 +101,11 @@ impl Tally {
         Report {
             compared: self.compared,
             counts: counts
-                .map(|((was, would), times)| Counted { was: was.clone(), would: would.clone(), times: *times })
+                .map(|((was, would), times)| Counted {
+                    was: was.clone(),
+                    would: would.clone(),
+                    times: *times,
+                })
                 .collect(),
             examples: self.examples.iter().cloned().collect(),
         }

@@ -62,6 +62,7 @@ const METRICS: &[(&str, Kind, &[&str], &str)] = {
             "Answers of devices to what they were handed, by dialect of sender and device",
         ),
         ("rialto_rows_delivered", Counter, &[], "Journal rows that reached a device"),
+        ("rialto_rows_held", Counter, &[], "Journal rows that rules held for a person to look at"),
         (
             "rialto_refusals",
             Counter,
@@ -185,6 +186,7 @@ impl Sources<'_> {
             put("rialto_deliveries", &[from.name(), to.name(), outcome], *n);
         }
         put("rialto_rows_delivered", &[], counters.delivered);
+        put("rialto_rows_held", &[], counters.held);
         for (stage, reason, n) in &counters.refused {
             put("rialto_refusals", &[stage, reason], *n);
         }

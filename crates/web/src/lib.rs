@@ -29,11 +29,12 @@ pub use journal::{JournalRow, JournalRows, LossView, RefusalView, SettledView, V
 pub use operate::{Answered, Expired, Operator, Reloaded};
 pub use partners::{Forget, Forgotten, ObservedList, PartnerList, PartnerView};
 pub use policy::{
-    Back, Differences, Explained, NearShown, PolicyChecked, PolicyText, Question, Replaying, RuleShown, VersionLine, VersionList,
+    Back, Differences, Explained, NearShown, PolicyChecked, PolicyText, Question, Replaying, RuleShown,
+    VersionLine, VersionList,
 };
-pub use quarantine::{Discard, HeldList, HeldView, PartView};
 pub use probes::{Check, Probed, Verdict};
 pub use problem::{Problem, ProblemBody};
+pub use quarantine::{Discard, HeldList, HeldView, PartView};
 pub use status::{ListenerView, Status};
 pub use users::{NewUser, PasswordChange, UserList};
 pub use who::Who;

@@ -5,8 +5,8 @@ use axum::Json;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use model::{
-    Address, Device, Dialect, Endpoint, Envelope, EnvelopeId, Event, MAX_HOPS, Message, Notify, Origin, Part, PresenceDoc,
-    Security, Timestamp, Vouch, WatchState,
+    Address, Device, Dialect, Endpoint, Envelope, EnvelopeId, Event, MAX_HOPS, Message, Notify, Origin, Part,
+    PresenceDoc, Security, Timestamp, Vouch, WatchState,
 };
 use rulebook::{Replayed, Report, RulebookError, Version};
 use serde::{Deserialize, Serialize};
@@ -193,7 +193,10 @@ fn checked(found: rulebook::Checked) -> PolicyChecked {
 /// A version of the policy.
 #[utoipa::path(get, path = "/v1/policy", params(Which), responses(
     (status = 200, body = Version), (status = 404, body = ProblemBody)))]
-pub async fn show(State(desk): State<Arc<Desk>>, Query(which): Query<Which>) -> Result<Json<Version>, Problem> {
+pub async fn show(
+    State(desk): State<Arc<Desk>>,
+    Query(which): Query<Which>,
+) -> Result<Json<Version>, Problem> {
     blocking(move || Ok(Json(desk.rulebook.version(which.version)?))).await
 }
 
@@ -244,7 +247,10 @@ pub async fn versions(State(desk): State<Arc<Desk>>) -> Result<Json<VersionList>
 /// What is different between two versions.
 #[utoipa::path(get, path = "/v1/policy/diff", params(Two), responses(
     (status = 200, body = Differences), (status = 404, body = ProblemBody)))]
-pub async fn diff(State(desk): State<Arc<Desk>>, Query(two): Query<Two>) -> Result<Json<Differences>, Problem> {
+pub async fn diff(
+    State(desk): State<Arc<Desk>>,
+    Query(two): Query<Two>,
+) -> Result<Json<Differences>, Problem> {
     blocking(move || {
         let (old, new) = (desk.rulebook.version(Some(two.from))?, desk.rulebook.version(two.to)?);
         Ok(Json(Differences { diff: rulebook::differences(&old, &new) }))
@@ -268,11 +274,18 @@ pub async fn explain(
             verdict: decision.verdict.name().into(),
             by: decision.by.map(shown),
             warned: decision.warnings.into_iter().map(shown).collect(),
-            changed: decision.changed.map_or_else(Vec::new, |(_, rules)| rules.into_iter().map(shown).collect()),
+            changed: decision
+                .changed
+                .map_or_else(Vec::new, |(_, rules)| rules.into_iter().map(shown).collect()),
             text,
             near: near
                 .into_iter()
-                .map(|n| NearShown { rule: n.rule, line: n.line, missing: n.missing.into(), then: n.then.into() })
+                .map(|n| NearShown {
+                    rule: n.rule,
+                    line: n.line,
+                    missing: n.missing.into(),
+                    then: n.then.into(),
+                })
                 .collect(),
         }))
     })
@@ -285,7 +298,8 @@ fn asked(question: &Question, ours: impl Fn(&Address) -> bool) -> Result<Envelop
         let (address, device) = text.split_once('/').map_or((text, None), |(a, d)| (a, Some(d)));
         let wrong = |_| Problem::bad(format!("{text:?} is no address: write user@domain"));
         let device = device.map(Device::new).transpose().map_err(wrong)?;
-        let address = Address::parse(address).map_err(|_| Problem::bad(format!("{text:?} is no address: write user@domain")))?;
+        let address = Address::parse(address)
+            .map_err(|_| Problem::bad(format!("{text:?} is no address: write user@domain")))?;
         Ok(Endpoint { address, device })
     };
     let (from, to) = (endpoint(&question.from)?, endpoint(&question.to)?);
@@ -297,7 +311,11 @@ fn asked(question: &Question, ours: impl Fn(&Address) -> bool) -> Result<Envelop
     let domain = from.address.to_domain();
     let vouch = if ours(&domain) { Vouch::Account(from.address.clone()) } else { Vouch::Domain(domain) };
     let event = match &question.text {
-        Some(text) => Event::Message(Message { parts: vec![Part::text(text.clone(), None)], lasting: true, ..Message::default() }),
+        Some(text) => Event::Message(Message {
+            parts: vec![Part::text(text.clone(), None)],
+            lasting: true,
+            ..Message::default()
+        }),
         None => Event::Notify(Notify {
             key: None,
             state: WatchState::Active,

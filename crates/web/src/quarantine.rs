@@ -111,7 +111,10 @@ fn view(row: HeldRow, with_content: bool) -> HeldView {
 
 /// What waits for a decision.
 #[utoipa::path(get, path = "/v1/quarantine", params(Page), responses((status = 200, body = HeldList)))]
-pub async fn list(State(desk): State<Arc<Desk>>, Query(page): Query<Page>) -> Result<Json<HeldList>, Problem> {
+pub async fn list(
+    State(desk): State<Arc<Desk>>,
+    Query(page): Query<Page>,
+) -> Result<Json<HeldList>, Problem> {
     blocking(move || {
         let limit = page.limit.unwrap_or(100).clamp(1, 1_000);
         let held = desk.hub.held(Seq(page.after.unwrap_or(0)), limit)?;
@@ -123,7 +126,11 @@ pub async fn list(State(desk): State<Arc<Desk>>, Query(page): Query<Page>) -> Re
 /// One message with a preview as text. That somebody looked is on record.
 #[utoipa::path(get, path = "/v1/quarantine/{seq}", responses(
     (status = 200, body = HeldView), (status = 404, body = ProblemBody)))]
-pub async fn show(State(desk): State<Arc<Desk>>, who: Who, Path(seq): Path<u64>) -> Result<Json<HeldView>, Problem> {
+pub async fn show(
+    State(desk): State<Arc<Desk>>,
+    who: Who,
+    Path(seq): Path<u64>,
+) -> Result<Json<HeldView>, Problem> {
     blocking(move || {
         desk.act(&who, "quarantine.look", &format!("row {seq}"), || {
             Ok(Json(view(desk.hub.held_row(Seq(seq))?, true)))
@@ -135,9 +142,15 @@ pub async fn show(State(desk): State<Arc<Desk>>, who: Who, Path(seq): Path<u64>)
 /// Lets a message pass as it was sent.
 #[utoipa::path(post, path = "/v1/quarantine/{seq}/release", responses(
     (status = 200, description = "released"), (status = 404, body = ProblemBody), (status = 409, body = ProblemBody)))]
-pub async fn release(State(desk): State<Arc<Desk>>, who: Who, Path(seq): Path<u64>) -> Result<Json<()>, Problem> {
+pub async fn release(
+    State(desk): State<Arc<Desk>>,
+    who: Who,
+    Path(seq): Path<u64>,
+) -> Result<Json<()>, Problem> {
     blocking(move || {
-        desk.act(&who, "quarantine.release", &format!("row {seq}"), || Ok(Json(desk.hub.release_held(Seq(seq))?)))
+        desk.act(&who, "quarantine.release", &format!("row {seq}"), || {
+            Ok(Json(desk.hub.release_held(Seq(seq))?))
+        })
     })
     .await
 }

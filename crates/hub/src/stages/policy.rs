@@ -2,8 +2,8 @@ use crate::pipeline::{Context, Stage, Verdict};
 use ::policy::{Decision, Judge, Said, Verdict as Word};
 use compact_str::CompactString;
 use model::{
-    Address, Envelope, EnvelopeId, Event, Hold, MAX_HOPS, Notify, Origin, PresenceDoc, Reason, Refusal, Security,
-    Timestamp, Vouch, WatchState,
+    Address, Envelope, EnvelopeId, Event, Hold, MAX_HOPS, Notify, Origin, PresenceDoc, Reason, Refusal,
+    Security, Timestamp, Vouch, WatchState,
 };
 use ports::Rewriter;
 use std::sync::Arc;
@@ -28,11 +28,15 @@ impl Policy {
     fn passes(&self, envelope: &mut Envelope, decision: Decision) -> Verdict {
         let mut rules: Vec<CompactString> = Vec::new();
         for said in decision.warnings {
-            self.judge.tell(&envelope.from.address, said.text.as_deref().unwrap_or("your message has passed, but see our rules"));
+            self.judge.tell(
+                &envelope.from.address,
+                said.text.as_deref().unwrap_or("your message has passed, but see our rules"),
+            );
             rules.push(said.rule.into());
         }
         if let (Some((mut message, by)), Event::Message(sent)) = (decision.changed, &mut envelope.event) {
-            message.original = sent.original.as_ref().and_then(|original| self.rewriter.rewrite(original, &message));
+            message.original =
+                sent.original.as_ref().and_then(|original| self.rewriter.rewrite(original, &message));
             *sent = message;
             rules.extend(by.into_iter().map(|said| CompactString::from(said.rule)));
         }

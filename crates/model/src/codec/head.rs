@@ -3,8 +3,8 @@
 use super::tlv::{Reader, Writer, int, text};
 use super::{CodecError, VERSION, body};
 use crate::{
-    Address, Decision, Device, Dialect, Endpoint, Envelope, EnvelopeId, Event, Fault, Hold, Judgement, Origin, Reason,
-    Refusal, Security, Seq, Term, Timestamp, Vouch,
+    Address, Decision, Device, Dialect, Endpoint, Envelope, EnvelopeId, Event, Fault, Hold, Judgement,
+    Origin, Reason, Refusal, Security, Seq, Term, Timestamp, Vouch,
 };
 
 /// What the journal kept of an envelope.

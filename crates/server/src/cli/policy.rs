@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use web::{Back, Differences, Explained, PolicyChecked, PolicyText, Question, Replaying, RuleShown, VersionList};
+use web::{
+    Back, Differences, Explained, PolicyChecked, PolicyText, Question, Replaying, RuleShown, VersionList,
+};
 
 /// Rows of the record that are replayed at a time.
 const STRETCH: usize = 20_000;
@@ -148,7 +150,8 @@ impl Policy {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         match self.act {
             Act::Show { version, file } => {
-                let path = version.map_or_else(|| "/v1/policy".to_owned(), |n| format!("/v1/policy?version={n}"));
+                let path =
+                    version.map_or_else(|| "/v1/policy".to_owned(), |n| format!("/v1/policy?version={n}"));
                 let version: Version = with_server(&file, |c| async move { c.get(&path).await })?;
                 print!("{}", version.text);
             }
@@ -163,7 +166,8 @@ impl Policy {
                 println!("version {} is in force, with {} rules", version.number, checked.rules);
             }
             Act::History { file } => {
-                let list: VersionList = with_server(&file, |c| async move { c.get("/v1/policy/versions").await })?;
+                let list: VersionList =
+                    with_server(&file, |c| async move { c.get("/v1/policy/versions").await })?;
                 for v in list.versions {
                     let at = jiff::Timestamp::from_millisecond(v.at as i64).unwrap_or_default();
                     println!("{:>4}  {at:.0}  {:<12} {}", v.number, v.by, v.note);
@@ -204,7 +208,10 @@ impl Policy {
                     false => {
                         report(&found.report);
                         if found.unreadable > 0 {
-                            println!("{} rows have no content any more and were not asked about", found.unreadable);
+                            println!(
+                                "{} rows have no content any more and were not asked about",
+                                found.unreadable
+                            );
                         }
                     }
                 }
@@ -233,7 +240,8 @@ fn warn(checked: &PolicyChecked) {
 fn check(policy: &Path, file: &ConfigFile) -> Result<ExitCode, Failure> {
     let body = PolicyText { text: text_of(policy)?, note: String::new(), after: None };
     let checked: PolicyChecked =
-        with_server(file, |c| async move { c.post("/v1/policy/check", &body).await }).map_err(|e| placed(policy, e))?;
+        with_server(file, |c| async move { c.post("/v1/policy/check", &body).await })
+            .map_err(|e| placed(policy, e))?;
     warn(&checked);
     let cost = checked.nanos as f64 / 1000.0;
     println!("{} rules; looking into a message of 300 bytes costs {cost:.1} microseconds", checked.rules);
@@ -253,7 +261,10 @@ fn explain(explained: &Explained) {
         println!("  passes as: {text}");
     }
     for near in &explained.near {
-        println!("  nearly: {} (line {}) would {}, but for `{}`", near.rule, near.line, near.then, near.missing);
+        println!(
+            "  nearly: {} (line {}) would {}, but for `{}`",
+            near.rule, near.line, near.then, near.missing
+        );
     }
 }
 
@@ -266,10 +277,14 @@ fn dry_run(
 ) -> Result<ExitCode, Failure> {
     if let (Some(text), Some(policy)) = (text, policy) {
         let body = PolicyText { text, note: policy.display().to_string(), after: None };
-        let checked: PolicyChecked = with_server(file, |c| async move { c.put("/v1/policy/trial", &body).await })
-            .map_err(|e| placed(&policy, e))?;
+        let checked: PolicyChecked =
+            with_server(file, |c| async move { c.put("/v1/policy/trial", &body).await })
+                .map_err(|e| placed(&policy, e))?;
         warn(&checked);
-        println!("on trial, with {} rules; `rialto policy dry-run` shows what it would do otherwise", checked.rules);
+        println!(
+            "on trial, with {} rules; `rialto policy dry-run` shows what it would do otherwise",
+            checked.rules
+        );
         return Ok(ExitCode::SUCCESS);
     }
     let found: Report = with_server(file, |c| async move {

@@ -7,9 +7,11 @@ pub enum Block {
     Shell(Vec<String>),
     /// Lines for the configuration.
     Toml(String),
+    /// A policy.
+    Policy(String),
 }
 
-/// The blocks of a page in their order. A fenced block says what it is (`sh`, `toml`; anything else is for the eyes), an
+/// The blocks of a page in their order. A fenced block says what it is (`sh`, `toml`, `policy`; anything else is for the eyes), an
 /// indented one is configuration if it begins with a table, else commands.
 pub fn blocks(page: &str) -> Vec<Block> {
     let (mut found, mut lines) = (Vec::new(), page.lines().peekable());
@@ -23,6 +25,7 @@ pub fn blocks(page: &str) -> Vec<Block> {
             match kind {
                 "sh" => found.push(shell(&inside)),
                 "toml" => found.push(Block::Toml(inside.join("\n"))),
+                "policy" => found.push(Block::Policy(inside.join("\n"))),
                 "" => panic!("a fenced block without a language: {inside:?}"),
                 _ => {}
             }

@@ -48,6 +48,10 @@ fn script(pages: &[(String, String)], left: &mut BTreeSet<&'static str>) -> (Str
                     count += 1;
                     let _ = writeln!(script, "configuration {} {}", quoted(page), quoted(&toml));
                 }
+                Block::Policy(policy) => {
+                    count += 1;
+                    let _ = writeln!(script, "policy {} {}", quoted(page), quoted(&policy));
+                }
                 Block::Shell(lines) => {
                     for line in lines {
                         if let Some((begin, why)) =

@@ -31,6 +31,7 @@ const CHAPTERS: &[Chapter] = &[
             ("XEP-0280", "Message Carbons", ""),
             ("XEP-0288", "Bidirectional Server-to-Server Connections", ""),
             ("XEP-0297", "Stanza Forwarding", "for carbons"),
+            ("XEP-0308", "Last Message Correction", "a message that a rule changed stays a correction"),
             ("XEP-0333", "Displayed Markers", ""),
             (
                 "XEP-0334",

@@ -56,3 +56,9 @@ configuration() {
     rialto check --config "$WORLD/checked/piece.toml" >"$WORLD/said" 2>&1 || fault "$1" "$2"
 }
 
+# A policy: it stays as the file that the commands after it name.
+policy() {
+    echo "$1: policy $(echo "$2" | head -n 1)"
+    echo "$2" >"$WORLD/policy.toml"
+    rialto policy check "$WORLD/policy.toml" --config /srv/rialto/rialto.toml >"$WORLD/said" 2>&1 || fault "$1" "$2"
+}

@@ -102,13 +102,19 @@ text = "Not so loud."
 
 #[test]
 fn a_wall_takes_effect_on_people_who_are_online_and_on_what_waits() {
-    let serve = Serve::start(&["romeo", "juliet", "nurse"], &format!("{LISTEN}[consent]\npresence = \"colleagues\"\n"));
+    let serve = Serve::start(
+        &["romeo", "juliet", "nurse"],
+        &format!("{LISTEN}[consent]\npresence = \"colleagues\"\n"),
+    );
     let (mut romeo, mut juliet) = (online(&serve, "romeo"), online(&serve, "juliet"));
     romeo.say("<presence type='subscribe' to='juliet@example.com'/>");
     romeo.hear("type='subscribed'");
     juliet.say("<presence><status>at the balcony</status></presence>");
     romeo.hear("at the balcony");
-    set(&serve, "[[wall]]\nname = \"feud\"\nbetween = [\"montague\", \"capulet\"]\ntext = \"There is a feud.\"\n");
+    set(
+        &serve,
+        "[[wall]]\nname = \"feud\"\nbetween = [\"montague\", \"capulet\"]\ntext = \"There is a feud.\"\n",
+    );
     // There are no such groups yet, so it is no wall yet.
     write(&mut romeo, "m1", "juliet", "one");
     juliet.hear("one");
@@ -158,9 +164,14 @@ fn versions_trials_and_replays() {
     let none = good(&serve, &["policy", "replay", path, "--until", "2020-01-01T00:00:00Z"]);
     assert!(none.starts_with("0 looked at"), "{none}");
 
-    let question = ["policy", "explain", "--from", "romeo@example.com", "--to", "juliet@example.com", "--text", "x"];
+    let question =
+        ["policy", "explain", "--from", "romeo@example.com", "--to", "juliet@example.com", "--text", "x"];
     let live = good(&serve, &question);
-    assert!(live.contains("allow: the policy's default") && live.contains("rule:a (line 2) would block, but for `from`"), "{live}");
+    assert!(
+        live.contains("allow: the policy's default")
+            && live.contains("rule:a (line 2) would block, but for `from`"),
+        "{live}"
+    );
     let other = good(&serve, &[&question[..], &["--protocol", "sip", "--policy", path]].concat());
     assert!(other.starts_with("hold: rule:b"), "{other}");
 
@@ -175,6 +186,11 @@ fn versions_trials_and_replays() {
     std::fs::write(&file, "[[rule]]\nname = \"b\"\nthen = \"hodl\"\n").unwrap();
     let done = serve.run(&["policy", "set", path]);
     let said = String::from_utf8(done.stderr).unwrap();
-    assert!(!done.status.success() && said.contains("candidate.toml:3:8: ") && said.contains("did you mean `hold`"), "{said}");
+    assert!(
+        !done.status.success()
+            && said.contains("candidate.toml:3:8: ")
+            && said.contains("did you mean `hold`"),
+        "{said}"
+    );
     assert!(good(&serve, &["policy", "show"]).contains("name = \"a\""), "nothing has changed");
 }

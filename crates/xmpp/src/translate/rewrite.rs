@@ -47,12 +47,15 @@ mod tests {
             <reactions xmlns='urn:xmpp:reactions:0'><reaction>old</reaction></reactions><x:old/>\
             <active xmlns='http://jabber.org/protocol/chatstates'>old</active></message>";
         let original = Original { dialect: Dialect::Xmpp, bytes: xml.into() };
-        let message =
-            Message { parts: vec![Part::text("new & <x>", Some("en".into()))], thread: Some("t".into()), ..Message::default() };
+        let message = Message {
+            parts: vec![Part::text("new & <x>", Some("en".into()))],
+            thread: Some("t".into()),
+            ..Message::default()
+        };
         let rewritten = rewrite(&original, &message).unwrap();
         assert_eq!(
             std::str::from_utf8(&rewritten.bytes).unwrap(),
-            "<message xmlns:x='urn:x' id='1' type='chat' to='b@b'><body xml:lang='en'>new &amp; &lt;x></body><thread>t</thread>\
+            "<message xmlns:x='urn:x' id='1' type='chat' to='b@b'><body xml:lang='en'>new &amp; &lt;x&gt;</body><thread>t</thread>\
             <request xmlns='urn:xmpp:receipts'/><replace id='0' xmlns='urn:xmpp:message-correct:0'/></message>"
         );
         assert!(rewrite(&Original { dialect: Dialect::Sip, bytes: xml.into() }, &message).is_none());
