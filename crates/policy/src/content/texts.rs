@@ -50,7 +50,8 @@ pub(crate) fn texts(event: &Event) -> Vec<Cow<'_, str>> {
         }
         Event::Authorize(authorize) => all.extend(markup_of(&authorize.original)),
         Event::Opaque(opaque) => all.push(markup(&opaque.original.bytes)),
-        Event::Notify(_) => {}
+        // People read nothing of a call's set-up; whether there may be one, features say.
+        Event::Notify(_) | Event::Call(_) => {}
     }
     all
 }
