@@ -89,8 +89,10 @@ impl Mailbox {
             return Verdict::Waiting;
         }
         let final_no = matches!(&open.best, Some(Settlement { outcome: Outcome::Refused(r), .. }) if !r.reason.is_transient());
+        // Whoever takes it for later answers for it from then on (202, RFC 3428 section 7).
+        let taken = delivered || matches!(&open.best, Some(s) if s.outcome == Outcome::Accepted);
         match open.best.take() {
-            Some(best) if delivered || final_no => {
+            Some(best) if taken || final_no => {
                 self.done(seq);
                 Verdict::Done(best)
             }
@@ -165,6 +167,22 @@ mod tests {
         m.hand_out(2, 2);
         assert_eq!(m.answered(2, Some(no.clone())), Verdict::Waiting);
         assert_eq!(m.answered(2, None), Verdict::Done(no));
+    }
+
+    #[test]
+    fn what_another_server_took_for_later_is_done() {
+        let mut m = loaded();
+        let later = || Settlement::from(Outcome::Accepted);
+        m.hand_out(1, 1);
+        assert_eq!(m.answered(1, Some(later())), Verdict::Done(later()));
+        assert_eq!((m.low, m.behind), (1, false));
+        // Somebody else may still say that it arrived.
+        m.hand_out(2, 2);
+        assert_eq!(m.answered(2, Some(later())), Verdict::Waiting);
+        assert_eq!(m.answered(2, Some(Outcome::Delivered.into())), Verdict::Done(Outcome::Delivered.into()));
+        m.hand_out(3, 2);
+        assert_eq!(m.answered(3, Some(later())), Verdict::Waiting);
+        assert_eq!(m.answered(3, None), Verdict::Done(later()));
     }
 
     #[test]

@@ -248,7 +248,8 @@ impl Judgement {
 pub enum Outcome {
     /// A device has it.
     Delivered,
-    /// We have it on record and go on trying (200 against 202, RFC 3428 section 7).
+    /// Whoever says so has it on record and goes on trying (200 against 202, RFC 3428 section 7): we to a sender, another
+    /// company's server to us.
     Accepted,
     /// It waits for somebody's decision (a subscription not yet answered, a message held for review).
     Pending,
