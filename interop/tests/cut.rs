@@ -12,7 +12,7 @@ use interop::{Rialto, talk::until};
 const THEIRS: &str = "mantua.example";
 const NO_LIMITS: &str = "deadline_seconds = 600\n[limits]\nmessages_per_second = 0\n";
 /// Lines each way.
-const LINES: u64 = 400;
+const LINES: u64 = 1_500;
 
 fn place(rialto: &Rialto) -> Place {
     Place { sip: rialto.sip(), xmpps: rialto.xmpps(), ca: rialto.ca() }

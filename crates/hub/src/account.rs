@@ -64,7 +64,10 @@ impl State {
 
     /// A delivery is no longer in hand. Which of the link's devices had it does not matter: windows are per link and
     /// account.
-    pub fn landed(&mut self, link: &Arc<LinkCore>) {
+    pub fn landed(&mut self, link: &Arc<LinkCore>, path: u64) {
+        if let Some(remote) = &mut self.remote {
+            remote.paths.landed(path);
+        }
         if let Some(slot) = self.devices.iter_mut().find(|s| Arc::ptr_eq(&s.link, link) && s.in_flight > 0) {
             slot.in_flight -= 1;
         }

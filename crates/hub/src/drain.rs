@@ -5,11 +5,13 @@ use crate::choice::Choice;
 use crate::house::Hub;
 use crate::link::{Flight, HubEvent, LinkCore};
 use crate::mailbox::{Verdict, WINDOW};
+use crate::paths::{NOWHERE, path_of};
 use crate::trace::{Tracer, Trail, now};
 use model::{
     Delivery, DeliveryId, Device, Dialect, Endpoint, Envelope, Event, Outcome, Reason, Refusal, Role, Seq,
     Settlement, Timestamp,
 };
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use store::{MailboxCursor, SettledRow, Trouble};
@@ -43,9 +45,12 @@ fn hand_out(
 ) -> u32 {
     let tracer: Option<&Arc<dyn Tracer>> = hub.parts.tracer.as_ref();
     let mut forks = 0;
-    let chosen = match &state.remote {
-        Some(_) => state.carrier(envelope, &hub.hasher).into_iter().collect(),
-        None => targets(state, envelope.to.device.as_ref()),
+    let (path, chosen) = match &state.remote {
+        Some(_) => {
+            let path = path_of(envelope, &hub.hasher);
+            (path, state.row_carrier(path).into_iter().collect())
+        }
+        None => (NOWHERE, targets(state, envelope.to.device.as_ref())),
     };
     for at in chosen {
         let slot = &mut state.devices[at];
@@ -58,6 +63,7 @@ fn hand_out(
         let id = slot.link.fly(Flight {
             account: account.clone(),
             seq: seq.0,
+            path,
             from: envelope.origin.dialect,
             choice: Choice::of(hub, account, state.remote.as_deref().map(|r| &r.way), seq, envelope),
             trail,
@@ -69,6 +75,9 @@ fn hand_out(
             role: Role::Primary,
             delayed_since: since,
         }));
+        if let Some(remote) = &mut state.remote {
+            remote.paths.took(path, &slot.link);
+        }
     }
     if forks > 0 {
         state.mailbox.hand_out(seq.0, forks);
@@ -313,7 +322,7 @@ impl Hub {
             now()
         });
         let account = &flight.account;
-        account.state.lock().landed(link);
+        account.state.lock().landed(link, flight.path);
         match self.answered_over(link.dialect, flight, settlement) {
             Some(settlement) => self.answer_row(account, flight.seq, settlement),
             None => {
@@ -340,32 +349,32 @@ impl Hub {
     /// Deliveries that will not be answered: their device ended, or never got them. All go back before any is handed
     /// out again, or the first would come behind the last.
     pub(crate) fn returned(self: &Arc<Self>, link: &Arc<LinkCore>, flights: &[Flight]) {
+        let mut of_accounts: HashMap<*const Account, Vec<&Flight>> = HashMap::new();
         for flight in flights {
-            let account = &flight.account;
-            let returns = self.returns(flight);
-            let mut state = account.state.lock();
-            state.landed(link);
-            if !returns {
-                continue;
-            }
-            let verdict = state.mailbox.answered(flight.seq, None);
-            let cursor = self.after_answer(account, &mut state, &verdict);
-            drop(state);
-            self.report(flight.seq, verdict, Outcome::Accepted.into(), cursor);
+            of_accounts.entry(Arc::as_ptr(&flight.account)).or_default().push(flight);
         }
-        let mut done: Vec<&Arc<Account>> = Vec::new();
-        for account in flights.iter().map(|flight| &flight.account) {
-            if !done.iter().any(|a| Arc::ptr_eq(a, account)) {
-                done.push(account);
-                let mut state = account.state.lock();
-                // Another device may be there to take it.
-                state.mailbox.stalled = false;
-                self.consider_drain(account, &mut state);
-                let elsewhere = state.remote.is_some();
-                drop(state);
-                if elsewhere {
-                    self.call_for(account);
+        for flights in of_accounts.into_values() {
+            let account = &flights[0].account;
+            let mut verdicts = Vec::with_capacity(flights.len());
+            let mut state = account.state.lock();
+            for flight in flights {
+                state.landed(link, flight.path);
+                if self.returns(flight) {
+                    let verdict = state.mailbox.answered(flight.seq, None);
+                    let cursor = self.after_answer(account, &mut state, &verdict);
+                    verdicts.push((flight.seq, verdict, cursor));
                 }
+            }
+            // Another device may be there to take it.
+            state.mailbox.stalled = false;
+            self.consider_drain(account, &mut state);
+            let elsewhere = state.remote.is_some();
+            drop(state);
+            for (seq, verdict, cursor) in verdicts {
+                self.report(seq, verdict, Outcome::Accepted.into(), cursor);
+            }
+            if elsewhere {
+                self.call_for(account);
             }
         }
     }

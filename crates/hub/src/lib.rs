@@ -19,6 +19,7 @@ mod lease;
 mod lines;
 mod link;
 mod mailbox;
+mod paths;
 pub mod pipeline;
 mod presence;
 mod quarantine;

@@ -49,6 +49,8 @@ pub enum HubEvent {
 pub(crate) struct Flight {
     pub account: Arc<Account>,
     pub seq: u64,
+    /// Between whom, where it goes to another company.
+    pub path: u64,
     /// The sender's dialect.
     pub from: Dialect,
     /// What flies, where another protocol may be tried if it is refused; and what was said to it over the first one.

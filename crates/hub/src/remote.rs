@@ -7,6 +7,7 @@ use crate::choice::Lent;
 use crate::clock;
 use crate::house::Hub;
 use crate::link::{HubEvent, LinkCore};
+use crate::paths::{Paths, path_of};
 use crate::router::Committed;
 use model::{
     Answer, Dialect, DomainPair, Envelope, Event, Outcome, Reason, Refusal, Seq, Settlement, Subscribe, Term,
@@ -33,6 +34,8 @@ pub(crate) struct Remote {
     passing: VecDeque<Passing>,
     /// Rows of the other protocol's mailbox that are to be tried here.
     pub lent: VecDeque<Lent>,
+    /// Which connections have whose rows in hand.
+    pub paths: Paths,
     /// Rows wait, as far as we know.
     pub waiting: bool,
     /// A connection has come, and the rows that waited for it are not all on their way yet.
@@ -81,6 +84,7 @@ impl Remote {
             way,
             passing: VecDeque::new(),
             lent: VecDeque::new(),
+            paths: Paths::default(),
             waiting: false,
             opening: false,
             failure: None,
@@ -105,13 +109,29 @@ impl State {
         self.remote.as_deref().is_some_and(idle) && self.devices.is_empty() && self.mailbox.open.is_empty()
     }
 
-    /// Which connection carries this: always the same one for the same two parties, so that nothing overtakes.
+    /// Which connection carries this: the one that has rows of the same two parties in hand, else any, but always the same.
     pub fn carrier(&self, envelope: &Envelope, hasher: &impl BuildHasher) -> Option<usize> {
+        let path = path_of(envelope, hasher);
+        self.holder(path).flatten().or_else(|| self.ready(path))
+    }
+
+    /// The same for a row, which must not overtake those in hand: none while they are on a connection that ends.
+    pub fn row_carrier(&self, path: u64) -> Option<usize> {
+        self.holder(path).unwrap_or_else(|| self.ready(path))
+    }
+
+    /// The connection that has rows of the path in hand, if one has; `Some(None)` while it takes no more.
+    fn holder(&self, path: u64) -> Option<Option<usize>> {
+        let link = self.remote.as_ref()?.paths.holder(path)?;
+        let holds = |s: &Slot| is_ready(s) && std::ptr::eq(Arc::as_ptr(&s.link), link.as_ptr());
+        Some(self.devices.iter().position(holds))
+    }
+
+    fn ready(&self, path: u64) -> Option<usize> {
         let ready: Vec<usize> = (0..self.devices.len()).filter(|at| is_ready(&self.devices[*at])).collect();
-        let parties = (&envelope.from.address, &envelope.to.address);
         match ready.len() {
             0 => None,
-            n => Some(ready[hasher.hash_one(parties) as usize % n]),
+            n => Some(ready[path as usize % n]),
         }
     }
 }

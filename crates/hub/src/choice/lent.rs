@@ -4,6 +4,7 @@ use super::{Choice, First, is_tried};
 use crate::account::{Account, Slot, State};
 use crate::house::Hub;
 use crate::link::{Flight, HubEvent};
+use crate::paths::NOWHERE;
 use crate::remote::{PAGE, Remote};
 use model::{Delivery, Endpoint, Envelope, Outcome, Reason, Refusal, Role, Seq, Way};
 use std::collections::VecDeque;
@@ -64,7 +65,7 @@ impl Hub {
         let choice = Choice { envelope: envelope.clone(), first: Some(first), watched: false };
         let choice = Some(Box::new(choice.watching(self, &owner, seq, way)));
         let from = envelope.origin.dialect;
-        let id = slot.link.fly(Flight { account: owner, seq, from, choice, trail: None });
+        let id = slot.link.fly(Flight { account: owner, seq, path: NOWHERE, from, choice, trail: None });
         slot.link.send(HubEvent::Deliver(Delivery {
             id,
             device: Endpoint::full(account.address.clone(), slot.device.clone()),

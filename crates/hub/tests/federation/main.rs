@@ -3,13 +3,14 @@
 
 mod world;
 
-use hub::{HubEvent, RuleSet};
+use hub::{HubEvent, Inbox, Link, RuleSet};
 use model::{
-    Address, Answer, Ask, Authorize, Basic, Composing, Decision, Dialect, DomainPair, Event, LeaseKey,
-    Notify, Opaque, Original, Outcome, Reason, ReceiptKind, Refusal, Subscribe, Term, Ticket, WatchState,
-    Way,
+    Address, Answer, Ask, Authorize, Basic, Composing, Decision, DeliveryId, Dialect, DomainPair, Event,
+    LeaseKey, Notify, Opaque, Original, Outcome, Reason, ReceiptKind, Refusal, Subscribe, Term, Ticket,
+    WatchState, Way,
 };
 use std::sync::atomic::Ordering;
+use std::task::{Context, Waker};
 use store::{Authorizations as _, Consent, Journal as _};
 use world::{Person, World};
 
@@ -239,6 +240,82 @@ fn who_waits_too_long_hears_that_it_failed() {
     assert_eq!((no.reason, no.rule.as_deref()), (Reason::RemoteTimeout, Some("deadline")));
     assert_eq!(no.text.as_deref(), Some("nobody is there"));
     assert!(world.net.store.pairs_waiting().unwrap().is_empty());
+}
+
+/// A connection of the test's own that carries for a pair.
+fn carrier(world: &World, pair: &DomainPair) -> (Link, Inbox) {
+    let (link, mut inbox) = world.net.hub.join(Dialect::Sip);
+    link.ask(Ticket(1), Ask::Bind { account: pair.mailbox(), device: None, attend: Some(0) });
+    // It is ready once that was heard; what it asks next is answered after that.
+    link.ask(Ticket(2), Ask::Claim { key: LeaseKey::new("nothing"), owner: pair.local.clone() });
+    while !matches!(world.runtime.block_on(inbox.next()), HubEvent::Answer(Ticket(2), _)) {}
+    (link, inbox)
+}
+
+/// What it is given next.
+fn given(world: &World, inbox: &mut Inbox) -> (DeliveryId, String) {
+    loop {
+        if let HubEvent::Deliver(delivery) = world.runtime.block_on(inbox.next())
+            && let Event::Message(message) = &delivery.envelope.event
+        {
+            return (delivery.id, message.id.to_string());
+        }
+    }
+}
+
+#[test]
+fn what_another_server_took_for_later_is_done() {
+    let world = World::new();
+    world.net.wire.up.store(false, Ordering::Release);
+    let (mut romeo, juliet) = (world.net.log_in("romeo", "orchard"), world.com.log_in("juliet", "balcony"));
+    let (link, mut inbox) = carrier(&world, &DomainPair::between(&romeo.address(), &juliet.address()));
+    // More than one connection may have in hand.
+    for n in 0..1_200 {
+        romeo.write(&juliet.address(), &format!("n{n}"));
+    }
+    for n in 0..1_200 {
+        let (delivery, id) = given(&world, &mut inbox);
+        assert_eq!(id, format!("n{n}"));
+        link.ack(delivery, Outcome::Accepted.into());
+    }
+    while !world.net.store.pairs_waiting().unwrap().is_empty() {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn what_is_in_hand_is_not_overtaken_over_another_connection() {
+    let world = World::new();
+    world.net.wire.up.store(false, Ordering::Release);
+    let (mut romeo, juliet) = (world.net.log_in("romeo", "orchard"), world.com.log_in("juliet", "balcony"));
+    let pair = DomainPair::between(&romeo.address(), &juliet.address());
+    let (first, mut inbox) = carrier(&world, &pair);
+    for n in 0..600 {
+        romeo.write(&juliet.address(), &format!("n{n}"));
+    }
+    for n in 0..512 {
+        assert_eq!(given(&world, &mut inbox).1, format!("n{n}"));
+    }
+    // Others come, the first one goes without an answer, and another that was there takes its place.
+    let mut others: Vec<_> = (0..8).map(|_| carrier(&world, &pair)).collect();
+    drop(first);
+    let heard = |inbox: &mut Inbox| {
+        let mut events = Vec::new();
+        let _ = inbox.poll_take(&mut Context::from_waker(Waker::noop()), &mut events, 1);
+        events.pop()
+    };
+    let mut next = 0;
+    while next < 600 {
+        for (link, inbox) in &mut others {
+            if let Some(HubEvent::Deliver(delivery)) = heard(inbox)
+                && let Event::Message(message) = &delivery.envelope.event
+            {
+                assert_eq!(message.id, format!("n{next}"), "something overtook");
+                next += 1;
+                link.ack(delivery.id, Outcome::Delivered.into());
+            }
+        }
+    }
 }
 
 /// One mailbox for many addressees: its rows are handed out in the order of the record, whoever they are for.
