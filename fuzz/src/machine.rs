@@ -269,7 +269,7 @@ impl<D: Door> World<D> {
                 certified: if n.is_multiple_of(3) { Err("no".into()) } else { Ok(()) },
                 dialback: n.is_multiple_of(2),
             }),
-            Ask::Confirm { .. } => Answer::Verified(n.is_multiple_of(2)),
+            Ask::Confirm { .. } | Ask::Watches { .. } => Answer::Verified(n.is_multiple_of(2)),
             Ask::Inherit { prefix } => {
                 let ours = self.left.iter().filter(|(key, _)| key.0.starts_with(prefix.as_str()));
                 Answer::Left(

@@ -29,6 +29,9 @@ impl Hub {
             Ask::Bind { account, device, .. } => self.bind(link, &account, device).map_err(told),
             Ask::Roster { device } => self.roster(link, &device).map_err(told),
             Ask::EditRoster { device, edit } => self.edit_roster(link, &device, edit).map_err(told),
+            Ask::Watches { watcher, presentity } => {
+                Ok(Answer::Verified(self.watches_abroad(&watcher, &presentity)))
+            }
             Ask::Admit { pair, dialect, opener, certificates, secured } => {
                 let applicant = Applicant { pair, dialect, opener, certificates, secured };
                 Ok(match self.parts.partners.admit(&applicant) {

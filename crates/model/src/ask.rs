@@ -138,6 +138,14 @@ pub enum Ask {
         /// Who must own it.
         owner: Address,
     },
+    /// Is anybody of an account of ours there to hear how somebody elsewhere is: a session that announced itself, or a phone
+    /// that watches? Answered by `Verified`; for somebody else's people always true, because their own server knows.
+    Watches {
+        /// Who would hear.
+        watcher: Address,
+        /// Of whom.
+        presentity: Address,
+    },
     /// May this peer carry what goes between these domains? Asked once for each pair on a connection, as soon as the
     /// peer's certificate is known. Answered by `Admitted` or `Refused`. Whoever is admitted and has proved to be the
     /// remote domain may `Bind` the pair's mailbox.
@@ -181,7 +189,7 @@ pub struct Left {
 pub enum Answer {
     /// To `Credential`.
     Credential(Option<Credential>),
-    /// To `Verify` and `Confirm`.
+    /// To `Verify`, `Confirm` and `Watches`.
     Verified(bool),
     /// To `Admit`.
     Admitted(Admission),

@@ -38,6 +38,7 @@ transcripts!(
     trunk_forged,
     trunk_lost,
     trunk_untrusted,
+    trunk_unwatched,
     trunk_watched,
     trunk_watching,
 );

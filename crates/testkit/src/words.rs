@@ -196,6 +196,7 @@ fn question(ask: &Ask) -> String {
         Ask::Claim { key, owner } => format!("claim {} {owner}", key.0),
         Ask::Inherit { prefix } => format!("inherit {prefix}"),
         Ask::Resume { key, owner } => format!("resume {} {owner}", key.0),
+        Ask::Watches { watcher, presentity } => format!("watches {watcher} {presentity}"),
         Ask::Admit { pair, dialect, opener, certificates, secured } => {
             let shown = if certificates.is_some() { "certificate" } else { "nothing" };
             let over = if *secured { "tls" } else { "plain" };

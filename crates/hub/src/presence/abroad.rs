@@ -103,6 +103,17 @@ impl Hub {
         self.tell_abroad(&from_hub(device.clone(), presentity.clone(), probe));
     }
 
+    /// Is anybody there to hear how somebody elsewhere is? Whoever comes later asks anew.
+    pub(crate) fn watches_abroad(&self, watcher: &Address, presentity: &Address) -> bool {
+        if !self.hosts(watcher.domain()) {
+            return true;
+        }
+        let Some(account) = self.account_at_hand(watcher) else { return false };
+        let state = account.state.lock();
+        state.devices.iter().any(|slot| slot.announces)
+            || state.abroad.get(presentity).is_some_and(|known| !known.watches.is_empty())
+    }
+
     /// A phone of ours watches somebody elsewhere. Blocks.
     pub(crate) fn lease_abroad(
         self: &Arc<Self>,

@@ -242,6 +242,47 @@ fn who_waits_too_long_hears_that_it_failed() {
     assert!(world.net.store.pairs_waiting().unwrap().is_empty());
 }
 
+/// What a connection hears that asks whether a subscription of ours is of use.
+fn is_heard(world: &World, watcher: &Address, presentity: &Address) -> bool {
+    let (link, mut inbox) = world.net.hub.join(Dialect::Sip);
+    link.ask(Ticket(1), Ask::Watches { watcher: watcher.clone(), presentity: presentity.clone() });
+    match world.runtime.block_on(inbox.next()) {
+        HubEvent::Answer(_, Answer::Verified(heard)) => heard,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn presence_elsewhere_is_of_use_while_somebody_is_there_to_hear() {
+    let world = World::new();
+    let (mut romeo, mut juliet) =
+        (world.net.log_in("romeo", "orchard"), world.com.log_in("juliet", "balcony"));
+    befriend(&mut romeo, &mut juliet);
+    let (watcher, shown) = (romeo.address(), juliet.address());
+    let until = |wanted: bool| {
+        while is_heard(&world, &watcher, &shown) != wanted {
+            std::thread::yield_now();
+        }
+    };
+    assert!(is_heard(&world, &watcher, &shown));
+    drop(romeo);
+    until(false);
+    // A session that does not announce itself hears nothing, and a phone hears whom it watches.
+    let mut phone = world.net.quiet("romeo", "phone");
+    assert!(!is_heard(&world, &watcher, &shown));
+    let lease = |secs| subscribe(Term::Lease { key: LeaseKey::new("test-dialog"), secs });
+    phone.say(shown.clone(), lease(600));
+    until(true);
+    assert!(!is_heard(&world, &watcher, &Address::parse("paris@example.com").unwrap()));
+    phone.say(shown.clone(), lease(0));
+    until(false);
+    // What a session saw is asked for anew by the next.
+    juliet.publish(Basic::Open);
+    world.net.log_in("romeo", "orchard").sees(&shown, true);
+    // Of other people's people their own server knows.
+    assert!(is_heard(&world, &shown, &watcher));
+}
+
 /// A connection of the test's own that carries for a pair.
 fn carrier(world: &World, pair: &DomainPair) -> (Link, Inbox) {
     let (link, mut inbox) = world.net.hub.join(Dialect::Sip);

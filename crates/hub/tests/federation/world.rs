@@ -241,6 +241,13 @@ impl Company {
 
     /// A session that announces itself and keeps a contact list.
     pub fn log_in(&self, name: &str, device: &str) -> Person {
+        let mut person = self.quiet(name, device);
+        person.publish(Basic::Open);
+        person
+    }
+
+    /// One that does not announce itself.
+    pub fn quiet(&self, name: &str, device: &str) -> Person {
         let (link, inbox) = self.hub.join(Dialect::Xmpp);
         let address = Address::new(name, self.domain).unwrap();
         let me = Endpoint::full(address, Device::new(device).unwrap());
@@ -256,7 +263,6 @@ impl Company {
             HubEvent::Answer(Ticket(1_000_002), _) => Some(()),
             _ => None,
         });
-        person.publish(Basic::Open);
         person
     }
 }

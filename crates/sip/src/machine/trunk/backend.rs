@@ -42,6 +42,8 @@ pub(super) enum Act {
     Look { to: Endpoint, lasting: bool },
     /// It is time.
     Refresh,
+    /// It is time, and nobody is there who would hear.
+    Rest,
     /// They tell something.
     News(Box<Job>),
 }
@@ -110,15 +112,16 @@ impl SipMachine {
             }
             (Act::News(job), None) => self.refuse(now, &job, 481),
             (Act::News(job), Some(back)) => self.claimed_news(now, *job, key, back),
-            (Act::Refresh, None) => {}
-            (Act::Refresh, Some(back)) if !back.lasts() => {}
-            (Act::Refresh, Some(back)) => {
-                if now.wall.unix_ms() + 1000 * u64::from(TERM / 12) < back.until {
-                    // Another connection has done it.
-                    return self.hold(now, key, back);
-                }
-                self.send_subscribe(now, back, TERM, None, false);
+            (Act::Refresh | Act::Rest, None) => {}
+            (Act::Refresh | Act::Rest, Some(back)) if !back.lasts() => {}
+            (Act::Refresh | Act::Rest, Some(back))
+                if now.wall.unix_ms() + 1000 * u64::from(TERM / 12) < back.until =>
+            {
+                // Another connection has done it.
+                self.hold(now, key, back);
             }
+            (Act::Refresh, Some(back)) => self.send_subscribe(now, back, TERM, None, false),
+            (Act::Rest, Some(back)) => self.rest(now, &key, back),
             (Act::Look { to, .. }, Some(back)) if back.lasts() && back.tuples.is_some() => {
                 let tuples = back.tuples.clone().unwrap_or_default();
                 self.hold(now, key.clone(), back);
@@ -190,7 +193,34 @@ impl SipMachine {
             return self.drop_backend(key);
         }
         let (watcher, presentity) = back.between();
-        self.claim_backend(now, &watcher, &presentity, Act::Refresh);
+        if !back.granted {
+            // Nobody asks again for a consent that is still to come.
+            return self.claim_backend(now, &watcher, &presentity, Act::Refresh);
+        }
+        let ask = Ask::Watches { watcher, presentity };
+        self.ask(now, ask, Waiting::Trunk(Asked::Watched(key.clone())));
+    }
+
+    /// RFC 8048 9: what is refreshed for ever must be of use to somebody. Whoever comes back has it begun anew.
+    pub(super) fn backend_watched(&mut self, now: Now, key: &LeaseKey, watched: bool) {
+        let Some(back) = self.trunk.as_ref().and_then(|t| t.backends.get(key)) else { return };
+        let (watcher, presentity) = back.between();
+        let act = if watched { Act::Refresh } else { Act::Rest };
+        self.claim_backend(now, &watcher, &presentity, act);
+    }
+
+    /// Ends what is of no use. What was known of them is so no longer.
+    fn rest(&mut self, now: Now, key: &LeaseKey, mut back: Backend) {
+        let (watcher, presentity) = back.between();
+        if back.remote_tag.is_empty() || back.until <= now.wall.unix_ms() {
+            // There is no dialog that could be ended.
+            self.hold(now, key.clone(), back);
+            self.drop_backend(key);
+        } else {
+            back.ended = true;
+            self.send_subscribe(now, back, 0, None, false);
+        }
+        self.show(now, key, &presentity, Endpoint::bare(watcher), Vec::new());
     }
 
     /// Asks, renews or (`term` 0) ends.

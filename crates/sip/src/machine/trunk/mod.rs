@@ -98,6 +98,8 @@ pub(super) enum Asked {
     Mailbox(DomainPair),
     Left,
     Backend(Box<backend::Claiming>),
+    /// Whether a subscription is still of use to anybody.
+    Watched(LeaseKey),
     /// Consent is being noted; then presence may be told.
     Granted(LeaseKey),
 }
@@ -181,6 +183,7 @@ impl SipMachine {
                 let state = if let Answer::Claimed(state) = answer { state } else { None };
                 self.claimed_backend(now, *claiming, state);
             }
+            Asked::Watched(key) => self.backend_watched(now, &key, answer != Answer::Verified(false)),
             Asked::Granted(_) => {}
         }
     }
