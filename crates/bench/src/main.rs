@@ -7,7 +7,7 @@ use rialto_bench::{
     Result, env,
     opts::{Cli, Opts, Scenario},
     report::Report,
-    scenario::{c2s, gateway, idle, login, presence, s2s, sip, trunk},
+    scenario::{c2s, gateway, idle, login, policy, presence, s2s, sip, trunk},
 };
 use rustix::{
     process::{Resource, Rlimit, getrlimit, setrlimit},
@@ -71,6 +71,10 @@ fn run(cli: Cli) -> Result<()> {
         Scenario::Idle { protocol, settle } => {
             r.put("scenario", "idle");
             idle::measure(&opts, run_id, protocol, settle, r)?;
+        }
+        Scenario::Policy => {
+            r.put("scenario", "policy");
+            policy::measure(r)?;
         }
         Scenario::Login => {
             r.put("scenario", "login");

@@ -99,6 +99,8 @@ pub enum Scenario {
     },
     /// XMPP logins at full speed: connect, TLS, SASL, bind, disconnect.
     Login,
+    /// Decisions of a policy with 10,000 rules for 100,000 users in 1,000 groups, and looking into texts; no server.
+    Policy,
     /// Writes an accounts file (user and password, a line each) for --users accounts to the standard output.
     Accounts,
 }

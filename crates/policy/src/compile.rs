@@ -48,6 +48,8 @@ struct Compiler<'a> {
     detectors: Vec<String>,
     mistakes: Vec<Mistake>,
     names: HashSet<String>,
+    /// Where each line begins.
+    lines: Vec<usize>,
 }
 
 impl Policy {
@@ -61,8 +63,13 @@ impl Policy {
         }
         let document: Document = toml::from_str(text)
             .map_err(|e| vec![Mistake::at(text, e.span().unwrap_or(0..0), complaint(e.message()))])?;
-        let mut compiler =
-            Compiler { text, detectors: Vec::new(), mistakes: Vec::new(), names: HashSet::new() };
+        let mut compiler = Compiler {
+            text,
+            detectors: Vec::new(),
+            mistakes: Vec::new(),
+            names: HashSet::new(),
+            lines: line_starts(text),
+        };
         let policy = compiler.policy(document);
         match policy {
             Some(policy) if compiler.mistakes.is_empty() => Ok(policy),
@@ -152,7 +159,7 @@ impl Compiler<'_> {
     }
 
     fn name(&mut self, name: &Spanned<String>, kind: &str) -> (String, usize) {
-        let line = crate::mistake::place(self.text, name.span().start).0;
+        let line = self.lines.partition_point(|start| *start <= name.span().start);
         let good = !name.get_ref().is_empty()
             && name.get_ref().len() <= 100
             && !name.get_ref().contains(|c: char| c.is_control() || c.is_whitespace());
@@ -291,6 +298,10 @@ impl Compiler<'_> {
             });
         }
     }
+}
+
+fn line_starts(text: &str) -> Vec<usize> {
+    std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect()
 }
 
 fn unknown(what: &str, word: &str, names: &[&str]) -> String {

@@ -4,6 +4,7 @@ pub mod c2s;
 pub mod gateway;
 pub mod idle;
 pub mod login;
+pub mod policy;
 pub mod presence;
 pub mod s2s;
 pub mod sip;

@@ -2,7 +2,7 @@
 
 use super::fold::{clean, clean_mapped, fold, fold_mapped, joined};
 use super::numbers::{self, Number};
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use regex::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 use std::borrow::Cow;
 use std::ops::Range;
@@ -12,6 +12,8 @@ use std::ops::Range;
 const DFA_BYTES: usize = 64 << 20;
 /// One expression may compile to so much.
 const REGEX_BYTES: usize = 1 << 20;
+/// Words of so many bytes together may have the automaton that is quickest, and largest.
+const QUICK_WORDS: usize = 128 << 10;
 /// Shorter words are not looked for in what was put together: they would be found in anything.
 const SHORTEST_JOINED: usize = 5;
 
@@ -74,6 +76,11 @@ impl Builder {
             false => Some(
                 AhoCorasick::builder()
                     .match_kind(MatchKind::Standard)
+                    // The quickest automaton, unless it would take tens of megabytes.
+                    .kind(
+                        (self.words.iter().map(String::len).sum::<usize>() < QUICK_WORDS)
+                            .then_some(AhoCorasickKind::DFA),
+                    )
                     .build(&self.words)
                     .map_err(|e| format!("the words are too many: {e}"))?,
             ),

@@ -53,11 +53,18 @@ pub(crate) fn clean_mapped(text: &str) -> Mapped {
 /// For words: lower case, look-alikes as the Latin letter they look like, marks off, runs of space as one.
 pub(crate) fn fold(text: &str) -> String {
     if text.is_ascii() {
-        let mut out = String::with_capacity(text.len());
+        let mut out: Vec<u8> = Vec::with_capacity(text.len());
         for byte in text.bytes() {
-            push_folded(char::from(byte), &mut out);
+            match byte {
+                b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c => {
+                    if out.last() != Some(&b' ') {
+                        out.push(b' ');
+                    }
+                }
+                byte => out.push(byte.to_ascii_lowercase()),
+            }
         }
-        return out;
+        return String::from_utf8(out).unwrap_or_default();
     }
     fold_mapped(text).text
 }
@@ -103,9 +110,26 @@ fn map(text: &str, each: impl Fn(char, &mut String)) -> Mapped {
     mapped
 }
 
+/// A quick look that lets most texts go: is anything between two letters, or are there two letters that stand alone?
+fn may_join(text: &[u8]) -> bool {
+    // What is not ASCII is looked at properly.
+    let part = |at: usize| text.get(at).is_some_and(|b| b.is_ascii_alphanumeric());
+    let alone = |at: usize| part(at) && !part(at + 1) && (at == 0 || !part(at - 1));
+    let is_odd = |(at, b): (usize, &u8)| match b {
+        b if b.is_ascii_alphanumeric() => false,
+        b' ' => at > 0 && alone(at - 1) && alone(at + 1),
+        b if b.is_ascii() => at > 0 && part(at - 1) && part(at + 1),
+        _ => true,
+    };
+    text.iter().enumerate().any(is_odd)
+}
+
 /// The text with split words put together (`f a l c o n`, `fal-con`, `f.a.l.c.o.n`), and where each byte comes from.
 /// `None` where there is none.
 pub(crate) fn joined(text: &str) -> Option<(String, Vec<u32>)> {
+    if !may_join(text.as_bytes()) {
+        return None;
+    }
     let is_glue = |c: char| {
         matches!(c, '-' | '_' | '.' | '*' | '\'' | '’' | '·' | '~' | '|' | '+' | '/' | '\\' | ',' | '=')
     };

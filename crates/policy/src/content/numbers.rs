@@ -41,80 +41,73 @@ impl Number {
     fn has_letters(self) -> bool {
         matches!(self.name, "iban" | "es-dni")
     }
-}
 
-/// A text's numbers of these kinds: which, and where.
-pub(crate) fn find(kinds: &[Number], text: &str, mut found: impl FnMut(usize, Range<usize>)) {
-    if kinds.is_empty() || !text.bytes().any(|b| b.is_ascii_digit()) {
-        return;
-    }
-    for (letters, kinds) in [(false, kinds), (true, kinds)] {
-        let wanted: Vec<usize> = (0..kinds.len()).filter(|i| kinds[*i].has_letters() == letters).collect();
-        if !wanted.is_empty() {
-            for run in runs(text.as_bytes(), letters) {
-                within(&run, text.as_bytes(), kinds, &wanted, &mut found);
-            }
+    /// May it begin with this group? Of those with letters few groups may, and most groups are words.
+    fn may_begin(self, group: &[u8]) -> bool {
+        let digit = |at: usize| group.get(at).is_some_and(u8::is_ascii_digit);
+        let letter = |at: usize| group.get(at).is_some_and(u8::is_ascii_alphabetic);
+        match self.name {
+            "iban" => letter(0) && letter(1) && digit(2) && digit(3),
+            "es-dni" => digit(0) || (letter(0) && digit(1)),
+            _ => true,
         }
     }
 }
 
-/// Rows of digits (and letters) with at most one separator between; each as its groups.
-fn runs(text: &[u8], letters: bool) -> Vec<Vec<Range<usize>>> {
+/// No number of any kind has fewer digits.
+const FEWEST: usize = 8;
+
+/// A text's numbers of these kinds: which, and where.
+pub(crate) fn find(kinds: &[Number], text: &str, mut found: impl FnMut(usize, Range<usize>)) {
+    let text = text.as_bytes();
+    if kinds.is_empty() || text.iter().filter(|b| b.is_ascii_digit()).take(FEWEST).count() < FEWEST {
+        return;
+    }
+    for letters in [false, true] {
+        if kinds.iter().any(|kind| kind.has_letters() == letters) {
+            scan(kinds, letters, text, &mut found);
+        }
+    }
+}
+
+/// Numbers begin and end with a group of digits (and letters); groups with one separator between are read as one.
+fn scan(kinds: &[Number], letters: bool, text: &[u8], found: &mut impl FnMut(usize, Range<usize>)) {
     let of_number = |b: u8| b.is_ascii_digit() || (letters && b.is_ascii_alphabetic());
-    let mut all: Vec<Vec<Range<usize>>> = Vec::new();
+    let end_of_group =
+        |from: usize| text[from..].iter().position(|b| !of_number(*b)).map_or(text.len(), |n| from + n);
+    let glued = |at: Option<usize>| at.and_then(|at| text.get(at)).is_some_and(u8::is_ascii_alphanumeric);
     let mut at = 0;
-    let mut last_end = usize::MAX;
     while at < text.len() {
         if !of_number(text[at]) {
             at += 1;
             continue;
         }
         let start = at;
-        while at < text.len() && of_number(text[at]) {
-            at += 1;
+        at = end_of_group(start);
+        let may_begin = |kind: &Number| kind.has_letters() == letters && kind.may_begin(&text[start..at]);
+        // Letters or digits glued to a number make it something else.
+        if glued(start.checked_sub(1)) || !kinds.iter().any(may_begin) {
+            continue;
         }
-        let joined = last_end != usize::MAX
-            && start == last_end + 1
-            && matches!(text[last_end], b' ' | b'-' | b'.' | b'/' | b'\n' | b'_');
-        match all.last_mut() {
-            Some(run) if joined => run.push(start..at),
-            _ => all.push(std::iter::once(start..at).collect()),
-        }
-        last_end = at;
-    }
-    all
-}
-
-/// Numbers begin and end with a group; the groups between are read as one.
-fn within(
-    run: &[Range<usize>],
-    text: &[u8],
-    kinds: &[Number],
-    wanted: &[usize],
-    found: &mut impl FnMut(usize, Range<usize>),
-) {
-    // Letters or digits glued to a number make it something else.
-    let glued = |range: &Range<usize>| {
-        let before = range.start.checked_sub(1).map(|at| text[at]);
-        let after = text.get(range.end).copied();
-        [before, after].into_iter().flatten().any(|b| b.is_ascii_alphanumeric())
-    };
-    for first in 0..run.len() {
-        let mut number = [0u8; LONGEST];
-        let mut length = 0;
-        for last in run[first..].iter() {
-            if length + last.len() > LONGEST {
-                break;
-            }
-            number[length..length + last.len()].copy_from_slice(&text[last.clone()]);
-            length += last.len();
-            let range = run[first].start..last.end;
-            for &kind in wanted {
-                let (least, most) = kinds[kind].digits;
-                if (least..=most).contains(&length) && (kinds[kind].is)(&number[..length]) && !glued(&range) {
-                    found(kind, range.clone());
+        let (mut number, mut length) = ([0u8; LONGEST], 0);
+        let (mut from, mut end) = (start, at);
+        while length + (end - from) <= LONGEST {
+            number[length..length + end - from].copy_from_slice(&text[from..end]);
+            length += end - from;
+            for (n, kind) in kinds.iter().enumerate().filter(|(_, kind)| may_begin(kind)) {
+                let (least, most) = kind.digits;
+                if (least..=most).contains(&length) && (kind.is)(&number[..length]) && !glued(Some(end)) {
+                    found(n, start..end);
                 }
             }
+            let goes_on =
+                text.get(end).is_some_and(|b| matches!(b, b' ' | b'-' | b'.' | b'/' | b'\n' | b'_'))
+                    && text.get(end + 1).is_some_and(|b| of_number(*b));
+            if !goes_on {
+                break;
+            }
+            from = end + 1;
+            end = end_of_group(from);
         }
     }
 }
