@@ -17,6 +17,14 @@ const DEVICES: usize = 64;
 impl Hub {
     /// Answers one ask. Blocks.
     pub(crate) fn answer(self: &Arc<Self>, link: &Arc<LinkCore>, ask: Ask) -> Answer {
+        if let Ask::Credential { account, .. } | Ask::Verify { account, .. } = &ask
+            && let Some(seconds) = self.logins.begins(link, account, self.parts.rules.login_failures())
+        {
+            let text = format!("too many failed logins from your address; wait {seconds} seconds");
+            let refusal = Refusal::new(Reason::Overloaded).with_text(text).by_rule("logins");
+            self.counting.refused(&refusal);
+            return Answer::Refused(refusal);
+        }
         let credentials = &self.parts.credentials;
         let answer = match ask {
             Ask::Credential { account, scheme } => {

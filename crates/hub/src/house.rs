@@ -6,6 +6,7 @@ use crate::expiry::Expiries;
 use crate::lease::Leases;
 use crate::lines::Lines;
 use crate::link::LinkCore;
+use crate::logins::Logins;
 use crate::pipeline::Pipeline;
 use crate::quarantine::Quarantine;
 use crate::remote::Waiting;
@@ -81,6 +82,7 @@ pub struct Hub {
     pub(crate) expiries: Expiries,
     pub(crate) counting: Counting,
     pub(crate) quarantine: Quarantine,
+    pub(crate) logins: Logins,
     /// Pairs of domains for which rows wait.
     pub(crate) waiting: Waiting,
     /// Over which protocol people elsewhere are being tried.
@@ -117,6 +119,7 @@ impl Hub {
             expiries,
             counting: Counting::default(),
             quarantine: Quarantine::default(),
+            logins: Logins::default(),
             waiting: Waiting::default(),
             choices: Choices::default(),
             twice: Twice::default(),

@@ -18,6 +18,7 @@ mod house;
 mod lease;
 mod lines;
 mod link;
+mod logins;
 mod mailbox;
 mod paths;
 pub mod pipeline;

@@ -13,6 +13,7 @@ use model::{
 use parking_lot::Mutex;
 use std::any::Any;
 use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
@@ -122,6 +123,10 @@ pub(crate) struct LinkCore {
     pub parked: AtomicBool,
     /// What its connection was opened for, if we opened it.
     pub opened_for: OnceLock<Box<Way>>,
+    /// Where its connection comes from, if it is one.
+    pub from: OnceLock<IpAddr>,
+    /// The account that somebody is about to prove theirs.
+    pub proving: Mutex<Option<Box<Address>>>,
 }
 
 impl LinkCore {
@@ -137,6 +142,8 @@ impl LinkCore {
             session: Mutex::default(),
             parked: AtomicBool::new(false),
             opened_for: OnceLock::new(),
+            from: OnceLock::new(),
+            proving: Mutex::default(),
         })
     }
 
@@ -282,6 +289,13 @@ impl Hub {
         (Link { core: core.clone(), hub: self.clone() }, Inbox { core })
     }
 
+    /// Ties the machine of a connection that comes from there.
+    pub fn join_from(self: &Arc<Self>, dialect: Dialect, from: IpAddr) -> (Link, Inbox) {
+        let (link, inbox) = self.join(dialect);
+        let _ = link.core.from.set(from);
+        (link, inbox)
+    }
+
     /// Ties the machine of a connection that is opened to carry this way.
     pub fn join_for(self: &Arc<Self>, dialect: Dialect, way: Way) -> (Link, Inbox) {
         let (link, inbox) = self.join(dialect);
@@ -397,6 +411,7 @@ impl Link {
     /// Somebody proved a password, or failed to.
     pub fn login(&self, proven: bool) {
         self.hub.counting.login(self.core.dialect, proven);
+        self.hub.logins.ends(&self.core, proven, self.hub.parts.rules.login_failures());
     }
 
     /// A bound device becomes ready for messages, or no longer.

@@ -2,7 +2,7 @@
 
 use crate::house::Consents;
 use crate::stages::Strangers;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 /// The rules as values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub struct RuleSet {
     pub messages_per_second: u32,
     /// Messages one account may send at once.
     pub burst: u32,
+    /// Failed logins after which an address must wait before it tries the account again; 0 switches that off.
+    pub login_failures: u32,
     /// Who may write to somebody who has not accepted them.
     pub strangers: Strangers,
     /// Who sees a colleague's presence without asking.
@@ -28,6 +30,7 @@ impl Default for RuleSet {
             message_bytes: 64 * 1024,
             messages_per_second: 0,
             burst: 1,
+            login_failures: 10,
             strangers: Strangers::Allow,
             consents: Consents::Ask,
             federation_secs: 300,
@@ -41,6 +44,7 @@ pub struct Rules {
     message_bytes: AtomicUsize,
     cost_us: AtomicU64,
     burst_us: AtomicU64,
+    login_failures: AtomicU32,
     strangers: AtomicU8,
     colleagues_watch: AtomicBool,
     federation_ms: AtomicU64,
@@ -61,6 +65,7 @@ impl Rules {
         self.message_bytes.store(set.message_bytes, Relaxed);
         self.cost_us.store(cost, Relaxed);
         self.burst_us.store(cost * u64::from(set.burst.max(1)), Relaxed);
+        self.login_failures.store(set.login_failures, Relaxed);
         let strangers = match set.strangers {
             Strangers::Allow => 0,
             Strangers::Colleagues => 1,
@@ -78,6 +83,10 @@ impl Rules {
     /// Microseconds of allowance that one message costs, 0 for no limit, and how far ahead a sender may run.
     pub(crate) fn throttle_us(&self) -> (u64, u64) {
         (self.cost_us.load(Relaxed), self.burst_us.load(Relaxed))
+    }
+
+    pub(crate) fn login_failures(&self) -> u32 {
+        self.login_failures.load(Relaxed)
     }
 
     pub(crate) fn federation_patience_ms(&self) -> u64 {

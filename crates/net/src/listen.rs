@@ -168,8 +168,9 @@ impl Entrance {
     fn start(&self, stream: TcpStream, opening: Opening, peer: Peer, pass: Pass) {
         let Ok(seed) = seed() else { return };
         let Opening { door, index, listener, .. } = opening;
+        let from = peer.remote.ip();
         let machine = door.accept(index, peer, seed);
-        let (link, inbox) = self.hub.join(door.dialect());
+        let (link, inbox) = self.hub.join_from(door.dialect(), from);
         self.tally.accepted.one();
         let (tls, drain, tally) = (self.tls.read().clone(), self.drain.clone(), self.tally.clone());
         let (clock, mode) = (self.clock, listener.tls);

@@ -149,6 +149,7 @@ pub fn rules_of(config: &Config) -> RuleSet {
         message_bytes: config.limits.message_bytes,
         messages_per_second: config.limits.messages_per_second,
         burst: config.limits.burst,
+        login_failures: config.limits.login_failures,
         strangers: match config.consent.messages {
             Strangers::Anyone => hub::stages::Strangers::Allow,
             Strangers::Colleagues => hub::stages::Strangers::Colleagues,

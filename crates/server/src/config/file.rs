@@ -291,6 +291,9 @@ pub struct Limits {
     pub burst: u32,
     /// Most bytes of one message.
     pub message_bytes: usize,
+    /// Failed logins after which an address must wait before it tries the same account again, a minute at first and an hour at
+    /// most; ten times as many at all accounts together. Nobody else has to wait. 0 switches that off.
+    pub login_failures: u32,
     /// Connections in all.
     pub connections: usize,
     /// Connections from one address; an IPv6 /64 counts as one.
@@ -303,6 +306,7 @@ impl Default for Limits {
             messages_per_second: 50,
             burst: 200,
             message_bytes: 64 * 1024,
+            login_failures: 10,
             connections: 100_000,
             connections_per_source: 10_000,
         }

@@ -6,6 +6,7 @@ mod drain;
 mod handshake;
 mod harness;
 mod log;
+mod logins;
 mod metrics;
 mod partners;
 mod peer;
