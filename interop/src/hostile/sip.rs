@@ -177,7 +177,7 @@ fn battery() -> Vec<Case> {
         message().starting("MESSAGE sips:juliet@example.com SIP/2.0").bytes(),
         Status(416),
     );
-    add("call", Request::new("INVITE", USER, OTHER, 7, "TCP").bytes(), Status(488));
+    add("call", Request::new("INVITE", USER, OTHER, 7, "TCP").bytes(), Status(407));
     let inside = |method| {
         let to = format!("To: <sip:{}>;tag=none", at(OTHER));
         Request::new(method, USER, OTHER, 7, "TCP").replacing("To", &to).bytes()
