@@ -42,6 +42,7 @@ pub mod rialto;
 pub mod sipp;
 pub mod slixmpp;
 pub mod talk;
+pub mod trunk;
 pub mod web;
 
 pub use abroad::Abroad;

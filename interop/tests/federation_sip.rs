@@ -1,57 +1,28 @@
 //! Two companies with this server each, which speak SIP with each other: what passes between their users passes through
 //! both translations, and outlives connections and servers.
 
-use interop::abroad::Abroad;
+use interop::Talk;
 use interop::known::judge;
 use interop::slixmpp::{self, Account};
-use interop::{Rialto, Talk};
+use interop::trunk::{THERE, Trunk};
 
-const THERE: &str = "montague.test";
-
-struct World {
-    here: Rialto,
-    there: Rialto,
-    abroad: Abroad,
-}
+struct World(Trunk);
 
 impl World {
     fn new() -> Self {
-        let abroad = Abroad::new();
-        let authorities = abroad.home("authorities").join("both.pem");
-        std::fs::copy(abroad.authority.file(), &authorities).expect("the directory is writable");
-        let dns = abroad.dns.addr();
-        let start = |domain: &str, user: &str| {
-            let config = |base: u16| {
-                let port = base + 6;
-                abroad.dns.service(&format!("_sips._tcp.{domain}"), port);
-                format!(
-                    "[federation]\nmode = \"open\"\nsystem_authorities = false\nauthorities = [{authorities:?}]\n\
-                     dns = [\"{dns}\"]\nprotocols = [\"sip\"]\n\n[[sip.listen]]\naddress = \"127.0.0.1:{port}\"\n\
-                     transport = \"tls\"\nserves = \"servers\"\n"
-                )
-            };
-            Rialto::start_for(&[domain], &[user], config, "debug")
-        };
-        let (here, there) = (start(interop::DOMAIN, "juliet"), start(THERE, "romeo@montague.test"));
-        // Each learns the other's authority.
-        let texts = [&abroad.authority.file(), &here.ca(), &there.ca()];
-        let texts = texts.map(|file| std::fs::read_to_string(file).expect("a certificate"));
-        std::fs::write(&authorities, texts.concat()).expect("the directory is writable");
-        here.command(&["reload"]);
-        there.command(&["reload"]);
-        Self { here, there, abroad }
+        Self(Trunk::between(&["juliet"], &["romeo@montague.test"]))
     }
 
     fn juliet(&self) -> Talk {
-        slixmpp::online(&self.here, "juliet")
+        slixmpp::online(&self.0.here, "juliet")
     }
 
     fn romeo(&self) -> Talk {
         let account = Account {
             jid: format!("romeo@{THERE}"),
-            port: self.there.xmpp(),
-            ca: Some(self.there.ca()),
-            log: self.there.log("slixmpp-romeo"),
+            port: self.0.there.xmpp(),
+            ca: Some(self.0.there.ca()),
+            log: self.0.there.log("slixmpp-romeo"),
         };
         slixmpp::elsewhere(&account)
     }
@@ -77,8 +48,7 @@ fn messages_typing_and_receipts() {
         for n in 0..100 {
             assert_eq!(juliet.expect("message romeo@montague.test"), format!("line {n}"), "out of order");
         }
-        world.there.finish();
-        world.here.finish();
+        world.0.finish();
     });
 }
 
@@ -90,20 +60,19 @@ fn a_company_that_is_down_gets_everything_later() {
         let mut romeo = world.romeo();
         juliet.tell("send romeo@montague.test first");
         romeo.expect("message juliet@example.com first");
-        world.there.crash();
+        world.0.there.crash();
         for n in 0..20 {
             juliet.tell(format!("send romeo@montague.test line {n}"));
         }
         slixmpp::fence(&mut juliet);
-        world.there.restart();
+        world.0.there.restart();
         romeo = world.romeo();
         for n in 0..20 {
             romeo.expect(format!("message juliet@example.com line {n}"));
         }
         romeo.tell("send juliet@example.com all of it");
         juliet.expect("message romeo@montague.test all of it");
-        world.there.finish();
-        world.here.finish();
+        world.0.finish();
     });
 }
 
@@ -122,21 +91,19 @@ fn presence_outlives_connections_and_servers() {
         romeo.tell("show away in Mantua");
         juliet.expect("presence romeo@montague.test away in Mantua");
         // The watcher's server goes and comes back: its subscription goes on.
-        world.here.crash_and_restart();
+        world.0.here.crash_and_restart();
         juliet = world.juliet();
         juliet.expect("presence romeo@montague.test away in Mantua");
         romeo.tell("show dnd at the tomb");
         juliet.expect("presence romeo@montague.test dnd at the tomb");
         // The other server goes and comes back, and everything it had in memory is gone.
-        world.there.crash_and_restart();
+        world.0.there.crash_and_restart();
         romeo = world.romeo();
         romeo.tell("show xa asleep");
         juliet.expect("presence romeo@montague.test xa asleep");
         // Consent is taken back.
         romeo.tell("deny juliet@example.com");
         juliet.expect("denied romeo@montague.test");
-        world.there.finish();
-        world.here.finish();
-        drop(world.abroad);
+        world.0.finish();
     });
 }

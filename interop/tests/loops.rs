@@ -4,6 +4,9 @@ use interop::abroad::Abroad;
 use interop::authority::{Flaw, key_sha256};
 use interop::known::judge;
 use interop::prosody::Prosody;
+use interop::raw::Wire;
+use interop::raw::sip::Sip;
+use interop::trunk::Trunk;
 use interop::{Rialto, slixmpp};
 
 const THEIRS: &str = "mantua.example";
@@ -107,5 +110,44 @@ fn over_sip() {
         assert_eq!(recorded(&theirs, from), 1, "it did not get there:\n{}", theirs.journal());
         theirs.finish();
         ours.finish();
+    });
+}
+
+#[test]
+fn too_many_hops_over_sip() {
+    judge("loops::too_many_hops_over_sip", || {
+        let trunk = Trunk::between(&["juliet"], &["romeo@montague.test"]);
+        let (port, here) = (Trunk::port(&trunk.here), &trunk.here);
+        agree(here, "montague", "montague.test", "sip", Trunk::port(&trunk.there));
+        agree(here, "beyond", BEYOND, "sip", port);
+        let mut juliet = slixmpp::online(here, "juliet");
+        let own = trunk.abroad.authority.certify(BEYOND);
+        let mut beyond = Sip::on(Wire::as_server(port, &here.ca(), Some(&own)), "beyond");
+        let ours = format!("Via: SIP/2.0/TLS 127.0.0.1:{port};branch=z9hG4bKbefore");
+        for (method, to, hops, been, status) in [
+            ("MESSAGE", "juliet@example.com", 0, false, 483),
+            ("INVITE", "juliet@example.com", 0, false, 483),
+            // As far as we, and no further.
+            ("MESSAGE", "romeo@montague.test", 1, false, 482),
+            ("MESSAGE", "juliet@example.com", 70, true, 482),
+            ("MESSAGE", "romeo@montague.test", 70, true, 482),
+            ("MESSAGE", "juliet@example.com", 2, false, 200),
+        ] {
+            let mut request = beyond
+                .request(method, to)
+                .replacing("Max-Forwards", &format!("Max-Forwards: {hops}"))
+                .replacing("From", &format!("From: <sip:somebody@{BEYOND}>;tag=f"));
+            if been {
+                request.headers.insert(1, ours.clone());
+            }
+            let request = if method == "MESSAGE" { request.saying("round and round") } else { request };
+            let answer = beyond.ask(&request);
+            assert_eq!(answer.status(), status, "{method} {to} {hops}: {}", answer.head);
+        }
+        juliet.expect(format!("message somebody@{BEYOND} round and round"));
+        slixmpp::fence(&mut juliet);
+        assert_eq!(juliet.count("message"), 1, "what went in circles arrived");
+        assert!(!trunk.there.journal().contains(BEYOND), "{}", trunk.there.journal());
+        trunk.finish();
     });
 }
