@@ -34,7 +34,12 @@ pub trait Stage: Send + Sync {
     /// Its name, which every refusal of its carries as the rule that decided.
     fn name(&self) -> &'static str;
 
-    /// Judges one envelope. Quick: it runs on the sender's path.
+    /// Will judging it take time? Then what its sender says next waits behind it, and nobody else. Quick.
+    fn waits(&self, _envelope: &Envelope) -> bool {
+        false
+    }
+
+    /// Judges one envelope. Quick, it runs on the sender's path; unless [`Stage::waits`] said that it takes time.
     fn apply(&self, envelope: &mut Envelope, context: &Context) -> Verdict;
 
     /// Judges once more what has passed and waited since: the rules may have changed. Only a no counts.
@@ -58,6 +63,11 @@ impl Pipeline {
     /// A pipeline of these stages.
     pub fn new(stages: Vec<Box<dyn Stage>>) -> Self {
         Self(stages)
+    }
+
+    /// Will judging it take time?
+    pub(crate) fn waits(&self, envelope: &Envelope) -> bool {
+        self.0.iter().any(|stage| stage.waits(envelope))
     }
 
     /// Runs the stages until one stops the envelope. A refusal names its stage.

@@ -22,8 +22,8 @@ pub(crate) fn broken(trouble: &Trouble) -> Refusal {
 }
 
 impl Hub {
-    /// Takes an envelope that needs nothing from the disk; gives it back if it does, or if something of the same
-    /// link already waits for the disk and must not be overtaken.
+    /// Takes an envelope that needs nothing from the disk and no stage that takes time; gives it back if it does, or if
+    /// something of the same link already waits and must not be overtaken.
     pub(crate) fn submit_quick(
         self: &Arc<Self>,
         link: &Arc<LinkCore>,
@@ -35,7 +35,7 @@ impl Hub {
             envelope.event,
             Event::Message(_) | Event::Receipt(_) | Event::Composing(_) | Event::Opaque(_) | Event::Call(_)
         );
-        if !quick || !link.is_quick() {
+        if !quick || !link.is_quick() || self.parts.pipeline.waits(&envelope) {
             return Err(envelope);
         }
         let to = &envelope.to.address;

@@ -7,8 +7,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// The rules that refuse: the stages, the journal, and whatever else.
-const STAGES: [&str; 9] =
-    ["identity", "federation", "limits", "throttle", "policy", "consent", "logins", "journal", "other"];
+const STAGES: [&str; 10] = [
+    "identity",
+    "federation",
+    "limits",
+    "throttle",
+    "policy",
+    "hygiene",
+    "consent",
+    "logins",
+    "journal",
+    "other",
+];
 const DIALECTS: [Dialect; 3] = [Dialect::Hub, Dialect::Xmpp, Dialect::Sip];
 const OUTCOMES: [&str; 5] = ["delivered", "accepted", "pending", "refused", "unknown"];
 

@@ -13,6 +13,7 @@ mod mistake;
 mod policy;
 mod who;
 
+pub use content::{clean, texts};
 pub use facts::Facts;
 pub use feature::Feature;
 pub use kinds::{features, is_encrypted};

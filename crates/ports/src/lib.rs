@@ -1,9 +1,11 @@
 //! Ports: traits only, spoken by the hub and the server, answered by rooms that know nothing of them.
 
 mod federation;
+mod hygiene;
 mod published;
 
 pub use federation::{Applicant, Dialler, Hop, HopSecurity, Partners, Route, Told, Ways};
+pub use hygiene::{Finding, Hygiene, Remedy};
 pub use published::{Published, Signed, Tlsa};
 
 use model::{Address, Credential, Message, Original, Scheme, Secret};

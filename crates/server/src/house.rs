@@ -1,5 +1,6 @@
 //! The wiring page: every door, stage, store and bus in one place.
 
+use crate::clean;
 use crate::config::{Config, FederationMode, Protocol, Serves, SipTransport, Strangers, Watchers, XmppTls};
 use crate::conformance::Residents;
 use crate::failure::Failure;
@@ -7,7 +8,7 @@ use crate::recording::Recorder;
 use crate::traces::Exporter;
 use connector::{Carries, Connector, Listener, TlsMode, Transport};
 use hub::pipeline::{Pipeline, Stage};
-use hub::stages::{Consent, Federation, Identity, Limits, Policy, Throttle};
+use hub::stages::{Consent, Federation, Hygiene, Identity, Limits, Policy, Throttle};
 use hub::{Consents, Hub, Parts, RuleSet, Rules, Tracer};
 use model::Dialect;
 use ports::Partners as _;
@@ -32,6 +33,8 @@ pub struct House {
     pub partners: Arc<partner::Federation>,
     /// The policy.
     pub rulebook: Arc<rulebook::Rulebook>,
+    /// Who looks for what is unclean.
+    pub eyes: Arc<hygiene::Eyes>,
     /// The record's chain.
     pub chain: record::ChainId,
     /// Who writes down what connections say, if the operator asked for it.
@@ -87,12 +90,16 @@ pub fn build(config: &Config, workers: usize) -> Result<House, Failure> {
     let rulebook = Arc::new(
         rulebook::Rulebook::open(store.clone(), partners.clone()).map_err(|e| Failure::new(e.to_string()))?,
     );
+    let eyes = Arc::new(hygiene::Eyes::default());
+    eyes.set(config.hygiene.settings(config.base(), &config.domains));
+    clean::acquaint(&eyes, &partners, &store);
     let stages: Vec<Box<dyn Stage>> = vec![
         Box::new(Identity),
         Box::new(Federation { partners: partners.clone() }),
         Box::new(Limits { rules: rules.clone() }),
         Box::new(Throttle::new(rules.clone())),
         Box::new(Policy { judge: rulebook.clone(), rewriter: Arc::new(Renderings) }),
+        Box::new(Hygiene { eyes: eyes.clone() }),
         Box::new(Consent { rules: rules.clone() }),
     ];
     let hub = Hub::open(Parts {
@@ -110,7 +117,7 @@ pub fn build(config: &Config, workers: usize) -> Result<House, Failure> {
         tracer: exporter.clone().map(|exporter| exporter as Arc<dyn Tracer>),
         lanes: workers,
     })?;
-    Ok(House { store, hub, identity, rules, partners, rulebook, exporter, chain, recorder: None })
+    Ok(House { store, hub, identity, rules, partners, rulebook, eyes, exporter, chain, recorder: None })
 }
 
 /// How each dialect writes a message anew that a rule has changed.

@@ -2,6 +2,7 @@
 
 use crate::authority;
 use crate::certificates;
+use crate::clean;
 use crate::config::{Config, FederationMode, SipListen, SipTransport, XmppListen};
 use crate::conformance::Conformance;
 use crate::failure::Failure;
@@ -47,6 +48,7 @@ struct Inner {
     stopping: AtomicBool,
     partners: Arc<partner::Federation>,
     conformance: Arc<Conformance>,
+    eyes: Arc<hygiene::Eyes>,
     hub: Arc<Hub>,
     started: Timestamp,
     supervisor: Supervisor,
@@ -124,6 +126,7 @@ const KEYS: &[(&str, When, Reading)] = &[
         format!("{:?}", c.federation.listen.as_ref().map(toml::Spanned::get_ref))
     }),
     ("federation.url", When::Now, |c| format!("{:?}", c.federation.url.as_ref().map(toml::Spanned::get_ref))),
+    ("hygiene", When::Now, |c| c.hygiene.shown()),
     ("consent.messages", When::Now, |c| format!("{:?}", c.consent.messages)),
     ("consent.presence", When::Now, |c| format!("{:?}", c.consent.presence)),
 ];
@@ -181,6 +184,7 @@ impl Live {
             stopping: AtomicBool::new(false),
             partners: house.partners.clone(),
             conformance,
+            eyes: house.eyes.clone(),
             hub: house.hub.clone(),
             started: wall(),
             supervisor,
@@ -206,8 +210,20 @@ impl Live {
                 hub.say(sender, text);
             }
         });
+        let hub = Arc::downgrade(&house.hub);
+        house.eyes.tell_by(move |to, text| {
+            if let Some(hub) = hub.upgrade() {
+                hub.say(to, text);
+            }
+        });
         house.rulebook.on_change(look_again(&house.hub));
-        house.partners.on_change(look_again(&house.hub));
+        let (look, owner) = (look_again(&house.hub), Arc::downgrade(&inner));
+        house.partners.on_change(move || {
+            look();
+            if let Some(inner) = owner.upgrade() {
+                clean::acquaint(&inner.eyes, &inner.partners, &inner.store);
+            }
+        });
         Ok(Self { inner })
     }
 
@@ -231,6 +247,14 @@ impl Live {
     /// What makes the keeper of certificates look now.
     pub fn hurry_with(&self, hurry: Arc<Notify>) {
         let _ = self.inner.hurry.set(hurry);
+    }
+
+    /// Reads lists again whose files have changed, and who there is. Blocks.
+    pub fn look_for_lists(&self, and_people: bool) {
+        self.inner.eyes.refresh();
+        if and_people {
+            clean::acquaint(&self.inner.eyes, &self.inner.partners, &self.inner.store);
+        }
     }
 
     /// Our certificates, as they are now.
@@ -337,6 +361,8 @@ impl Inner {
         }
         self.rules.set(house::rules_of(&config));
         self.partners.set(federation);
+        self.eyes.set(config.hygiene.settings(config.base(), &config.domains));
+        clean::acquaint(&self.eyes, &self.partners, &self.store);
         if config.federation.mode != FederationMode::Off {
             self.conformance.start();
         }

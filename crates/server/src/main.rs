@@ -4,6 +4,7 @@ mod answers;
 mod authority;
 mod backup;
 mod certificates;
+mod clean;
 mod cli;
 mod client;
 mod config;

@@ -37,6 +37,7 @@ pub struct Running {
     retention: JoinHandle<()>,
     tests: JoinHandle<()>,
     watch: JoinHandle<()>,
+    clean: JoinHandle<()>,
     _keeper: Option<Kept>,
 }
 
@@ -103,11 +104,13 @@ impl Running {
         });
         let retention = tokio::spawn(forget(live.clone()));
         let tests = tokio::spawn(try_out(live.clone()));
+        let clean = tokio::spawn(crate::clean::keep(live.clone()));
         let watched = live.clone();
         let watch = tokio::spawn(certificates::watch(move || watched.config()));
         let keeper = keep_certificates(&live, &house.store).await?;
         Ok(Self {
             watch,
+            clean,
             _keeper: keeper,
             live,
             exporter: house.exporter,
@@ -160,6 +163,7 @@ impl Running {
         self.retention.abort();
         self.tests.abort();
         self.watch.abort();
+        self.clean.abort();
         self.api.abort();
         let _ = std::fs::remove_file(&self.control);
         let store = self.store;

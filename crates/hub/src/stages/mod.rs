@@ -2,6 +2,7 @@
 
 mod consent;
 mod federation;
+mod hygiene;
 mod identity;
 mod limits;
 mod policy;
@@ -9,6 +10,7 @@ mod throttle;
 
 pub use consent::{Consent, Strangers};
 pub use federation::Federation;
+pub use hygiene::Hygiene;
 pub use identity::Identity;
 pub use limits::Limits;
 pub use policy::Policy;

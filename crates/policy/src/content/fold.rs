@@ -37,8 +37,9 @@ fn is_mark(c: char) -> bool {
     unicode_normalization::char::is_combining_mark(c)
 }
 
-/// For regular expressions and numbers: invisible characters out, compatible forms (wide digits, ligatures) as usual.
-pub(crate) fn clean(text: &str) -> Cow<'_, str> {
+/// A text without invisible characters, compatible forms (wide digits, ligatures) as usual: for regular expressions,
+/// numbers and links.
+pub fn clean(text: &str) -> Cow<'_, str> {
     if text.is_ascii() {
         return Cow::Borrowed(text);
     }

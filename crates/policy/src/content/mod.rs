@@ -9,5 +9,6 @@ mod texts;
 
 pub(crate) use detect::{Builder, Detectors, Found};
 pub(crate) use files::{KINDS, kinds_of};
+pub use fold::clean;
 pub(crate) use mask::masked;
-pub(crate) use texts::texts;
+pub use texts::texts;

@@ -24,8 +24,9 @@ const WRITTEN: &[&str] = &[
 const INLINE: &[&str] =
     &["a", "b", "big", "code", "em", "font", "i", "s", "small", "span", "strong", "sub", "sup", "tt", "u"];
 
-/// Every text of an event.
-pub(crate) fn texts(event: &Event) -> Vec<Cow<'_, str>> {
+/// Every text of an event: bodies, subjects, notes, and what stands beside them in its sender's rendering, without the
+/// markup between.
+pub fn texts(event: &Event) -> Vec<Cow<'_, str>> {
     let mut all = Vec::new();
     match event {
         Event::Message(message) => match markup_of(&message.original) {

@@ -1,5 +1,6 @@
 //! The file as it is written. Every section and key has a default except `domains`.
 
+use super::hygiene::HygienePart;
 use crate::log::{Format, Level};
 use net::Network;
 use schemars::JsonSchema;
@@ -34,6 +35,9 @@ pub(super) struct File {
     /// Other companies; see [Partners](partners.md).
     #[serde(default)]
     pub federation: FederationPart,
+    /// What is unclean in what people send; see [Hygiene](hygiene.md).
+    #[serde(default)]
+    pub hygiene: HygienePart,
     /// What one account or address may use.
     #[serde(default)]
     pub limits: Limits,

@@ -1,6 +1,7 @@
 //! The configuration: one TOML file, typed. Unknown keys and wrong values are reported with file, line and a remedy.
 
 mod file;
+mod hygiene;
 mod mistake;
 mod overrides;
 mod place;
@@ -10,6 +11,7 @@ pub use file::{
     AcmeChallenge, AcmePart, ConsentPart, FederationMode, FederationPart, Limits, Protocol, Serves,
     SipListen, SipTransport, Strangers, Watchers, XmppListen, XmppTls,
 };
+pub use hygiene::HygienePart;
 pub use mistake::Mistake;
 pub use place::Source;
 
@@ -75,6 +77,8 @@ pub struct Config {
     pub sip_public_host: Option<String>,
     /// Other companies. Files are still relative to [`Config::base`].
     pub federation: FederationPart,
+    /// What is unclean. Files are still relative to [`Config::base`].
+    pub hygiene: HygienePart,
     /// Limits.
     pub limits: Limits,
     /// Consent rules.
@@ -238,6 +242,7 @@ impl Config {
                 return Err(Mistake::at(path, text, authority.span(), &why));
             }
         }
+        hygiene::checked(&file.hygiene, path, text, base)?;
         let retention = match &file.record.retention {
             Some(rule) => rule.get_ref().parse().map_err(|why| Mistake::at(path, text, rule.span(), why))?,
             None => record::Rule::default(),
@@ -314,6 +319,7 @@ impl Config {
             sip_md5: file.sip.md5,
             sip_public_host: file.sip.public_host,
             federation: file.federation,
+            hygiene: file.hygiene,
             limits: file.limits,
             consent: file.consent,
             retention,

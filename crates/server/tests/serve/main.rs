@@ -5,6 +5,7 @@ mod client;
 mod drain;
 mod handshake;
 mod harness;
+mod hygiene;
 mod log;
 mod logins;
 mod metrics;

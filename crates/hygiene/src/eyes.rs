@@ -1,0 +1,300 @@
+//! Everything together: who is asked about an envelope.
+
+use crate::links::{Link, links};
+use crate::lists::{ListSettings, ListView, Lists};
+use crate::names::Names;
+use model::{Address, Envelope, Event, Original};
+use parking_lot::{Mutex, RwLock};
+use ports::{Finding, Hygiene, Remedy};
+use std::collections::HashSet;
+use std::sync::{Arc, OnceLock};
+
+/// What looks like something else.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Lookalike {
+    /// What is to become of it; none: nobody looks.
+    pub remedy: Option<Remedy>,
+    /// Names of people whose word counts.
+    pub executives: Vec<String>,
+    /// Addresses and domains that are what they seem.
+    pub except: Vec<String>,
+}
+
+/// What the configuration says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Our domains.
+    pub domains: Vec<String>,
+    /// Lists of links.
+    pub lists: Vec<ListSettings>,
+    /// Names.
+    pub lookalike: Lookalike,
+}
+
+/// Whom others could be taken for, besides our domains.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Acquaintances {
+    /// Partners' domains; those with `*.` mean what is below them.
+    pub partners: Vec<String>,
+    /// Accounts of ours.
+    pub people: Vec<Address>,
+}
+
+type Teller = Box<dyn Fn(&Address, &str) + Send + Sync>;
+
+/// How many pairs of people we remember having warned.
+const WARNED: usize = 10_000;
+
+/// Looks for everything that is configured.
+#[derive(Default)]
+pub struct Eyes {
+    settings: RwLock<Arc<Settings>>,
+    lists: Lists,
+    names: RwLock<Arc<Names>>,
+    known: Mutex<Acquaintances>,
+    teller: OnceLock<Teller>,
+    warned: Mutex<HashSet<(Address, Address, String)>>,
+}
+
+impl Eyes {
+    /// These settings from now on. Reads lists: long.
+    pub fn set(&self, settings: Settings) {
+        self.lists.set(&settings.lists);
+        *self.settings.write() = Arc::new(settings);
+        self.rename();
+    }
+
+    /// These people and partners from now on.
+    pub fn meet(&self, known: Acquaintances) {
+        {
+            let mut before = self.known.lock();
+            if *before == known {
+                return;
+            }
+            *before = known;
+        }
+        self.rename();
+    }
+
+    /// Are names looked at, so that somebody must say whom there is?
+    pub fn wants_names(&self) -> bool {
+        self.settings.read().lookalike.remedy.is_some()
+    }
+
+    /// Reads lists again whose files have changed. Long.
+    pub fn refresh(&self) {
+        let settings = self.settings.read().clone();
+        self.lists.set(&settings.lists);
+    }
+
+    /// Who tells people what was found.
+    pub fn tell_by(&self, teller: impl Fn(&Address, &str) + Send + Sync + 'static) {
+        let _ = self.teller.set(Box::new(teller));
+    }
+
+    /// The lists as they are now.
+    pub fn lists(&self) -> Vec<ListView> {
+        self.lists.view()
+    }
+
+    fn rename(&self) {
+        let settings = self.settings.read().clone();
+        if settings.lookalike.remedy.is_none() {
+            *self.names.write() = Arc::default();
+            return;
+        }
+        let known = self.known.lock();
+        let partners = known.partners.iter().map(|d| d.strip_prefix("*.").unwrap_or(d).to_owned());
+        let names = Names::new(
+            settings.domains.iter().cloned().chain(partners),
+            known.people.iter().filter_map(Address::user),
+            &settings.lookalike.executives,
+        );
+        *self.names.write() = Arc::new(names);
+    }
+
+    fn names_of_sender(&self, envelope: &Envelope, settings: &Settings, found: &mut Vec<Finding>) {
+        let Some(remedy) = settings.lookalike.remedy else { return };
+        let who = &envelope.from.address;
+        let seen = matches!(
+            envelope.event,
+            Event::Message(_) | Event::Subscribe(_) | Event::Call(_) | Event::Opaque(_)
+        );
+        let excepted = |word: &String| word == who.as_str() || word == who.domain();
+        if !seen
+            || settings.domains.iter().any(|domain| domain == who.domain())
+            || settings.lookalike.except.iter().any(excepted)
+        {
+            return;
+        }
+        let names = self.names.read().clone();
+        let domain = names.host(who.domain()).map(|why| format!("the sender's domain has {why}"));
+        let user = || {
+            who.user()
+                .and_then(|user| names.person(user))
+                .map(|why| format!("the sender's address has {why}"))
+        };
+        let nick = || {
+            nick(envelope)
+                .and_then(|nick| names.executive(&nick))
+                .map(|why| format!("the sender goes by {why}"))
+        };
+        if let Some(text) = domain.or_else(user).or_else(nick) {
+            found.push(Finding { rule: "hygiene:lookalike".into(), remedy, text });
+        }
+    }
+
+    fn links_of(&self, envelope: &Envelope, settings: &Settings, found: &mut Vec<Finding>) {
+        let lookalike = settings.lookalike.remedy;
+        if self.lists.is_empty() && lookalike.is_none() {
+            return;
+        }
+        let names = lookalike.map(|remedy| (remedy, self.names.read().clone()));
+        let mut seen: HashSet<Link> = HashSet::new();
+        for link in policy::texts(&envelope.event).iter().flat_map(|text| links(text)) {
+            if seen.contains(&link) {
+                continue;
+            }
+            if !self.lists.allow(&link) {
+                for (list, remedy) in self.lists.name(&link) {
+                    let text = format!("a link in it is on the list {list:?} of this server");
+                    add(found, Finding { rule: format!("hygiene:list.{list}"), remedy, text });
+                }
+                let host = shown_host(&link);
+                if let Some((remedy, names)) = &names
+                    && !settings.lookalike.except.iter().any(|word| **word == *host)
+                    && let Some(why) = names.host(&link.host)
+                {
+                    let text = format!("a link in it leads to {why}");
+                    add(found, Finding { rule: "hygiene:lookalike".into(), remedy: *remedy, text });
+                }
+            }
+            seen.insert(link);
+        }
+    }
+}
+
+fn shown_host(link: &Link) -> String {
+    crate::links::shown(&link.host).into_owned()
+}
+
+/// Once is enough for each rule.
+fn add(found: &mut Vec<Finding>, finding: Finding) {
+    if !found.iter().any(|before| before.rule == finding.rule) {
+        found.push(finding);
+    }
+}
+
+/// What somebody calls themselves (XEP-0172).
+fn nick(envelope: &Envelope) -> Option<String> {
+    let original: &Original = match &envelope.event {
+        Event::Message(message) => message.original.as_ref()?,
+        Event::Subscribe(subscribe) => subscribe.original.as_ref()?,
+        _ => return None,
+    };
+    let text = std::str::from_utf8(&original.bytes).ok()?;
+    let (_, rest) = text.split_once("<nick")?;
+    let (_, rest) = rest.split_once('>')?;
+    let (name, _) = rest.split_once('<')?;
+    Some(name.to_owned())
+}
+
+impl Hygiene for Eyes {
+    fn must_wait(&self, _: &Envelope) -> bool {
+        false
+    }
+
+    fn look(&self, envelope: &Envelope) -> Vec<Finding> {
+        self.look_again(envelope)
+    }
+
+    fn look_again(&self, envelope: &Envelope) -> Vec<Finding> {
+        let settings = self.settings.read().clone();
+        let mut found = Vec::new();
+        self.names_of_sender(envelope, &settings, &mut found);
+        self.links_of(envelope, &settings, &mut found);
+        found
+    }
+
+    fn warn(&self, envelope: &Envelope, text: &str) {
+        let Some(teller) = self.teller.get() else { return };
+        let (from, to) = (&envelope.from.address, &envelope.to.address);
+        {
+            let mut warned = self.warned.lock();
+            if warned.len() >= WARNED {
+                warned.clear();
+            }
+            // Whoever was told so of somebody need not hear it with each message.
+            if !warned.insert((from.clone(), to.clone(), text.to_owned())) {
+                return;
+            }
+        }
+        let ours = |who: &Address| self.settings.read().domains.iter().any(|domain| domain == who.domain());
+        if ours(to) {
+            teller(to, &format!("Beware of what {from} sends you: {text}."));
+        } else if ours(from) {
+            teller(from, &format!("Your message to {to} has passed, but {text}."));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::{EnvelopeId, MAX_HOPS, Message, Origin, Part, Timestamp};
+
+    fn envelope(from: &str, text: &str) -> Envelope {
+        let message = Message { parts: vec![Part::text(text.to_owned(), None)], ..Message::default() };
+        Envelope {
+            id: EnvelopeId::default(),
+            at: Timestamp(0),
+            origin: Origin::server(),
+            from: Address::parse(from).expect("an address").into(),
+            to: Address::parse("romeo@example.com").expect("an address").into(),
+            hops: MAX_HOPS,
+            event: Event::Message(message),
+        }
+    }
+
+    #[test]
+    fn senders_from_elsewhere_who_look_like_ours() {
+        let eyes = Eyes::default();
+        eyes.set(Settings {
+            domains: vec!["example.com".into()],
+            lookalike: Lookalike {
+                remedy: Some(Remedy::Hold),
+                executives: vec!["Anna Smith".into()],
+                except: vec!["anna.smith@home.example".into(), "exannple.com".into()],
+            },
+            ..Settings::default()
+        });
+        eyes.meet(Acquaintances {
+            partners: vec!["partner.org".into(), "*.corner.net".into()],
+            people: vec![Address::parse("juliet@example.com").expect("an address")],
+        });
+        for (from, wanted) in [
+            ("juliet@example.com", None),
+            ("juliet@other.org", None),
+            ("juliet@partner.org", None),
+            ("anna.smith@home.example", None),
+            ("anna.smith@example.com", None),
+            ("tybalt@exannple.com", None),
+            ("juliet@exarnple.com", Some("looks like example.com")),
+            ("x@pаrtner.org", Some("looks like partner.org")), // Cyrillic а
+            ("x@a.c0rner.net", Some("looks like corner.net")),
+            ("ju1iet@other.org", Some("looks like one of ours")),
+            ("anna.smith@other.org", Some("the name of Anna Smith")),
+            ("smithanna@partner.org", Some("the name of Anna Smith")),
+        ] {
+            let found = eyes.look(&envelope(from, "hello"));
+            let text = found.first().map(|f| f.text.as_str());
+            assert_eq!(found.len(), usize::from(wanted.is_some()), "{from}: {text:?}");
+            assert!(wanted.is_none_or(|wanted| text.is_some_and(|t| t.contains(wanted))), "{from}: {text:?}");
+            assert!(found.iter().all(|f| f.rule == "hygiene:lookalike" && f.remedy == Remedy::Hold));
+        }
+        // What partners' people link to is theirs.
+        assert!(eyes.look(&envelope("x@partner.org", "http://www.partner.org/a")).is_empty());
+        assert_eq!(eyes.look(&envelope("juliet@example.com", "http://www.partner.0rg.partner.org")), []);
+        assert_eq!(eyes.look(&envelope("juliet@example.com", "http://www.partnеr.org")).len(), 1); // Cyrillic е
+    }
+}

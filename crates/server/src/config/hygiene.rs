@@ -1,0 +1,157 @@
+//! `[hygiene]`: what is unclean, and what becomes of it.
+
+use super::Mistake;
+use hygiene::{ListSettings, Listed, Lookalike, Settings};
+use model::Address;
+use ports::Remedy;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::ops::Range;
+use std::path::Path;
+use toml::Spanned;
+
+/// What is unclean; see [Hygiene](hygiene.md).
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct HygienePart {
+    /// Lists of links and hosts.
+    pub list: Vec<ListPart>,
+    /// Names that look like others.
+    pub lookalike: LookalikePart,
+}
+
+/// A list of links and hosts.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListPart {
+    /// Its name; without one, its file's.
+    pub name: Option<String>,
+    /// Its file: hosts or URLs, one a line, a file of hosts, or Adblock's.
+    #[schemars(with = "String")]
+    pub file: Spanned<String>,
+    /// What becomes of messages with such links.
+    #[serde(default)]
+    pub then: ListThen,
+}
+
+/// What becomes of messages with links on a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ListThen {
+    /// They do not pass.
+    #[default]
+    Block,
+    /// They wait in the quarantine.
+    Hold,
+    /// They pass, and whoever of the two is ours is told.
+    Warn,
+    /// What is on this list is good, whatever other lists and looks say.
+    Allow,
+}
+
+/// Names that look like others.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LookalikePart {
+    /// What becomes of what people send whose domain, address or links look like ours or a partner's.
+    pub then: LookThen,
+    /// Names of people whose word counts, as they are written: nobody from elsewhere may bear them.
+    pub executives: Vec<String>,
+    /// Addresses and domains that are what they seem.
+    #[schemars(with = "Vec<String>")]
+    pub except: Vec<Spanned<String>>,
+}
+
+/// What becomes of what looks like something else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LookThen {
+    /// Nobody looks.
+    #[default]
+    Off,
+    /// It passes, and whoever of the two is ours is told.
+    Warn,
+    /// It waits in the quarantine.
+    Hold,
+    /// It does not pass.
+    Block,
+}
+
+impl HygienePart {
+    /// What is wrong with it, and where.
+    pub(super) fn check(&self, base: &Path) -> Result<(), (Range<usize>, String)> {
+        let mut names = Vec::new();
+        for list in &self.list {
+            if let Err(error) = std::fs::File::open(base.join(list.file.get_ref())) {
+                return Err((list.file.span(), format!("{error}; name a file with a list of links")));
+            }
+            let name = list.shown();
+            let fits = |c: char| c.is_alphanumeric() || "-_.".contains(c);
+            if name.is_empty() || !name.chars().all(fits) {
+                let why =
+                    format!("{name:?} is no name for a list: write `name` with letters, digits, `-` and `_`");
+                return Err((list.file.span(), why));
+            }
+            if names.contains(&name) {
+                return Err((
+                    list.file.span(),
+                    format!("another list is named {name:?} too: write another `name`"),
+                ));
+            }
+            names.push(name);
+        }
+        for word in &self.lookalike.except {
+            if Address::parse(&word.get_ref().to_lowercase()).is_err() {
+                let why = "this is no address and no domain; write \"anna@home.example\" or \"home.example\"";
+                return Err((word.span(), why.into()));
+            }
+        }
+        Ok(())
+    }
+
+    /// The same for whoever looks.
+    pub fn settings(&self, base: &Path, domains: &[Address]) -> Settings {
+        let list = |list: &ListPart| ListSettings {
+            name: list.shown(),
+            file: base.join(list.file.get_ref()),
+            listed: match list.then {
+                ListThen::Block => Listed::Bad(Remedy::Block),
+                ListThen::Hold => Listed::Bad(Remedy::Hold),
+                ListThen::Warn => Listed::Bad(Remedy::Warn),
+                ListThen::Allow => Listed::Good,
+            },
+        };
+        let look = &self.lookalike;
+        Settings {
+            domains: domains.iter().map(|domain| domain.domain().to_owned()).collect(),
+            lists: self.list.iter().map(list).collect(),
+            lookalike: Lookalike {
+                remedy: match look.then {
+                    LookThen::Off => None,
+                    LookThen::Warn => Some(Remedy::Warn),
+                    LookThen::Hold => Some(Remedy::Hold),
+                    LookThen::Block => Some(Remedy::Block),
+                },
+                executives: look.executives.clone(),
+                except: look.except.iter().map(|word| word.get_ref().to_lowercase()).collect(),
+            },
+        }
+    }
+
+    /// As one line, for comparing.
+    pub fn shown(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+impl ListPart {
+    fn shown(&self) -> String {
+        let stem =
+            || Path::new(self.file.get_ref()).file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        self.name.clone().or_else(stem).unwrap_or_default()
+    }
+}
+
+pub(super) fn checked(part: &HygienePart, path: &Path, text: &str, base: &Path) -> Result<(), Mistake> {
+    part.check(base).map_err(|(span, why)| Mistake::at(path, text, span, why))
+}
