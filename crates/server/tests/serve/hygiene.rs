@@ -8,9 +8,12 @@ fn online(serve: &Serve, user: &str) -> Xmpp {
 }
 
 fn write(client: &mut Xmpp, id: &str, text: &str) {
-    client.say(&format!(
-        "<message id='{id}' type='chat' to='juliet@example.com'><body>{text}</body></message>"
-    ));
+    write_to(client, "juliet", id, text);
+}
+
+fn write_to(client: &mut Xmpp, who: &str, id: &str, text: &str) {
+    client
+        .say(&format!("<message id='{id}' type='chat' to='{who}@example.com'><body>{text}</body></message>"));
 }
 
 fn said(serve: &Serve, args: &[&str]) -> String {
@@ -48,7 +51,7 @@ fn links_on_lists_are_stopped_held_and_told_of() {
     ] {
         std::fs::write(dir.path().join(file), text).expect("the directory is writable");
     }
-    let serve = Serve::start_in(dir, &["romeo", "juliet"], |_| {});
+    let serve = Serve::start_in(dir, &["romeo", "juliet", "nurse"], |_| {});
     let (mut romeo, mut juliet) = (online(&serve, "romeo"), online(&serve, "juliet"));
     for text in [
         "look: http://evil.example/a",
@@ -71,8 +74,11 @@ fn links_on_lists_are_stopped_held_and_told_of() {
         assert!(juliet.hear("</message>").contains(text));
     }
     write(&mut romeo, "n", "http://news.example/1");
-    assert!(juliet.hear("the list").contains("Beware of what romeo@example.com sends you"));
-    juliet.hear("news.example/1");
+    let mut heard = String::new();
+    while !(heard.contains("news.example/1") && heard.contains("Beware of what romeo@example.com sends you"))
+    {
+        heard += &juliet.hear("</message>");
+    }
     write(&mut romeo, "o", "odd.example/1");
     romeo.fence();
     juliet.fence();
@@ -89,14 +95,13 @@ fn links_on_lists_are_stopped_held_and_told_of() {
     assert!(no.starts_with("SIP/2.0 403") && no.contains("phishing"), "{no}");
 
     // A list is read again by itself, and what waits is judged by it.
-    drop(juliet);
-    write(&mut romeo, "w", "http://tomorrow.example/");
+    write_to(&mut romeo, "nurse", "w", "http://tomorrow.example/");
     romeo.fence();
     std::fs::write(serve.path("phishing.txt"), "tomorrow.example\nanother.example\n").expect("writable");
     serve.logs("entries=2");
-    let mut juliet = online(&serve, "juliet");
+    let mut nurse = online(&serve, "nurse");
     assert!(romeo.hear("</message>").contains("policy-violation"));
-    juliet.fence();
+    nurse.fence();
 
     let record = said(&serve, &["journal", "tail", "-n", "100"]);
     for rule in ["hygiene:list.phishing", "hygiene:list.odd", "hygiene:list.news"] {
