@@ -2,11 +2,12 @@
 
 use crate::condition::Condition;
 use crate::content::{Builder, KINDS};
-use crate::document::{Direction, Document, Protocol, Then, Usual, Verified, Wall};
+use crate::document::{Document, Then, Usual, Wall};
 use crate::hours::Window;
 use crate::index::{Bits, Index};
 use crate::mistake::{Mistake, complaint, nearest};
 use crate::policy::Policy;
+use crate::rule::Rule;
 use crate::who::Who;
 use crate::{Feature, document};
 use jiff::tz::TimeZone;
@@ -16,32 +17,6 @@ use toml::Spanned;
 
 /// A policy has so many bytes at most.
 const LONGEST: usize = 4 << 20;
-
-/// A rule, ready to be asked.
-#[derive(Default)]
-pub(crate) struct Rule {
-    pub name: String,
-    /// Its line in the text, from 1.
-    pub line: usize,
-    pub from: Vec<Who>,
-    pub to: Vec<Who>,
-    pub except_from: Vec<Who>,
-    pub except_to: Vec<Who>,
-    pub features: Vec<Feature>,
-    pub direction: Vec<Direction>,
-    pub protocols: Vec<Protocol>,
-    pub devices: Vec<String>,
-    pub verified: Vec<Verified>,
-    pub encrypted: Option<bool>,
-    pub content: Vec<usize>,
-    pub at_least: usize,
-    pub files: Vec<usize>,
-    pub larger_than: Option<u64>,
-    pub time: Vec<Window>,
-    pub condition: Option<Condition>,
-    pub then: Option<Then>,
-    pub text: Option<String>,
-}
 
 struct Compiler<'a> {
     text: &'a str,

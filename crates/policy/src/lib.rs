@@ -11,6 +11,7 @@ mod index;
 mod kinds;
 mod mistake;
 mod policy;
+mod rule;
 mod who;
 
 pub use content::{clean, texts};

@@ -1,10 +1,10 @@
 //! A policy in force: what it decides, and why.
 
-use crate::compile::Rule;
 use crate::content::{Detectors, masked};
 use crate::document::Then;
 use crate::facts::Facts;
 use crate::index::{Bits, Index};
+use crate::rule::Rule;
 use crate::{Feature, Society, who};
 use jiff::tz::TimeZone;
 use model::{Event, Message, Part, ReceiptKind, Vouch};

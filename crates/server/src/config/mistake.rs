@@ -22,11 +22,8 @@ impl Mistake {
     }
 
     pub(super) fn at(file: &Path, text: &str, span: Range<usize>, what: impl Into<String>) -> Self {
-        let before = text.get(..span.start).unwrap_or(text);
-        let line = before.matches('\n').count();
-        let column = before.rsplit('\n').next().unwrap_or("").chars().count();
-        let shown = text.lines().nth(line).unwrap_or("").to_owned();
-        Self { file: file.to_owned(), place: Some((line + 1, column + 1)), what: what.into(), line: shown }
+        let (line, column, shown) = policy::place(text, span.start);
+        Self { file: file.to_owned(), place: Some((line, column)), what: what.into(), line: shown.to_owned() }
     }
 
     /// The same mistake, wherever it was found.
@@ -41,11 +38,7 @@ impl Mistake {
     }
 
     pub(super) fn syntax(file: &Path, text: &str, error: &toml::de::Error) -> Self {
-        let mut what = error.message().to_owned();
-        if let Some(meant) = suggestion(&what) {
-            what.push_str(&format!("; did you mean `{meant}`?"));
-        }
-        Self::at(file, text, error.span().unwrap_or(0..0), what)
+        Self::at(file, text, error.span().unwrap_or(0..0), policy::complaint(error.message()))
     }
 }
 
@@ -63,26 +56,3 @@ impl fmt::Display for Mistake {
 }
 
 impl std::error::Error for Mistake {}
-
-/// The nearest of the names the message says were expected, if it is near enough to have been meant.
-fn suggestion(message: &str) -> Option<&str> {
-    let mut names = message.split('`').skip(1).step_by(2);
-    let wrong = names.next().filter(|_| message.starts_with("unknown"))?;
-    let nearest = names.map(|name| (distance(wrong, name), name)).min()?;
-    (nearest.0 <= 3.max(wrong.len() / 3)).then_some(nearest.1)
-}
-
-/// Edits between two words, a swap of neighbours counting as two.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, cb) in b.iter().enumerate() {
-            let cost = diagonal + usize::from(ca != *cb);
-            diagonal = row[j + 1];
-            row[j + 1] = cost.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
-}
