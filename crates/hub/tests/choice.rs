@@ -1,33 +1,23 @@
 //! A company whose people are reached over one of two protocols: whoever is not there over the first is tried over the
 //! other before anybody hears of a failure, once, and in order.
 
+mod maker;
+
 use hub::pipeline::Pipeline;
 use hub::stages::Identity;
-use hub::{Hub, HubEvent, Inbox, Link, Parts, RuleSet, Rules};
+use hub::{Hub, HubEvent, Inbox, Link, Parts};
 use model::{
-    Address, Admission, Ask, Credential, Delivery, Dialect, DomainPair, Endpoint, Envelope, EnvelopeId,
-    Event, MAX_HOPS, Message, Origin, Outcome, Part, Reason, Receipt, ReceiptKind, Refusal, Scheme, Secret,
-    Security, Settlement, Ticket, Timestamp, Vouch, Way,
+    Address, Admission, Ask, Delivery, Dialect, DomainPair, Endpoint, Envelope, EnvelopeId, Event, MAX_HOPS,
+    Message, Origin, Outcome, Part, Reason, Receipt, ReceiptKind, Refusal, Security, Settlement, Ticket,
+    Timestamp, Vouch, Way,
 };
 use parking_lot::Mutex;
-use ports::{Applicant, Credentials, PortError, Route, Told, Ways};
+use ports::{Applicant, Route, Told, Ways};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use store::{Accounts as _, MemoryStore};
-
-struct NoKeys;
-
-impl Credentials for NoKeys {
-    fn credential(&self, _: &Address, _: Scheme) -> Result<Option<Credential>, PortError> {
-        Ok(None)
-    }
-
-    fn verify(&self, _: &Address, _: &Secret) -> Result<bool, PortError> {
-        Ok(false)
-    }
-}
 
 /// A partner with both protocols, XMPP first, and what is known of its people.
 #[derive(Default)]
@@ -98,26 +88,16 @@ fn address(text: &str) -> Address {
 
 impl World {
     fn new() -> Self {
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
+        let runtime = maker::runtime(2);
         let inside = runtime.enter();
         let store = Arc::new(MemoryStore::new());
         store.create(&address("juliet@example.com"), &[]).unwrap();
         let partners = Arc::new(Both::default());
         let hub = Hub::open(Parts {
-            domains: [address("example.com")].into(),
             pipeline: Pipeline::new(vec![Box::new(Identity)]),
-            journal: store.clone(),
-            accounts: store.clone(),
-            rosters: store.clone(),
-            authorizations: store.clone(),
-            leases: store,
-            credentials: Arc::new(NoKeys),
             partners: partners.clone(),
-            bus: Arc::new(bus::LocalBus::default()),
-            rules: Arc::new(Rules::new(RuleSet::default())),
-            tracer: None,
             lanes: 2,
+            ..maker::parts(&store, "example.com")
         })
         .unwrap();
         hub.dial_with(Arc::new(Nobody)).unwrap();

@@ -1,28 +1,15 @@
 //! Lines between two machines, for a call: who gets them, what is heard on them, and how they end.
 
-use hub::pipeline::Pipeline;
-use hub::{Hub, HubEvent, Inbox, Link, Parts};
+mod maker;
+
+use hub::{Hub, HubEvent, Inbox, Link};
+use maker::next;
 use model::{
-    Address, Answer, Ask, Call, Credential, Device, Dialect, Endpoint, Envelope, EnvelopeId, Event, Line,
-    LineNews, MAX_HOPS, Origin, Original, Outcome, Reason, Scheme, Secret, Ticket, Timestamp,
+    Address, Answer, Ask, Call, Device, Dialect, Endpoint, Envelope, EnvelopeId, Event, Line, LineNews,
+    MAX_HOPS, Origin, Original, Outcome, Reason, Ticket, Timestamp,
 };
-use ports::{Credentials, PortError};
 use std::sync::Arc;
-use std::task::{Context, Waker};
-use std::time::{Duration, Instant};
 use store::{Accounts as _, MemoryStore};
-
-struct NoKeys;
-
-impl Credentials for NoKeys {
-    fn credential(&self, _: &Address, _: Scheme) -> Result<Option<Credential>, PortError> {
-        Ok(None)
-    }
-
-    fn verify(&self, _: &Address, _: &Secret) -> Result<bool, PortError> {
-        Ok(false)
-    }
-}
 
 struct House {
     hub: Arc<Hub>,
@@ -31,19 +18,6 @@ struct House {
 
 fn address(user: &str) -> Address {
     Address::new(user, "example.net").unwrap()
-}
-
-fn next(inbox: &mut Inbox) -> HubEvent {
-    let end = Instant::now() + Duration::from_secs(20);
-    let mut one = Vec::new();
-    loop {
-        let mut cx = Context::from_waker(Waker::noop());
-        if inbox.poll_take(&mut cx, &mut one, 1).is_ready() {
-            return one.remove(0);
-        }
-        assert!(Instant::now() < end, "the hub says nothing");
-        std::thread::sleep(Duration::from_micros(50));
-    }
 }
 
 /// The next news of a line; everything else is passed over.
@@ -66,29 +40,13 @@ fn refused(inbox: &mut Inbox) -> Reason {
 
 impl House {
     fn new() -> Self {
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
+        let runtime = maker::runtime(1);
         let inside = runtime.enter();
         let store = Arc::new(MemoryStore::new());
         for user in ["romeo", "juliet"] {
             store.create(&address(user), &[]).unwrap();
         }
-        let hub = Hub::open(Parts {
-            domains: [Address::parse("example.net").unwrap()].into(),
-            pipeline: Pipeline::new(Vec::new()),
-            journal: store.clone(),
-            accounts: store.clone(),
-            rosters: store.clone(),
-            authorizations: store.clone(),
-            leases: store.clone(),
-            credentials: Arc::new(NoKeys),
-            bus: Arc::new(bus::LocalBus::default()),
-            rules: Arc::new(hub::Rules::new(hub::RuleSet::default())),
-            partners: Arc::new(hub::Secluded),
-            tracer: None,
-            lanes: 1,
-        })
-        .unwrap();
+        let hub = Hub::open(maker::parts(&store, "example.net")).unwrap();
         drop(inside);
         Self { hub, _runtime: runtime }
     }

@@ -1,12 +1,13 @@
 //! Sessions between two machines: what each of them hears, and what the mailbox gets back.
 
-use hub::pipeline::Pipeline;
-use hub::{Hub, HubEvent, Inbox, Link, Parts};
+mod maker;
+
+use hub::{Hub, HubEvent, Inbox, Link};
+use maker::next;
 use model::{
-    Address, Answer, Ask, Credential, DeliveryId, Device, Dialect, Envelope, EnvelopeId, Event, LeaseKey,
-    MAX_HOPS, Message, Origin, Part, Scheme, Secret, Security, Ticket, Timestamp, Vouch,
+    Address, Answer, Ask, DeliveryId, Device, Dialect, Envelope, EnvelopeId, Event, LeaseKey, MAX_HOPS,
+    Message, Origin, Part, Security, Ticket, Timestamp, Vouch,
 };
-use ports::{Credentials, PortError};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::task::{Context, Waker};
@@ -15,18 +16,6 @@ use store::{Accounts as _, MemoryStore};
 
 /// Deliveries that one device may have in hand.
 const WINDOW: u64 = 512;
-
-struct NoKeys;
-
-impl Credentials for NoKeys {
-    fn credential(&self, _: &Address, _: Scheme) -> Result<Option<Credential>, PortError> {
-        Ok(None)
-    }
-
-    fn verify(&self, _: &Address, _: &Secret) -> Result<bool, PortError> {
-        Ok(false)
-    }
-}
 
 struct House {
     hub: Arc<Hub>,
@@ -41,19 +30,6 @@ fn key() -> LeaseKey {
     LeaseKey::new("test-session")
 }
 
-fn next(inbox: &mut Inbox) -> HubEvent {
-    let end = Instant::now() + Duration::from_secs(20);
-    let mut one = Vec::new();
-    loop {
-        let mut cx = Context::from_waker(Waker::noop());
-        if inbox.poll_take(&mut cx, &mut one, 1).is_ready() {
-            return one.remove(0);
-        }
-        assert!(Instant::now() < end, "the hub says nothing");
-        std::thread::sleep(Duration::from_micros(50));
-    }
-}
-
 /// The next delivery; everything else is passed over.
 fn delivery(inbox: &mut Inbox) -> (DeliveryId, EnvelopeId) {
     loop {
@@ -65,27 +41,11 @@ fn delivery(inbox: &mut Inbox) -> (DeliveryId, EnvelopeId) {
 
 impl House {
     fn new() -> Self {
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
+        let runtime = maker::runtime(1);
         let inside = runtime.enter();
         let store = Arc::new(MemoryStore::new());
         store.create(&ann(), &[]).unwrap();
-        let hub = Hub::open(Parts {
-            domains: [Address::parse("example.net").unwrap()].into(),
-            pipeline: Pipeline::new(Vec::new()),
-            journal: store.clone(),
-            accounts: store.clone(),
-            rosters: store.clone(),
-            authorizations: store.clone(),
-            leases: store.clone(),
-            credentials: Arc::new(NoKeys),
-            bus: Arc::new(bus::LocalBus::default()),
-            rules: Arc::new(hub::Rules::new(hub::RuleSet::default())),
-            partners: Arc::new(hub::Secluded),
-            tracer: None,
-            lanes: 1,
-        })
-        .unwrap();
+        let hub = Hub::open(maker::parts(&store, "example.net")).unwrap();
         drop(inside);
         Self { hub, _runtime: runtime }
     }

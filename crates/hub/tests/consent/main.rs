@@ -1,6 +1,8 @@
 //! Presence never leaks without consent: whatever people do in whatever order, nobody is told that somebody is there
 //! who may not see them at that moment.
 
+#[path = "../maker/mod.rs"]
+mod maker;
 mod model_of_consent;
 mod world;
 

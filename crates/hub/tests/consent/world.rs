@@ -1,31 +1,18 @@
 //! A hub with a few people on it, whose machines are this test.
 
+use crate::maker;
 use crate::model_of_consent::{Deed, PEOPLE};
-use hub::pipeline::Pipeline;
-use hub::{Hub, HubEvent, Inbox, Link, Parts};
+use hub::{Hub, HubEvent, Inbox, Link};
 use model::{
-    Address, Answer, Ask, Authorize, Basic, Credential, Decision, Device, Dialect, Endpoint, Envelope,
-    EnvelopeId, Event, LeaseKey, MAX_HOPS, Notice, Notify, Origin, Publish, RosterEdit, Scheme, Secret,
-    Security, Subscribe, Term, Ticket, Timestamp, Tuple, Vouch, WatchState,
+    Address, Answer, Ask, Authorize, Basic, Decision, Device, Dialect, Endpoint, Envelope, EnvelopeId, Event,
+    LeaseKey, MAX_HOPS, Notice, Notify, Origin, Publish, RosterEdit, Security, Subscribe, Term, Ticket,
+    Timestamp, Tuple, Vouch, WatchState,
 };
-use ports::{Credentials, PortError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 use store::{Accounts as _, Authorizations as _, Consent, MemoryStore};
-
-struct NoKeys;
-
-impl Credentials for NoKeys {
-    fn credential(&self, _: &Address, _: Scheme) -> Result<Option<Credential>, PortError> {
-        Ok(None)
-    }
-
-    fn verify(&self, _: &Address, _: &Secret) -> Result<bool, PortError> {
-        Ok(false)
-    }
-}
 
 struct Person {
     link: Link,
@@ -80,29 +67,13 @@ fn join(hub: &Arc<Hub>) -> Person {
 
 impl World {
     pub fn new() -> Self {
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
+        let runtime = maker::runtime(1);
         let inside = runtime.enter();
         let store = Arc::new(MemoryStore::new());
         for who in 0..PEOPLE {
             store.create(&address(who), &[]).unwrap();
         }
-        let hub = Hub::open(Parts {
-            domains: [Address::parse("example.net").unwrap()].into(),
-            pipeline: Pipeline::new(Vec::new()),
-            journal: store.clone(),
-            accounts: store.clone(),
-            rosters: store.clone(),
-            authorizations: store.clone(),
-            leases: store.clone(),
-            credentials: Arc::new(NoKeys),
-            bus: Arc::new(bus::LocalBus::default()),
-            rules: Arc::new(hub::Rules::new(hub::RuleSet::default())),
-            partners: Arc::new(hub::Secluded),
-            tracer: None,
-            lanes: 1,
-        })
-        .unwrap();
+        let hub = Hub::open(maker::parts(&store, "example.net")).unwrap();
         drop(inside);
         let people = (0..PEOPLE).map(|_| join(&hub)).collect();
         let mut world =

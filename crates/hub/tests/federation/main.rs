@@ -1,6 +1,8 @@
 //! What crosses from one company to another: nothing is lost, nobody is left without an answer, and what two people
 //! agree on is the same on both sides.
 
+#[path = "../maker/mod.rs"]
+mod maker;
 mod world;
 
 use hub::{HubEvent, Inbox, Link, RuleSet};

@@ -1,32 +1,21 @@
 //! Two hubs of two companies, and a wire between them that carries envelopes as a door would, without any bytes.
 
+use crate::maker;
 use hub::pipeline::Pipeline;
 use hub::stages::Identity;
 use hub::{Hub, HubEvent, Inbox, Link, Parts, RuleSet, Rules};
 use model::{
-    Address, Admission, Ask, Basic, Credential, Decision, Device, Dialect, DomainPair, Endpoint, Envelope,
-    EnvelopeId, Event, LeaseKey, MAX_HOPS, Message, Notify, Origin, Outcome, Part, Publish, Reason, Receipt,
-    ReceiptKind, Refusal, Scheme, Secret, Security, Settlement, Ticket, Timestamp, Tuple, Vouch, Way,
+    Address, Admission, Ask, Basic, Decision, Device, Dialect, DomainPair, Endpoint, Envelope, EnvelopeId,
+    Event, LeaseKey, MAX_HOPS, Message, Notify, Origin, Outcome, Part, Publish, Reason, Receipt, ReceiptKind,
+    Refusal, Security, Settlement, Ticket, Timestamp, Tuple, Vouch, Way,
 };
 use parking_lot::Mutex;
-use ports::{Applicant, Credentials, PortError, Route, Told};
+use ports::{Applicant, Route, Told};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use store::{Accounts as _, MemoryStore};
-
-struct NoKeys;
-
-impl Credentials for NoKeys {
-    fn credential(&self, _: &Address, _: Scheme) -> Result<Option<Credential>, PortError> {
-        Ok(None)
-    }
-
-    fn verify(&self, _: &Address, _: &Secret) -> Result<bool, PortError> {
-        Ok(false)
-    }
-}
 
 /// Everybody is a partner, but for one.
 struct Everybody;
@@ -199,8 +188,7 @@ pub struct World {
 
 impl World {
     pub fn new() -> Self {
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
+        let runtime = maker::runtime(2);
         let inside = runtime.enter();
         let net = Company::new("example.net", runtime.handle());
         let com = Company::new("example.com", runtime.handle());
@@ -221,19 +209,11 @@ impl Company {
         store.create(&Address::new("juliet", domain).unwrap(), &[]).unwrap();
         let rules = Arc::new(Rules::new(RuleSet::default()));
         let hub = Hub::open(Parts {
-            domains: [Address::parse(domain).unwrap()].into(),
             pipeline: Pipeline::new(vec![Box::new(Identity)]),
-            journal: store.clone(),
-            accounts: store.clone(),
-            rosters: store.clone(),
-            authorizations: store.clone(),
-            leases: store.clone(),
-            credentials: Arc::new(NoKeys),
             partners: Arc::new(Everybody),
-            bus: Arc::new(bus::LocalBus::default()),
             rules: rules.clone(),
-            tracer: None,
             lanes: 2,
+            ..maker::parts(&store, domain)
         })
         .unwrap();
         Self { hub, store, wire: Wire::new(runtime), rules, domain }
