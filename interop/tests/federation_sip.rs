@@ -1,10 +1,14 @@
 //! Two companies with this server each, which speak SIP with each other: what passes between their users passes through
 //! both translations, and outlives connections and servers.
 
-use interop::Talk;
+use std::time::{Duration, Instant};
+
 use interop::known::judge;
+use interop::raw::Wire;
+use interop::raw::sip::{Received, Sip};
 use interop::slixmpp::{self, Account};
 use interop::trunk::{THERE, Trunk};
+use interop::{SOON, Talk};
 
 struct World(Trunk);
 
@@ -104,6 +108,89 @@ fn presence_outlives_connections_and_servers() {
         // Consent is taken back.
         romeo.tell("deny juliet@example.com");
         juliet.expect("denied romeo@montague.test");
+        world.0.finish();
+    });
+}
+
+/// A server of another company that is asked for Bob's presence, and wants to be asked again every few seconds.
+struct Beyond(Sip);
+
+impl Beyond {
+    fn connected(trunk: &Trunk) -> Self {
+        let own = trunk.abroad.authority.certify("beyond.test");
+        let wire = Wire::as_server(Trunk::port(&trunk.here), &trunk.here.ca(), Some(&own));
+        let mut beyond = Self(Sip::on(wire, "bob"));
+        // From now on requests may come over this connection (RFC 5923).
+        let request = beyond.0.request("MESSAGE", "juliet").saying("Hello");
+        let via = format!("{};alias", request.headers[0]);
+        let request = request.replacing("Via", &via).replacing("From", "From: <sip:bob@beyond.test>;tag=f");
+        let answer = beyond.0.ask(&request);
+        assert_eq!(answer.status(), 200, "{}", answer.head);
+        beyond
+    }
+
+    /// The next SUBSCRIBE, answered.
+    fn asked(&mut self) -> Received {
+        let request = self.0.next(Instant::now() + SOON + Duration::from_secs(10)).expect("a request");
+        assert!(request.head.starts_with("SUBSCRIBE sip:"), "{}", request.head);
+        self.0.accept(&request);
+        request
+    }
+
+    /// Tells that he is there, for some seconds.
+    fn tells(&mut self, asked: &Received) {
+        let pidf = "<presence xmlns='urn:ietf:params:xml:ns:pidf' entity='sip:bob@beyond.test'><tuple id='desk'>\
+                    <status><basic>open</basic></status></tuple></presence>";
+        let header = |name| asked.header(name).expect("a sound request").to_owned();
+        let mut request = self
+            .0
+            .request("NOTIFY", "juliet")
+            .replacing("From", "From: <sip:bob@beyond.test>;tag=mine")
+            .replacing("To", &format!("To: {}", header("From")))
+            .replacing("Call-ID", &format!("Call-ID: {}", header("Call-ID")))
+            .with("Event: presence")
+            .with("Subscription-State: active;expires=6")
+            .with("Content-Type: application/pidf+xml");
+        request.body = pidf.as_bytes().to_vec();
+        let answer = self.0.ask(&request);
+        assert_eq!(answer.status(), 200, "{}", answer.head);
+    }
+}
+
+#[test]
+fn a_subscription_lasts_while_somebody_is_there_to_hear() {
+    judge("federation_sip::a_subscription_lasts_while_somebody_is_there_to_hear", || {
+        let world = World::new();
+        let mut juliet = world.juliet();
+        let mut beyond = Beyond::connected(&world.0);
+        juliet.tell("add bob@beyond.test");
+        let first = beyond.asked();
+        beyond.tells(&first);
+        juliet.expect("granted bob@beyond.test");
+        juliet.expect("presence bob@beyond.test available");
+        // She hears, so it is renewed; she goes, and it ends.
+        let renewed = beyond.asked();
+        assert_eq!(
+            [renewed.header("Call-ID"), renewed.header("Expires")],
+            [first.header("Call-ID"), Some("3600")]
+        );
+        beyond.tells(&renewed);
+        juliet.quit();
+        let last = loop {
+            let asked = beyond.asked();
+            if asked.header("Expires") == Some("0") {
+                break asked;
+            }
+            beyond.tells(&asked);
+        };
+        assert_eq!(last.header("Call-ID"), first.header("Call-ID"));
+        // She is back.
+        let juliet = world.juliet();
+        let anew = beyond.asked();
+        assert_ne!(anew.header("Call-ID"), first.header("Call-ID"));
+        assert_eq!(anew.header("Expires"), Some("3600"));
+        beyond.tells(&anew);
+        juliet.expect("presence bob@beyond.test available");
         world.0.finish();
     });
 }

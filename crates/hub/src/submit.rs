@@ -105,6 +105,11 @@ impl Hub {
         if let Some(trail) = &trail {
             trail.span("pipeline", trail.begun, None);
         }
+        // It has come as far as it may (RFC 3261 16.3): to us, and to nobody else's server.
+        if envelope.hops == 0 && matches!(plan, Plan::Remote(_)) && judged.refused.is_none() {
+            let refusal = Refusal::new(Reason::Loop).with_text("too many hops").by_rule("limits");
+            judged.refused = Some(refusal);
+        }
         let recorded = self.is_recorded(&envelope);
         // What is not recorded has nowhere to wait.
         if let Some(hold) = judged.held.take_if(|_| !recorded) {

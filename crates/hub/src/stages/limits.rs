@@ -3,7 +3,7 @@ use crate::rules::Rules;
 use model::{Envelope, Event, Reason, Refusal};
 use std::sync::Arc;
 
-/// Size and hop limits, so that no envelope is larger than every door can carry or travels in circles.
+/// Size limits, so that no envelope is larger than every door can carry.
 pub struct Limits {
     /// The rules in force.
     pub rules: Arc<Rules>,
@@ -15,9 +15,6 @@ impl Stage for Limits {
     }
 
     fn apply(&self, envelope: &mut Envelope, _: &Context) -> Verdict {
-        if envelope.hops == 0 {
-            return Verdict::Refuse(Refusal::new(Reason::Loop).with_text("too many hops"));
-        }
         if let Event::Message(m) = &envelope.event {
             let parts: usize = m.parts.iter().map(|p| p.body.len()).sum();
             let subject = m.subject.as_ref().map_or(0, String::len);
@@ -59,15 +56,11 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn large_and_looping_envelopes_are_refused() {
+    fn large_envelopes_are_refused() {
         let rules = RuleSet { message_bytes: 10, ..RuleSet::default() };
         let limits = Limits { rules: Arc::new(Rules::new(rules)) };
         assert_eq!(limits.apply(&mut message("0123456789"), &context()), Verdict::Pass);
         let Verdict::Refuse(r) = limits.apply(&mut message("0123456789a"), &context()) else { panic!() };
         assert_eq!(r.reason, Reason::TooLarge);
-        let mut looping = message("x");
-        looping.hops = 0;
-        let Verdict::Refuse(r) = limits.apply(&mut looping, &context()) else { panic!() };
-        assert_eq!(r.reason, Reason::Loop);
     }
 }
