@@ -46,6 +46,9 @@ configuration() {
     echo "$1: configuration $(echo "$2" | head -n 1)"
     if [ ! -d "$WORLD/checked" ]; then
         rialto init --data "$WORLD/checked" --domain example.com >/dev/null
+        # What pages name as lists of links.
+        mkdir "$WORLD/checked/lists"
+        echo evil.example | tee "$WORLD/checked/lists/phishing.txt" >"$WORLD/checked/lists/good.txt"
     fi
     {
         echo 'domains = ["example.com"]'
