@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// The rules that refuse: the stages, the journal, and whatever else.
-const STAGES: [&str; 10] = [
+const STAGES: [&str; 11] = [
     "identity",
     "federation",
     "limits",
     "throttle",
     "policy",
     "hygiene",
+    "outbreak",
     "consent",
     "logins",
     "journal",

@@ -8,7 +8,7 @@ use crate::recording::Recorder;
 use crate::traces::Exporter;
 use connector::{Carries, Connector, Listener, TlsMode, Transport};
 use hub::pipeline::{Pipeline, Stage};
-use hub::stages::{Consent, Federation, Hygiene, Identity, Limits, Policy, Throttle};
+use hub::stages::{Consent, Federation, Hygiene, Identity, Limits, Outbreak, Policy, Throttle};
 use hub::{Consents, Hub, Parts, RuleSet, Rules, Tracer};
 use model::Dialect;
 use ports::Partners as _;
@@ -35,6 +35,8 @@ pub struct House {
     pub rulebook: Arc<rulebook::Rulebook>,
     /// Who looks for what is unclean.
     pub eyes: Arc<hygiene::Eyes>,
+    /// The watch for outbreaks.
+    pub outbreaks: Arc<outbreak::Outbreaks>,
     /// The record's chain.
     pub chain: record::ChainId,
     /// Who writes down what connections say, if the operator asked for it.
@@ -93,15 +95,8 @@ pub fn build(config: &Config, workers: usize) -> Result<House, Failure> {
     let eyes = Arc::new(hygiene::Eyes::default());
     eyes.set(config.hygiene.settings(config.base(), &config.domains));
     clean::acquaint(&eyes, &partners, &store);
-    let stages: Vec<Box<dyn Stage>> = vec![
-        Box::new(Identity),
-        Box::new(Federation { partners: partners.clone() }),
-        Box::new(Limits { rules: rules.clone() }),
-        Box::new(Throttle::new(rules.clone())),
-        Box::new(Policy { judge: rulebook.clone(), rewriter: Arc::new(Renderings) }),
-        Box::new(Hygiene { eyes: eyes.clone() }),
-        Box::new(Consent { rules: rules.clone() }),
-    ];
+    let outbreaks = Arc::new(outbreak::Outbreaks::open(store.clone(), config.outbreak.settings())?);
+    let stages = stages(&partners, &rules, &rulebook, &eyes, &outbreaks);
     let hub = Hub::open(Parts {
         domains,
         pipeline: Pipeline::new(stages),
@@ -117,7 +112,39 @@ pub fn build(config: &Config, workers: usize) -> Result<House, Failure> {
         tracer: exporter.clone().map(|exporter| exporter as Arc<dyn Tracer>),
         lanes: workers,
     })?;
-    Ok(House { store, hub, identity, rules, partners, rulebook, eyes, exporter, chain, recorder: None })
+    Ok(House {
+        store,
+        hub,
+        identity,
+        rules,
+        partners,
+        rulebook,
+        eyes,
+        outbreaks,
+        exporter,
+        chain,
+        recorder: None,
+    })
+}
+
+/// The stages of the pipeline, in order.
+pub fn stages(
+    partners: &Arc<partner::Federation>,
+    rules: &Arc<Rules>,
+    rulebook: &Arc<rulebook::Rulebook>,
+    eyes: &Arc<hygiene::Eyes>,
+    outbreaks: &Arc<outbreak::Outbreaks>,
+) -> Vec<Box<dyn Stage>> {
+    vec![
+        Box::new(Identity),
+        Box::new(Federation { partners: partners.clone() }),
+        Box::new(Limits { rules: rules.clone() }),
+        Box::new(Throttle::new(rules.clone())),
+        Box::new(Policy { judge: rulebook.clone(), rewriter: Arc::new(Renderings) }),
+        Box::new(Hygiene { eyes: eyes.clone() }),
+        Box::new(Outbreak { watch: outbreaks.clone() }),
+        Box::new(Consent { rules: rules.clone() }),
+    ]
 }
 
 /// How each dialect writes a message anew that a rule has changed.

@@ -43,6 +43,7 @@ struct Inner {
     net: Net,
     store: Arc<SqliteStore>,
     rules: Arc<Rules>,
+    outbreaks: Arc<outbreak::Outbreaks>,
     now: Mutex<Now>,
     bound: RwLock<Vec<Bound>>,
     stopping: AtomicBool,
@@ -127,6 +128,7 @@ const KEYS: &[(&str, When, Reading)] = &[
     }),
     ("federation.url", When::Now, |c| format!("{:?}", c.federation.url.as_ref().map(toml::Spanned::get_ref))),
     ("hygiene", When::Now, |c| c.hygiene.shown()),
+    ("outbreak", When::Now, |c| format!("{:?}", c.outbreak.settings())),
     ("consent.messages", When::Now, |c| format!("{:?}", c.consent.messages)),
     ("consent.presence", When::Now, |c| format!("{:?}", c.consent.presence)),
 ];
@@ -179,6 +181,7 @@ impl Live {
             net,
             store,
             rules,
+            outbreaks: house.outbreaks.clone(),
             now,
             bound,
             stopping: AtomicBool::new(false),
@@ -216,6 +219,7 @@ impl Live {
                 hub.say(to, text);
             }
         });
+        crate::outbreaks::attend(house);
         house.rulebook.on_change(look_again(&house.hub));
         let (look, owner) = (look_again(&house.hub), Arc::downgrade(&inner));
         house.partners.on_change(move || {
@@ -360,6 +364,7 @@ impl Inner {
             log.set(&config.log);
         }
         self.rules.set(house::rules_of(&config));
+        self.outbreaks.set(config.outbreak.settings());
         self.partners.set(federation);
         self.eyes.set(config.hygiene.settings(config.base(), &config.domains));
         clean::acquaint(&self.eyes, &self.partners, &self.store);
@@ -504,7 +509,9 @@ impl Operator for Live {
         let leaves = inner.now.lock().tls.as_ref().map(|tls| tls.leaves()).unwrap_or_default();
         let certificates = leaves.iter().filter_map(|leaf| certificates::paper::Paper::read(leaf)).collect();
         let (started, now) = (inner.started, wall());
-        Sources { hub: &inner.hub, store: &inner.store, listeners, certificates, started, now }.text()
+        let outbreaks = inner.outbreaks.as_ref();
+        Sources { hub: &inner.hub, store: &inner.store, outbreaks, listeners, certificates, started, now }
+            .text()
     }
 
     fn connections(&self) -> usize {

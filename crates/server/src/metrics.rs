@@ -69,6 +69,15 @@ const METRICS: &[(&str, Kind, &[&str], &str)] = {
             &["stage", "reason"],
             "Refusals by the stage that refused and the reason",
         ),
+        (
+            "rialto_outbreaks",
+            Counter,
+            &["step"],
+            "Outbreaks found and contained, accounts muted, partners isolated",
+        ),
+        ("rialto_outbreak_stopped", Counter, &["how"], "What containments held and refused"),
+        ("rialto_outbreak_orders", Gauge, &["kind"], "Containments in force"),
+        ("rialto_outbreak_watched", Gauge, &[], "Links, files and texts that are remembered"),
         ("rialto_mailboxes_draining", Gauge, &[], "Mailboxes that are being read from the store"),
         (
             "rialto_mailboxes_behind",
@@ -126,6 +135,8 @@ pub struct Sources<'a> {
     pub hub: &'a Hub,
     /// The store.
     pub store: &'a SqliteStore,
+    /// The watch for outbreaks.
+    pub outbreaks: &'a outbreak::Outbreaks,
     /// The listeners.
     pub listeners: Vec<ListenerCounts>,
     /// Our certificates.
@@ -189,6 +200,18 @@ impl Sources<'_> {
         put("rialto_rows_held", &[], counters.held);
         for (stage, reason, n) in &counters.refused {
             put("rialto_refusals", &[stage, reason], *n);
+        }
+        let found = self.outbreaks.counts();
+        for (step, n) in [("hold", found.found), ("mute", found.muted), ("isolate", found.isolated)] {
+            put("rialto_outbreaks", &[step], n);
+        }
+        put("rialto_outbreak_stopped", &["held"], found.held);
+        put("rialto_outbreak_stopped", &["refused"], found.refused);
+        put("rialto_outbreak_watched", &[], found.watched);
+        let orders = self.outbreaks.orders(self.now.unix_ms());
+        for kind in ["link", "file", "text", "cleared", "user", "partner", "network"] {
+            let n = orders.iter().filter(|(order, _)| order.target.kind() == kind).count();
+            put("rialto_outbreak_orders", &[kind], n as u64);
         }
         let load = self.hub.load();
         for (dialect, n) in &load.devices {

@@ -73,6 +73,7 @@ impl Running {
             accounts: house.identity.clone(),
             partners: house.partners.clone(),
             rulebook: house.rulebook.clone(),
+            outbreaks: house.outbreaks.clone(),
             signer: partner::Signer::new(house.store.clone()),
             journal: house.store.clone(),
             chain: house.chain,

@@ -16,6 +16,8 @@ pub enum Shelf {
     Learnt = 5,
     /// A version of the policy.
     Policy = 6,
+    /// What is contained because it spreads like a worm.
+    Outbreak = 7,
 }
 
 /// What was agreed with other companies, and what belongs to it: documents by kind and name, which the store does not

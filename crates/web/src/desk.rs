@@ -16,6 +16,8 @@ pub struct Desk {
     pub partners: Arc<partner::Federation>,
     /// The policy.
     pub rulebook: Arc<rulebook::Rulebook>,
+    /// The watch for outbreaks.
+    pub outbreaks: Arc<outbreak::Outbreaks>,
     /// The key with which invitations are signed.
     pub signer: partner::Signer,
     /// The record.

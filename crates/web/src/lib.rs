@@ -10,6 +10,7 @@ mod groups;
 mod handshakes;
 mod journal;
 mod operate;
+mod outbreak;
 mod partners;
 mod policy;
 mod probes;
@@ -27,6 +28,7 @@ pub use handshakes::{
 };
 pub use journal::{JournalRow, JournalRows, LossView, RefusalView, SettledView, Verification, view};
 pub use operate::{Answered, Expired, Operator, Reloaded};
+pub use outbreak::{Decided, Decision, OrderView, OutbreakStatus, Stop};
 pub use partners::{Forget, Forgotten, ObservedList, PartnerList, PartnerView};
 pub use policy::{
     Back, Differences, Explained, NearShown, PolicyChecked, PolicyText, Question, Replaying, RuleShown,
@@ -88,6 +90,10 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .routes(routes!(quarantine::show))
         .routes(routes!(quarantine::release))
         .routes(routes!(quarantine::discard))
+        .routes(routes!(outbreak::status))
+        .routes(routes!(outbreak::stop))
+        .routes(routes!(outbreak::release))
+        .routes(routes!(outbreak::delete))
         .routes(routes!(journal::rows))
         .routes(routes!(journal::verify))
         .routes(routes!(backups::made))

@@ -5,6 +5,7 @@ mod federation;
 mod hygiene;
 mod identity;
 mod limits;
+mod outbreak;
 mod policy;
 mod throttle;
 
@@ -13,5 +14,6 @@ pub use federation::Federation;
 pub use hygiene::Hygiene;
 pub use identity::Identity;
 pub use limits::Limits;
+pub use outbreak::Outbreak;
 pub use policy::Policy;
 pub use throttle::Throttle;

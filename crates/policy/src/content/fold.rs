@@ -52,7 +52,7 @@ pub(crate) fn clean_mapped(text: &str) -> Mapped {
 }
 
 /// For words: lower case, look-alikes as the Latin letter they look like, marks off, runs of space as one.
-pub(crate) fn fold(text: &str) -> String {
+pub fn fold(text: &str) -> String {
     if text.is_ascii() {
         let mut out: Vec<u8> = Vec::with_capacity(text.len());
         for byte in text.bytes() {

@@ -9,6 +9,6 @@ mod texts;
 
 pub(crate) use detect::{Builder, Detectors, Found};
 pub(crate) use files::{KINDS, kinds_of};
-pub use fold::clean;
+pub use fold::{clean, fold};
 pub(crate) use mask::masked;
-pub use texts::texts;
+pub use texts::{markup, texts};

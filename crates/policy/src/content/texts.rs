@@ -73,7 +73,7 @@ fn of_part(part: &Part) -> Option<Cow<'_, str>> {
 
 /// What stands between the tags of XML or HTML, and in those attributes that people write into. Whatever is no markup
 /// comes out as it went in.
-pub(crate) fn markup(bytes: &[u8]) -> Cow<'_, str> {
+pub fn markup(bytes: &[u8]) -> Cow<'_, str> {
     let text = String::from_utf8_lossy(bytes);
     if !text.contains(['<', '&']) {
         return text;

@@ -5,10 +5,12 @@ mod certificate;
 mod check;
 mod config;
 mod doctor;
+mod drill;
 mod group;
 mod init;
 mod journal;
 mod offline;
+mod outbreak;
 mod partner;
 mod policy;
 mod quarantine;
@@ -86,6 +88,10 @@ enum Command {
     Policy(policy::Policy),
     /// Shows what rules hold back, and decides about it.
     Quarantine(quarantine::Quarantine),
+    /// Shows what spreads like a worm and is contained, stops and releases.
+    Outbreak(outbreak::Outbreak),
+    /// Plays what must not happen on a throw-away instance, and says how it ended.
+    Drill(drill::Drill),
     /// Shows, requests and installs our certificates.
     Certificate(certificate::Certificate),
     /// Reads and verifies the journal.
@@ -118,6 +124,8 @@ impl Cli {
             Command::Group(command) => command.run(),
             Command::Policy(command) => command.run(),
             Command::Quarantine(command) => command.run(),
+            Command::Outbreak(command) => command.run(),
+            Command::Drill(command) => command.run(),
             Command::Certificate(command) => command.run(),
             Command::Journal(command) => command.run(),
             Command::Backup(command) => command.run(),

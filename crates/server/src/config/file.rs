@@ -1,6 +1,7 @@
 //! The file as it is written. Every section and key has a default except `domains`.
 
 use super::hygiene::HygienePart;
+use super::outbreak::OutbreakPart;
 use crate::log::{Format, Level};
 use net::Network;
 use schemars::JsonSchema;
@@ -44,6 +45,9 @@ pub(super) struct File {
     /// Who may write to and watch whom without having been accepted.
     #[serde(default)]
     pub consent: ConsentPart,
+    /// What counts as spreading like a worm, and what is done about it; see [Outbreaks](outbreak.md).
+    #[serde(default)]
+    pub outbreak: OutbreakPart,
     /// How the server ends; see [Operations](operations.md).
     #[serde(default)]
     pub drain: DrainPart,

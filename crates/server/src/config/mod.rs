@@ -3,6 +3,7 @@
 mod file;
 mod hygiene;
 mod mistake;
+mod outbreak;
 mod overrides;
 mod place;
 pub mod reference;
@@ -13,6 +14,7 @@ pub use file::{
 };
 pub use hygiene::HygienePart;
 pub use mistake::Mistake;
+pub use outbreak::OutbreakPart;
 pub use place::Source;
 
 use crate::log::{Settings, is_target};
@@ -83,6 +85,8 @@ pub struct Config {
     pub limits: Limits,
     /// Consent rules.
     pub consent: ConsentPart,
+    /// What counts as an outbreak.
+    pub outbreak: OutbreakPart,
     /// How long the end may take at most.
     pub drain: Duration,
     /// How long content is kept.
@@ -243,6 +247,7 @@ impl Config {
             }
         }
         hygiene::checked(&file.hygiene, path, text, base)?;
+        file.outbreak.check(path, text)?;
         let retention = match &file.record.retention {
             Some(rule) => rule.get_ref().parse().map_err(|why| Mistake::at(path, text, rule.span(), why))?,
             None => record::Rule::default(),
@@ -322,6 +327,7 @@ impl Config {
             hygiene: file.hygiene,
             limits: file.limits,
             consent: file.consent,
+            outbreak: file.outbreak,
             retention,
             drain: Duration::from_secs(file.drain.seconds.into()),
             traces,

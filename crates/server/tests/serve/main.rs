@@ -9,6 +9,7 @@ mod hygiene;
 mod log;
 mod logins;
 mod metrics;
+mod outbreak;
 mod partners;
 mod peer;
 mod policy;

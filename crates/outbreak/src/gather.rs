@@ -1,0 +1,129 @@
+//! The artefacts that an envelope carries.
+
+use crate::artefact::{Artefact, Kind};
+use crate::link::{Link, links};
+use crate::shape::Shape;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use memchr::memmem;
+use model::{Address, Envelope, Event, Message, Original};
+use sha2::{Digest, Sha256};
+
+/// Links of one envelope that are looked at.
+const LINKS: usize = 8;
+/// Files of one envelope that are looked at.
+const FILES: usize = 4;
+
+/// One thing that an envelope carries, the narrower name of it first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Carried {
+    /// The thing.
+    pub exact: Artefact,
+    /// The wider name under which links count that differ in a token only.
+    pub folded: Option<Artefact>,
+}
+
+impl From<Artefact> for Carried {
+    fn from(exact: Artefact) -> Self {
+        Self { exact, folded: None }
+    }
+}
+
+impl From<Link> for Carried {
+    fn from(link: Link) -> Self {
+        let of = |normal: &str| Artefact::of(Kind::Link, normal.as_bytes(), Some(&link.host));
+        Self { exact: of(&link.exact), folded: link.folded.as_deref().map(of) }
+    }
+}
+
+/// What an envelope carries that can spread: links, files, and the shape of its text.
+pub fn artefacts(envelope: &Envelope) -> Vec<Carried> {
+    let mut all = Vec::new();
+    match &envelope.event {
+        Event::Message(message) => of_message(message, envelope, &mut all),
+        Event::Subscribe(subscribe) => {
+            subscribe.note.iter().for_each(|note| push(&mut all, links(note, LINKS, |_| ())));
+        }
+        Event::Publish(publish) => {
+            for (_, note) in publish.tuples.iter().flat_map(|tuple| &tuple.notes) {
+                push(&mut all, links(note, LINKS, |_| ()));
+            }
+        }
+        // Not the links: every client's answer about itself has some.
+        Event::Opaque(opaque) => hashes(&opaque.original, &mut all),
+        _ => {}
+    }
+    all
+}
+
+fn push(all: &mut Vec<Carried>, links: Vec<Link>) {
+    for carried in links.into_iter().map(Carried::from) {
+        if all.len() < LINKS && !all.contains(&carried) {
+            all.push(carried);
+        }
+    }
+}
+
+fn of_message(message: &Message, envelope: &Envelope, all: &mut Vec<Carried>) {
+    let names: Vec<&str> =
+        [&envelope.from.address, &envelope.to.address].into_iter().flat_map(names_of).collect();
+    let mut shape = Shape::default();
+    if let Some(subject) = &message.subject {
+        push(all, links(subject, LINKS, |between| shape.add(between, &names)));
+    }
+    let mut files = Vec::new();
+    for part in &message.parts {
+        match part.mime.get(..5).is_some_and(|mime| mime.eq_ignore_ascii_case("text/")) {
+            true if part.is_plain_text() => {
+                let text = String::from_utf8_lossy(&part.body);
+                push(all, links(&text, LINKS, |between| shape.add(between, &names)));
+            }
+            true => push(all, links(&policy::markup(&part.body), LINKS, |_| ())),
+            false if files.len() < FILES && !part.body.is_empty() => {
+                files.push(Carried::from(Artefact::file(&Sha256::digest(&part.body))));
+            }
+            false => {}
+        }
+    }
+    if let Some(original) = message.original.as_ref().filter(|original| has_more(original)) {
+        push(all, links(&policy::markup(&original.bytes), LINKS, |_| ()));
+        hashes(original, all);
+    }
+    all.append(&mut files);
+    if let Some(shape) = shape.done() {
+        all.push(Artefact::of(Kind::Text, shape.as_bytes(), None).into());
+    }
+}
+
+/// The words of somebody's name, as far as the address has them.
+fn names_of(who: &Address) -> impl Iterator<Item = &str> {
+    who.user().unwrap_or_default().split(['.', '_', '-']).filter(|name| name.len() > 1)
+}
+
+/// May the rendering hold a link or a file that stands in no part?
+fn has_more(original: &Original) -> bool {
+    let marks: [&[u8]; 5] = [b"<url", b"href=", b"uri=", b"src=", b"urn:xmpp:hashes"];
+    original.bytes.starts_with(b"<") && marks.iter().any(|mark| memmem::find(&original.bytes, mark).is_some())
+}
+
+/// Hashes of files that are offered (XEP-0300 in XEP-0234, XEP-0446 and XEP-0385).
+fn hashes(original: &Original, all: &mut Vec<Carried>) {
+    let bytes = &original.bytes[..];
+    if memmem::find(bytes, b"urn:xmpp:hashes").is_none() || memmem::find(bytes, b":file").is_none() {
+        return;
+    }
+    let mut from = 0;
+    for _ in 0..FILES {
+        let Some(at) = memmem::find(&bytes[from..], b"<hash").map(|at| from + at) else { return };
+        let Some(open) = memchr::memchr(b'>', &bytes[at..]).map(|end| at + end + 1) else { return };
+        let close = memchr::memchr(b'<', &bytes[open..]).map_or(bytes.len(), |end| open + end);
+        let hash: Vec<u8> = bytes[open..close].iter().copied().filter(|b| !b.is_ascii_whitespace()).collect();
+        // A SHA-256 is the name that the content itself has.
+        let raw = STANDARD.decode(&hash).unwrap_or(hash);
+        let hash = Carried::from(Artefact::file(&raw));
+        if close - open >= 16 && !all.contains(&hash) {
+            all.push(hash);
+        }
+        from = close;
+    }
+}
