@@ -29,6 +29,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("kamailio-presence-modules", "/usr/share/doc/kamailio-presence-modules"),
     ("python3-venv", "/usr/share/doc/python3-venv"),
     ("pebble", "/usr/bin/pebble"),
+    ("clamav-daemon", "/usr/sbin/clamd"),
     ("openssl", "/usr/bin/openssl"),
     ("procps", "/bin/kill"),
     // What the handbook's commands call.

@@ -1,5 +1,7 @@
 //! Everything together: who is asked about an envelope.
 
+use crate::clamd::{Clamd, ClamdSettings, Scanner, ScannerView};
+use crate::files::{files, has_files};
 use crate::links::{Link, links};
 use crate::lists::{ListSettings, ListView, Lists};
 use crate::names::Names;
@@ -29,6 +31,8 @@ pub struct Settings {
     pub lists: Vec<ListSettings>,
     /// Names.
     pub lookalike: Lookalike,
+    /// Who looks into files.
+    pub clamd: Option<ClamdSettings>,
 }
 
 /// Whom others could be taken for, besides our domains.
@@ -50,6 +54,7 @@ const WARNED: usize = 10_000;
 pub struct Eyes {
     settings: RwLock<Arc<Settings>>,
     lists: Lists,
+    scanner: RwLock<Option<Arc<dyn Scanner>>>,
     names: RwLock<Arc<Names>>,
     known: Mutex<Acquaintances>,
     teller: OnceLock<Teller>,
@@ -60,6 +65,10 @@ impl Eyes {
     /// These settings from now on. Reads lists: long.
     pub fn set(&self, settings: Settings) {
         self.lists.set(&settings.lists);
+        if settings.clamd != self.settings.read().clamd {
+            let scanner = settings.clamd.clone().map(|clamd| Arc::new(Clamd::new(clamd)) as Arc<dyn Scanner>);
+            *self.scanner.write() = scanner;
+        }
         *self.settings.write() = Arc::new(settings);
         self.rename();
     }
@@ -95,6 +104,33 @@ impl Eyes {
     /// The lists as they are now.
     pub fn lists(&self) -> Vec<ListView> {
         self.lists.view()
+    }
+
+    /// How the scanner is; none where none is configured.
+    pub fn scanner(&self) -> Option<ScannerView> {
+        self.scanner.read().as_ref().map(|scanner| scanner.view())
+    }
+
+    /// What is in the files. Blocks.
+    fn files_of(&self, envelope: &Envelope, settings: &Settings, found: &mut Vec<Finding>) {
+        let Some(scanner) = self.scanner.read().clone() else { return };
+        let fail_open = settings.clamd.as_ref().is_some_and(|clamd| clamd.fail_open);
+        for file in files(envelope) {
+            let finding = match scanner.scan(&file) {
+                Ok(None) => continue,
+                Ok(Some(name)) => Finding {
+                    rule: "hygiene:malware".into(),
+                    remedy: Remedy::Block,
+                    text: format!("a file in it is malware ({name})"),
+                },
+                Err(_) => Finding {
+                    rule: "hygiene:unscanned".into(),
+                    remedy: if fail_open { Remedy::Note } else { Remedy::Hold },
+                    text: "a file in it could not be looked into now; a person will".into(),
+                },
+            };
+            add(found, finding);
+        }
     }
 
     fn rename(&self) {
@@ -200,12 +236,18 @@ fn nick(envelope: &Envelope) -> Option<String> {
 }
 
 impl Hygiene for Eyes {
-    fn must_wait(&self, _: &Envelope) -> bool {
-        false
+    fn must_wait(&self, envelope: &Envelope) -> bool {
+        self.scanner.read().is_some() && has_files(envelope)
     }
 
     fn look(&self, envelope: &Envelope) -> Vec<Finding> {
-        self.look_again(envelope)
+        let mut found = self.look_again(envelope);
+        // What does not pass anyway need not be looked into.
+        if !found.iter().any(|finding| finding.remedy == Remedy::Block) {
+            let settings = self.settings.read().clone();
+            self.files_of(envelope, &settings, &mut found);
+        }
+        found
     }
 
     fn look_again(&self, envelope: &Envelope) -> Vec<Finding> {

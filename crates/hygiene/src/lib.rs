@@ -1,11 +1,15 @@
-//! What is unclean in what people send: links on lists, names that look like ours. Rules of hygiene decide before
+//! What is unclean in what people send: links on lists, names that look like ours, files with
+//! malware. Rules of hygiene decide before
 //! anybody reads, and say why.
 
+mod clamd;
 mod eyes;
+mod files;
 mod links;
 mod list;
 mod lists;
 mod names;
 
+pub use clamd::{ClamdAt, ClamdSettings, ScannerView, ping};
 pub use eyes::{Acquaintances, Eyes, Lookalike, Settings};
 pub use lists::{ListSettings, ListView, Listed};

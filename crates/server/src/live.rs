@@ -514,6 +514,15 @@ impl Operator for Live {
             .text()
     }
 
+    fn scanner(&self) -> Option<String> {
+        let s = self.inner.eyes.scanner()?;
+        let trouble = s.trouble.map(|why| format!("; CANNOT BE ASKED: {why}")).unwrap_or_default();
+        let (at, scanned, found, failed) = (s.at, s.scanned, s.found, s.failed);
+        Some(format!(
+            "clamd at {at}: {scanned} file(s), {found} with malware, {failed} not looked into{trouble}"
+        ))
+    }
+
     fn connections(&self) -> usize {
         self.inner.net.connections()
     }

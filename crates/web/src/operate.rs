@@ -75,6 +75,9 @@ pub trait Operator: Send + Sync {
 
     /// Connections that are open.
     fn connections(&self) -> usize;
+
+    /// How the scanner of files is, in words; none where none is configured.
+    fn scanner(&self) -> Option<String>;
 }
 
 /// Reads configuration and certificate again, without dropping connections. What is wrong with them is said with file

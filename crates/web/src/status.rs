@@ -36,6 +36,8 @@ pub struct Status {
     pub journal_head: u64,
     /// Why nothing can be put on record now, and so is refused; none while all is well.
     pub disk_trouble: Option<String>,
+    /// The scanner of files, in words; none where none is configured.
+    pub scanner: Option<String>,
     /// How long a commit takes on average, in milliseconds.
     pub commit_ms: f64,
     /// Messages submitted since the start.
@@ -63,6 +65,7 @@ pub async fn status(State(desk): State<Arc<Desk>>) -> Json<Status> {
     let health = desk.journal.health();
     Json(Status {
         disk_trouble: health.trouble.map(|t| t.to_string()),
+        scanner: desk.operator.scanner(),
         commit_ms: health.commit.as_secs_f64() * 1000.0,
         version: desk.version.to_owned(),
         state: desk.operator.state().to_owned(),

@@ -30,6 +30,7 @@ impl Doctor {
         let mut findings = vec![descriptors(), disk(&config.data), space(&config.data)];
         findings.extend(key_modes(&config));
         findings.extend(papers(&config));
+        findings.extend(scanner(&config));
         findings.push(server(&config)?);
         let mut bad = false;
         for finding in findings {
@@ -148,6 +149,17 @@ fn papers(config: &Config) -> Vec<Finding> {
             }
         })
         .collect()
+}
+
+fn scanner(config: &Config) -> Option<Finding> {
+    let (at, patience) = config.hygiene.clamd.at()?;
+    Some(match hygiene::ping(&at, patience) {
+        Ok(()) => Finding::Good(format!("clamd answers at {at}")),
+        Err(why) => Finding::Bad(
+            format!("clamd at {at} cannot be asked: {why}"),
+            "start it, or mend `address` in [hygiene.clamd]; meanwhile `when_down` says what becomes of files",
+        ),
+    })
 }
 
 fn server(config: &Config) -> Result<Finding, Failure> {

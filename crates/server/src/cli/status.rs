@@ -27,6 +27,9 @@ impl Show {
         if let Some(trouble) = &s.disk_trouble {
             println!("DISK         {trouble}: what needs it is refused until it is well");
         }
+        if let Some(scanner) = &s.scanner {
+            println!("scanner      {scanner}");
+        }
         println!("messages     {} submitted, {} delivered", s.messages, s.delivered);
         for (reason, count) in &s.refused {
             println!("refused      {count} {reason}");

@@ -1,13 +1,14 @@
 //! `[hygiene]`: what is unclean, and what becomes of it.
 
 use super::Mistake;
-use hygiene::{ListSettings, Listed, Lookalike, Settings};
+use hygiene::{ClamdAt, ClamdSettings, ListSettings, Listed, Lookalike, Settings};
 use model::Address;
 use ports::Remedy;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use std::path::Path;
+use std::time::Duration;
 use toml::Spanned;
 
 /// What is unclean; see [Hygiene](hygiene.md).
@@ -18,6 +19,8 @@ pub struct HygienePart {
     pub list: Vec<ListPart>,
     /// Names that look like others.
     pub lookalike: LookalikePart,
+    /// Who looks into files.
+    pub clamd: ClamdPart,
 }
 
 /// A list of links and hosts.
@@ -62,6 +65,46 @@ pub struct LookalikePart {
     pub except: Vec<Spanned<String>>,
 }
 
+/// clamd, which looks into files.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClamdPart {
+    /// Its address and port, or its socket: `127.0.0.1:3310`, `/run/clamav/clamd.ctl`. Without one nobody looks.
+    #[schemars(with = "Option<String>")]
+    pub address: Option<Spanned<String>>,
+    /// How long each step of asking it may take.
+    pub timeout_seconds: u16,
+    /// How many files it is given at a time.
+    pub at_once: u16,
+    /// What becomes of files that it could not be asked about.
+    pub when_down: WhenDown,
+}
+
+impl Default for ClamdPart {
+    fn default() -> Self {
+        Self { address: None, timeout_seconds: 10, at_once: 8, when_down: WhenDown::Hold }
+    }
+}
+
+impl ClamdPart {
+    /// Where it is, and how long it may take.
+    pub fn at(&self) -> Option<(ClamdAt, Duration)> {
+        let at = self.address.as_ref()?.get_ref().parse().ok()?;
+        Some((at, Duration::from_secs(self.timeout_seconds.max(1).into())))
+    }
+}
+
+/// What becomes of files that clamd could not be asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum WhenDown {
+    /// They wait in the quarantine.
+    #[default]
+    Hold,
+    /// They pass, and the record says that nobody looked.
+    Pass,
+}
+
 /// What becomes of what looks like something else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -80,6 +123,9 @@ pub enum LookThen {
 impl HygienePart {
     /// What is wrong with it, and where.
     pub(super) fn check(&self, base: &Path) -> Result<(), (Range<usize>, String)> {
+        if let Some(address) = &self.clamd.address {
+            address.get_ref().parse::<ClamdAt>().map_err(|why| (address.span(), why))?;
+        }
         let mut names = Vec::new();
         for list in &self.list {
             if let Err(error) = std::fs::File::open(base.join(list.file.get_ref())) {
@@ -122,9 +168,16 @@ impl HygienePart {
             },
         };
         let look = &self.lookalike;
+        let clamd = self.clamd.at().map(|(at, patience)| ClamdSettings {
+            at,
+            patience,
+            at_once: self.clamd.at_once.max(1).into(),
+            fail_open: self.clamd.when_down == WhenDown::Pass,
+        });
         Settings {
             domains: domains.iter().map(|domain| domain.domain().to_owned()).collect(),
             lists: self.list.iter().map(list).collect(),
+            clamd,
             lookalike: Lookalike {
                 remedy: match look.then {
                     LookThen::Off => None,
