@@ -30,6 +30,9 @@ struct Guesses {
     waits: u32,
     last: u64,
     until: u64,
+    /// The account was proved from there, so its owner is there: others who guess from the same address do not
+    /// keep them out.
+    known: bool,
 }
 
 /// Who guesses.
@@ -59,10 +62,10 @@ impl Logins {
 
     /// For how many more milliseconds this address must wait before it may try this account.
     fn wait(&self, ip: IpAddr, account: &Address, now: u64) -> Option<u64> {
-        let of = |guesser: Guesser| {
-            self.shard(&guesser).lock().get(&guesser).map_or(0, |g| g.until.min(now + LONGEST_WAIT))
-        };
-        let until = of((ip, Some(account.clone()))).max(of((ip, None)));
+        let of = |guesser: Guesser| self.shard(&guesser).lock().get(&guesser).copied().unwrap_or_default();
+        let own = of((ip, Some(account.clone())));
+        let all = if own.known { 0 } else { of((ip, None)).until };
+        let until = own.until.max(all).min(now + LONGEST_WAIT);
         until.checked_sub(now).filter(|left| *left > 0)
     }
 
@@ -79,7 +82,7 @@ impl Logins {
             }
             let guesses = shard.entry(guesser).or_default();
             if now.saturating_sub(guesses.last) > MEMORY + guesses.until.saturating_sub(guesses.last) {
-                *guesses = Guesses::default();
+                *guesses = Guesses { known: guesses.known, ..Guesses::default() };
             }
             guesses.failures += 1;
             guesses.last = now;
@@ -91,9 +94,13 @@ impl Logins {
         }
     }
 
-    fn proved(&self, ip: IpAddr, account: &Address) {
+    fn proved(&self, ip: IpAddr, account: &Address, now: u64) {
         let guesser = (ip, Some(account.clone()));
-        self.shard(&guesser).lock().remove(&guesser);
+        let mut shard = self.shard(&guesser).lock();
+        if shard.len() >= REMEMBERED {
+            forget(&mut shard, now);
+        }
+        shard.insert(guesser, Guesses { known: true, last: now, ..Guesses::default() });
     }
 
     /// Somebody begins to prove that an account is theirs. For how many seconds they must wait first.
@@ -109,7 +116,7 @@ impl Logins {
         let Some(account) = link.proving.lock().take() else { return };
         let Some(ip) = link.from.get().copied().map(source).filter(|_| most > 0) else { return };
         match proven {
-            true => self.proved(ip, &account),
+            true => self.proved(ip, &account, clock::wall().unix_ms()),
             false => self.failed(ip, &account, most, clock::wall().unix_ms()),
         }
     }
@@ -148,11 +155,14 @@ mod tests {
         (0..5).for_each(|_| logins.failed(here, &juliet, 5, 60_000));
         assert_eq!(logins.wait(here, &juliet, 60_000), Some(120_000));
         // Another account from there, and at last all of them.
+        let porter = account("porter");
+        logins.proved(here, &porter, 60_000);
         for n in 0..40 {
             logins.failed(here, &account(&format!("user{n}")), 5, 60_000);
         }
         assert!(logins.wait(here, &nurse, 60_000).is_some());
         assert_eq!(logins.wait(there, &nurse, 60_000), None);
+        assert_eq!(logins.wait(here, &porter, 60_000), None, "who is known there is not kept out by others");
         // The clock was set back: nobody waits longer than the longest.
         assert!(logins.wait(here, &juliet, 0).unwrap() <= LONGEST_WAIT);
         let far = 60_000 + 4 * MEMORY;
