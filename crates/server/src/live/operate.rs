@@ -1,0 +1,128 @@
+//! What the HTTP API asks of the server that runs.
+
+use super::{Live, wall};
+use crate::authority;
+use crate::certificates;
+use crate::failure::Failure;
+use crate::metrics::Sources;
+use crate::probe;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use web::{Answered, ListenerView, Operator, Reloaded};
+
+/// Between two steps of destruction by rule, so that messages need not wait for it.
+const PAUSE: Duration = Duration::from_millis(20);
+
+impl Operator for Live {
+    fn reload(&self) -> Answered<Result<Reloaded, String>> {
+        let inner = self.inner.clone();
+        Box::pin(async move {
+            let supervisor = inner.supervisor.clone();
+            supervisor.reloading();
+            let done = tokio::task::spawn_blocking(move || inner.reload()).await;
+            supervisor.ready();
+            let done = done.unwrap_or_else(|_| Err(Failure::new("the reload broke off")));
+            match &done {
+                Ok(done) => {
+                    done.changed.iter().for_each(|what| tracing::info!(what, "reloaded"));
+                    done.restart.iter().for_each(|what| tracing::warn!(what, "waits for a restart"));
+                    tracing::info!("configuration and certificate were read again");
+                }
+                Err(failure) => tracing::error!(%failure, "reload refused; nothing has changed"),
+            }
+            done.map_err(|failure| format!("{failure}\nnothing has changed"))
+        })
+    }
+
+    fn expire(&self, who: &str) -> Result<web::Expired, String> {
+        let rule = self.inner.now.lock().config.retention;
+        let done = record::expire(self.inner.store.as_ref(), rule, who, wall(), || std::thread::sleep(PAUSE));
+        let done = done.map_err(|trouble| trouble.to_string())?;
+        if let Some(done) = done.filter(|d| d.rows > 0) {
+            tracing::info!(%rule, rows = done.rows, held = done.held, "content destroyed by rule");
+        }
+        let done = done.unwrap_or_default();
+        Ok(web::Expired { rule: rule.to_string(), destroyed: done.rows, waiting: done.held })
+    }
+
+    fn probe(&self, name: String) -> Answered<Result<web::Probed, String>> {
+        let inner = self.inner.clone();
+        Box::pin(async move { inner.try_out(&name).await })
+    }
+
+    fn renew_certificates(&self) -> bool {
+        let hurry = self.inner.hurry.get();
+        hurry.inspect(|hurry| hurry.notify_one()).is_some()
+    }
+
+    fn sign(&self, partner: &partner::Partner, request: &str, days: u32) -> Result<(String, String), String> {
+        let config = self.inner.now.lock().config.clone();
+        let issued = authority::sign(&config, partner, request, days).map_err(|e| e.to_string())?;
+        Ok((issued.chain, issued.authority))
+    }
+
+    fn revoke(&self, certificate: &str) -> Result<(String, String), String> {
+        // Held meanwhile: two lists at a time would forget one another.
+        let now = self.inner.now.lock();
+        authority::revoke(&now.config, certificate).map_err(|e| e.to_string())
+    }
+
+    fn url(&self) -> Option<String> {
+        let now = self.inner.now.lock();
+        now.config.federation.url.as_ref().map(|url| url.get_ref().clone())
+    }
+
+    fn send(&self, url: String, word: String, partner: String) -> Answered<Result<(), String>> {
+        let inner = self.inner.clone();
+        Box::pin(async move {
+            let ground = inner.ground()?;
+            probe::send(&ground, &url, &word, &partner).await
+        })
+    }
+
+    fn chain(&self) -> Result<Vec<Vec<u8>>, String> {
+        let (files, first) = {
+            let now = self.inner.now.lock();
+            (certificates::files(&now.config), now.config.domains.first().map(|d| d.domain().to_owned()))
+        };
+        let own = files.iter().rev().find(|f| f.domain.is_some() && f.domain == first);
+        let Some(file) = own.or(files.first()).map(|f| f.certificate.clone()) else { return Ok(Vec::new()) };
+        let wrong = |error: rustls_pki_types::pem::Error| format!("{}: {error}", file.display());
+        let certificates = CertificateDer::pem_file_iter(&file).map_err(wrong)?;
+        certificates.map(|one| one.map(|der| der.to_vec()).map_err(wrong)).collect()
+    }
+
+    fn listeners(&self) -> Vec<ListenerView> {
+        self.inner.listeners()
+    }
+
+    fn state(&self) -> &'static str {
+        if self.inner.stopping.load(Ordering::Acquire) { "stopping" } else { "running" }
+    }
+
+    fn metrics(&self) -> String {
+        let inner = &self.inner;
+        let listeners = inner.net.counts();
+        let leaves = inner.now.lock().tls.as_ref().map(|tls| tls.leaves()).unwrap_or_default();
+        let certificates = leaves.iter().filter_map(|leaf| certificates::paper::Paper::read(leaf)).collect();
+        let (started, now) = (inner.started, wall());
+        let outbreaks = inner.outbreaks.as_ref();
+        Sources { hub: &inner.hub, store: &inner.store, outbreaks, listeners, certificates, started, now }
+            .text()
+    }
+
+    fn scanner(&self) -> Option<String> {
+        let s = self.inner.eyes.scanner()?;
+        let trouble = s.trouble.map(|why| format!("; CANNOT BE ASKED: {why}")).unwrap_or_default();
+        let (at, scanned, found, failed) = (s.at, s.scanned, s.found, s.failed);
+        Some(format!(
+            "clamd at {at}: {scanned} file(s), {found} with malware, {failed} not looked into{trouble}"
+        ))
+    }
+
+    fn connections(&self) -> usize {
+        self.inner.net.connections()
+    }
+}
