@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use memchr::memmem;
 use model::{Address, Envelope, Event, Message, Original};
 use sha2::{Digest, Sha256};
+use std::sync::LazyLock;
 
 /// Links of one envelope that are looked at.
 const LINKS: usize = 8;
@@ -102,8 +103,9 @@ fn names_of(who: &Address) -> impl Iterator<Item = &str> {
 
 /// May the rendering hold a link or a file that stands in no part?
 fn has_more(original: &Original) -> bool {
-    let marks: [&[u8]; 5] = [b"<url", b"href=", b"uri=", b"src=", b"urn:xmpp:hashes"];
-    original.bytes.starts_with(b"<") && marks.iter().any(|mark| memmem::find(&original.bytes, mark).is_some())
+    static MARKS: LazyLock<[memmem::Finder; 5]> =
+        LazyLock::new(|| ["<url", "href=", "uri=", "src=", "urn:xmpp:hashes"].map(memmem::Finder::new));
+    original.bytes.starts_with(b"<") && MARKS.iter().any(|mark| mark.find(&original.bytes).is_some())
 }
 
 /// Hashes of files that are offered (XEP-0300 in XEP-0234, XEP-0446 and XEP-0385).

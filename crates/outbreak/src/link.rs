@@ -24,15 +24,22 @@ pub(crate) struct Link {
 /// Every link of a text, at most `most`. `skip` hears what stands between them.
 pub(crate) fn links(text: &str, most: usize, mut between: impl FnMut(&str)) -> Vec<Link> {
     let mut found = Vec::new();
+    // Every link has one of these, and most texts have none.
+    if memchr::memchr3(b'/', b'?', b'\\', text.as_bytes()).is_none() {
+        between(text);
+        return found;
+    }
     let mut plain = 0;
     let mut at = 0;
-    // A link has a dot or a colon in it; most texts have few of either.
+    // And a dot or a colon.
     while found.len() < most
         && let Some(mark) = memchr::memchr2(b'.', b':', &text.as_bytes()[at..]).map(|i| at + i)
     {
         let begin = text[..mark].rfind(is_border).map_or(0, |i| i + border_len(text, i)).max(plain);
         let end = text[mark..].find(is_border).map_or(text.len(), |i| mark + i);
-        if let Some(link) = read(&text[begin..end]) {
+        let word = &text[begin..end];
+        let may_be = memchr::memchr3(b'/', b'?', b'\\', word.as_bytes()).is_some();
+        if let Some(link) = may_be.then(|| read(word)).flatten() {
             between(&text[plain..begin]);
             plain = end;
             found.push(link);

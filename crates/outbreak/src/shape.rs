@@ -8,6 +8,13 @@ const WORDS: usize = 8;
 const LETTERS: usize = 32;
 /// Longer texts are looked at to here only, in bytes.
 const LONGEST: usize = 4_096;
+/// A word without digits that is as long looks made by a machine, see [`is_token`].
+const TOKEN: usize = 20;
+
+/// May the byte stand within a word? Of what is not ASCII only the characters can tell.
+fn in_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'\'' || !byte.is_ascii()
+}
 
 /// Collects the pieces of a text.
 #[derive(Default)]
@@ -20,26 +27,62 @@ pub(crate) struct Shape {
 impl Shape {
     /// Adds a piece. `names` are those of sender and addressee.
     pub fn add(&mut self, piece: &str, names: &[&str]) {
-        for word in piece.split(|c: char| !c.is_alphanumeric() && c != '\'').filter(|w| !w.is_empty()) {
-            if self.text.len() >= LONGEST {
-                return;
+        let bytes = piece.as_bytes();
+        let mut at = 0;
+        self.text.reserve(bytes.len().min(LONGEST) + 1);
+        while self.text.len() < LONGEST
+            && let Some(begin) = bytes[at..].iter().position(|b| in_word(*b)).map(|i| at + i)
+        {
+            let end = bytes[begin..].iter().position(|b| !in_word(*b)).map_or(bytes.len(), |i| begin + i);
+            let run = &piece[begin..end];
+            // Only what is not ASCII can have borders of words that are not.
+            if run.is_ascii() {
+                self.add_ascii(run, names);
+            } else {
+                let words = run.split(|c: char| !c.is_alphanumeric() && c != '\'').filter(|w| !w.is_empty());
+                words.for_each(|word| self.add_word(word, names));
             }
-            let mut chars = word.chars();
-            let first = chars.next().is_some_and(char::is_uppercase);
-            let name = first && chars.clone().next().is_some() && chars.all(char::is_lowercase);
-            let number = word.chars().any(char::is_numeric);
-            let named = || names.iter().any(|name| name.eq_ignore_ascii_case(word));
-            if name || number || is_token(word) || named() {
-                continue;
-            }
-            self.words += 1;
-            self.letters += word.chars().count();
-            match word.is_ascii() {
-                true => self.text.extend(word.bytes().map(|b| char::from(b.to_ascii_lowercase()))),
-                false => self.text += &policy::fold(word),
-            }
-            self.text.push(' ');
+            at = end;
         }
+    }
+
+    fn add_ascii(&mut self, word: &str, names: &[&str]) {
+        let (mut upper, mut digits, mut lower) = (0, 0, 0);
+        for byte in word.bytes() {
+            upper += usize::from(byte.is_ascii_uppercase());
+            lower += usize::from(byte.is_ascii_lowercase());
+            digits += usize::from(byte.is_ascii_digit());
+        }
+        let first = word.as_bytes()[0].is_ascii_uppercase();
+        let name = first && upper == 1 && lower > 0 && lower + 1 == word.len();
+        let named = || names.iter().any(|name| name.eq_ignore_ascii_case(word));
+        if name || digits > 0 || word.len() >= TOKEN || named() {
+            return;
+        }
+        self.words += 1;
+        self.letters += word.len();
+        let at = self.text.len();
+        self.text.push_str(word);
+        self.text[at..].make_ascii_lowercase();
+        self.text.push(' ');
+    }
+
+    fn add_word(&mut self, word: &str, names: &[&str]) {
+        if word.is_ascii() {
+            return self.add_ascii(word, names);
+        }
+        let mut chars = word.chars();
+        let first = chars.next().is_some_and(char::is_uppercase);
+        let name = first && chars.clone().next().is_some() && chars.all(char::is_lowercase);
+        let number = word.chars().any(char::is_numeric);
+        let named = || names.iter().any(|name| name.eq_ignore_ascii_case(word));
+        if name || number || is_token(word) || named() {
+            return;
+        }
+        self.words += 1;
+        self.letters += word.chars().count();
+        self.text += &policy::fold(word);
+        self.text.push(' ');
     }
 
     /// The shape, if the text has enough of one.

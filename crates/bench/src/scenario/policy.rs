@@ -5,10 +5,13 @@ use model::{
     Address, Dialect, Envelope, EnvelopeId, Event, MAX_HOPS, Message, Origin, Part, Security, Timestamp,
     Vouch,
 };
+use outbreak::{Outbreaks, Settings};
 use policy::{Belonging, Facts, Policy, Society};
+use ports::Watch;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
+use store::MemoryStore;
 
 const USERS: usize = 100_000;
 const GROUPS: usize = 1_000;
@@ -129,6 +132,28 @@ pub fn measure(report: &mut Report) -> Result<()> {
     }
     report.num("look_into_text_us", (clock::now() - begun) as f64 / TIMES as f64 / 1e3, 3);
     report.put("found", found);
+    watch(report, &texts)
+}
+
+/// What it costs to look whether something spreads: texts that nobody has seen, one in eight with a link that everybody sends.
+fn watch(report: &mut Report, texts: &[String]) -> Result<()> {
+    let watch = Outbreaks::open(Arc::new(MemoryStore::default()), Settings::default());
+    let watch = watch.map_err(|e| e.to_string())?;
+    let mut all = 0;
+    for n in 0..TIMES {
+        let text = format!("{n:x} {}", texts[n % texts.len()]);
+        let text = if n % 8 == 0 { text + " see https://wiki.corp.example/page" } else { text };
+        let mut envelope = message(user(scrambled(n) % USERS)?, user(scrambled(n + 7) % USERS)?, &text);
+        // A busy day goes by.
+        envelope.at = Timestamp(envelope.at.unix_ms() + n as u64);
+        let begun = clock::now();
+        let held = watch.look(&envelope);
+        all += clock::now() - begun;
+        if held != Ok(None) {
+            return Err("an innocent message was held".into());
+        }
+    }
+    report.num("outbreak_look_us", all as f64 / TIMES as f64 / 1e3, 3);
     Ok(())
 }
 
