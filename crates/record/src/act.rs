@@ -12,8 +12,17 @@ use store::{Draft, Journal, Row, RowKind, Trouble};
 pub struct Act {
     /// What: `user.add`, `backup`, `retention`...
     pub act: String,
-    /// Who: `uid 1000 (alice)` over the control socket, `server` by itself.
+    /// Who: an administrator's name, `uid 1000 (alice)` as the server's owner, `server` by itself.
     pub who: String,
+    /// In which role, where an administrator did it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// How it was known that it was them: a token, the user of the system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub how: Option<String>,
+    /// Set where two were needed: the request, and who approved it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved: Option<Approved>,
     /// On what: an account, a file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on: Option<String>,
@@ -25,6 +34,15 @@ pub struct Act {
     /// Set on the first row after a restore.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restore: Option<Restore>,
+}
+
+/// That a second administrator has said yes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approved {
+    /// The request.
+    pub request: String,
+    /// Who said yes, in which role, and how that was known.
+    pub by: String,
 }
 
 /// Content that is destroyed by rule. The row comes before the destruction.
@@ -55,6 +73,9 @@ impl Act {
         Self {
             act: act.to_owned(),
             who: who.to_owned(),
+            role: None,
+            how: None,
+            approved: None,
             on: None,
             result: "done".to_owned(),
             retention: None,
@@ -101,7 +122,16 @@ impl fmt::Display for Act {
         if let Some(on) = &self.on {
             write!(line, "{on} ")?;
         }
-        write!(line, "by {}: {}", self.who, self.result)?;
+        write!(line, "by {}", self.who)?;
+        match (&self.role, &self.how) {
+            (Some(role), Some(how)) => write!(line, " ({role}; {how})")?,
+            (Some(one), None) | (None, Some(one)) => write!(line, " ({one})")?,
+            (None, None) => {}
+        }
+        if let Some(Approved { request, by }) = &self.approved {
+            write!(line, ", approved by {by} (request {request})")?;
+        }
+        write!(line, ": {}", self.result)?;
         if let Some(retention) = &self.retention {
             write!(line, "; content up to row {} by the rule {:?}", retention.to, retention.rule)?;
         }

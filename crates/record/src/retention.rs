@@ -49,7 +49,7 @@ impl FromStr for Rule {
 pub fn expire<S: Journal + Retain>(
     store: &S,
     rule: Rule,
-    who: &str,
+    by: Act,
     now: Timestamp,
     mut pause: impl FnMut(),
 ) -> Result<Option<Destroyed>, Trouble> {
@@ -68,7 +68,7 @@ pub fn expire<S: Journal + Retain>(
         return Ok(Some(all));
     }
     let rule = Retention { rule: rule.to_string(), to: to.0 };
-    Act { retention: Some(rule), ..Act::done("retention", who) }.note(store, now)?;
+    Act { retention: Some(rule), ..by }.note(store, now)?;
     loop {
         let done = store.destroy(to)?;
         all.rows += done.rows;

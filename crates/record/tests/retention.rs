@@ -1,7 +1,7 @@
 //! Content is destroyed by rule, what waits for somebody is not, and the chain says which and why.
 
 use model::{Address, Seq, Timestamp};
-use record::{Chain, ChainId, Fault, Rule, expire, verify};
+use record::{Act, Chain, ChainId, Fault, Rule, expire, verify};
 use std::path::Path;
 use store::{CHAIN_SETTING, Draft, Erase, Journal, MailboxCursor, Options, RowKind, Settings, SqliteStore};
 
@@ -57,11 +57,13 @@ fn what_is_older_is_destroyed_except_what_waits() {
     let path = dir.path().join("rialto.db");
     let store = written(&path);
     let now = Timestamp(START + 100 * DAY);
-    assert_eq!(expire(&store, Rule::Forever, "server", now, || {}), Ok(None));
+    assert_eq!(expire(&store, Rule::Forever, Act::done("retention", "server"), now, || {}), Ok(None));
     assert_eq!(report(&store).acts, 0);
 
     let mut steps = 0;
-    let done = expire(&store, Rule::Days(40), "server", now, || steps += 1).unwrap().unwrap();
+    let done = expire(&store, Rule::Days(40), Act::done("retention", "server"), now, || steps += 1)
+        .unwrap()
+        .unwrap();
     assert_eq!((done.rows, done.held), (1_790, 10));
     assert!(steps > 2, "in steps");
     let found = report(&store);
@@ -75,10 +77,10 @@ fn what_is_older_is_destroyed_except_what_waits() {
     assert!(waiting.iter().all(|w| w.body.is_some()));
 
     // Nothing new: no new act. Somebody came and read: their rows go too, under the act that is there.
-    let done = expire(&store, Rule::Days(40), "server", now, || {}).unwrap().unwrap();
+    let done = expire(&store, Rule::Days(40), Act::done("retention", "server"), now, || {}).unwrap().unwrap();
     assert_eq!((done.rows, done.held), (0, 10));
     let store = read(store, &path, 3_000, vec![]);
-    let done = expire(&store, Rule::Days(40), "server", now, || {}).unwrap().unwrap();
+    let done = expire(&store, Rule::Days(40), Act::done("retention", "server"), now, || {}).unwrap().unwrap();
     assert_eq!((done.rows, done.held), (10, 0));
     let found = report(&store);
     assert_eq!((found.erased, found.acts, found.finding), (1_800, 1, None));
@@ -87,7 +89,8 @@ fn what_is_older_is_destroyed_except_what_waits() {
     drop(store);
     let store = open(&path);
     let later = Timestamp(now.0 + DAY);
-    let done = expire(&store, Rule::Days(40), "server", later, || {}).unwrap().unwrap();
+    let done =
+        expire(&store, Rule::Days(40), Act::done("retention", "server"), later, || {}).unwrap().unwrap();
     assert_eq!((done.rows, done.held), (30, 0));
     assert_eq!(report(&store).finding, None);
     // What nobody announced is found.

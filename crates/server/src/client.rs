@@ -1,8 +1,9 @@
 //! A client of the control API: how commands talk to a running server.
 
 use crate::failure::Failure;
+use admin::Second;
 use http_body_util::{BodyExt, Full};
-use hyper::{Method, Request};
+use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -12,12 +13,19 @@ use tokio::net::UnixStream;
 /// A running server, by its control socket.
 pub struct Control {
     socket: PathBuf,
+    token: Option<String>,
 }
 
 impl Control {
     /// The server behind this socket.
     pub fn new(socket: &Path) -> Self {
-        Self { socket: socket.to_owned() }
+        Self { socket: socket.to_owned(), token: None }
+    }
+
+    /// The same in the name of whoever this token is of.
+    #[must_use]
+    pub fn with_token(self, token: Option<String>) -> Self {
+        Self { token, ..self }
     }
 
     /// Does a server answer?
@@ -74,16 +82,23 @@ impl Control {
             Some(body) => serde_json::to_vec(body).map_err(|e| fail(e.to_string()))?,
             None => Vec::new(),
         };
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(path)
             .header("host", "localhost")
-            .header("content-type", "application/json")
-            .body(Full::new(bytes::Bytes::from(bytes)))
-            .map_err(|e| fail(e.to_string()))?;
+            .header("content-type", "application/json");
+        if let Some(token) = &self.token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let request = request.body(Full::new(bytes::Bytes::from(bytes))).map_err(|e| fail(e.to_string()))?;
         let response = sender.send_request(request).await.map_err(|e| fail(e.to_string()))?;
         let status = response.status();
         let bytes = response.into_body().collect().await.map_err(|e| fail(e.to_string()))?.to_bytes();
+        if status == StatusCode::ACCEPTED
+            && let Ok(request) = serde_json::from_slice::<admin::Request>(&bytes)
+        {
+            return Err(waits(&request));
+        }
         if !status.is_success() {
             let words = match serde_json::from_slice::<web::ProblemBody>(&bytes) {
                 Ok(problem) => problem.detail,
@@ -93,4 +108,19 @@ impl Control {
         }
         serde_json::from_slice(&bytes).map_err(|e| fail(format!("an answer we do not understand: {e}")))
     }
+}
+
+/// What somebody hears whose act needs a second administrator.
+fn waits(request: &admin::Request) -> Failure {
+    let act = admin::ACTS.iter().find(|act| act.name == request.act && act.method == request.method);
+    let then = match act.map(|act| act.second) {
+        Some(Second::Grants | Second::Blind) => "; after that, say the same again",
+        _ => "",
+    };
+    let until = model::Timestamp(request.until);
+    Failure::waiting(format!(
+        "{} needs a second administrator: it waits as request {id} until {until} for somebody else to say `rialto approve yes {id}`{then}",
+        request.act,
+        id = request.id
+    ))
 }

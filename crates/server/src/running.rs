@@ -3,7 +3,7 @@
 use crate::answers;
 use crate::certificates;
 use crate::certificates::acme::{Keeper, Kept};
-use crate::config::Config;
+use crate::config::{Config, ControlPart, Source};
 use crate::failure::Failure;
 use crate::house;
 use crate::live::Live;
@@ -64,16 +64,21 @@ impl Running {
         let mut house = house::build(&config, workers)?;
         house.recorder = recorder;
         let control = config.control();
+        let place = config.source.clone();
+        let part = config.administration.clone();
         let metrics = open_metrics(&config).await?;
         let answers = answers::open(&config).await?;
         let live = Arc::new(Live::open(config, &house, workers, supervisor, log)?);
-        let socket = open_control(&control)?;
+        let socket = open_control(&control, &part, &place)?;
         let desk = web::Desk {
             hub: house.hub.clone(),
             accounts: house.identity.clone(),
             partners: house.partners.clone(),
             rulebook: house.rulebook.clone(),
             outbreaks: house.outbreaks.clone(),
+            admins: Arc::new(admin::Administrators::open(house.store.clone())?),
+            requests: admin::Requests::new(house.store.clone()),
+            owner: rustix::process::geteuid().as_raw(),
             signer: partner::Signer::new(house.store.clone()),
             journal: house.store.clone(),
             chain: house.chain,
@@ -211,7 +216,8 @@ async fn forget(live: Arc<Live>) {
     loop {
         hours.tick().await;
         let live = live.clone();
-        let end = tokio::task::spawn_blocking(move || live.expire("server")).await;
+        let end =
+            tokio::task::spawn_blocking(move || live.expire(record::Act::done("retention", "server"))).await;
         if let Ok(Err(trouble)) = end {
             tracing::error!(trouble, "content could not be destroyed by rule; the next run goes on");
         }
@@ -230,16 +236,37 @@ async fn open_metrics(config: &Config) -> Result<Option<TcpListener>, Failure> {
     }
 }
 
-/// A socket only the owner can open. One left by a server that was killed is replaced; the store's lock has made
+/// A socket only the owner can open, and the group that the configuration names. One left by a server that was killed is replaced; the store's lock has made
 /// sure that no other server runs on this data.
-fn open_control(path: &Path) -> Result<UnixListener, Failure> {
-    let fail = |e: std::io::Error| Failure::new(format!("control socket {}: {e}", path.display()));
+fn open_control(path: &Path, part: &ControlPart, place: &Source) -> Result<UnixListener, Failure> {
+    let fail = |e: std::io::Error| {
+        let what = format!("control socket {}: {e}", path.display());
+        match &part.socket {
+            Some(socket) => {
+                let what = format!(
+                    "{what}; its directory must be there, and the server's user must be able to write to it"
+                );
+                place.mistake_at(socket, what).into()
+            }
+            None => Failure::new(what),
+        }
+    };
     match std::fs::remove_file(path) {
         Ok(()) => {}
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => return Err(fail(error)),
     }
     let socket = UnixListener::bind(path).map_err(fail)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(fail)?;
+    let mode = match (&part.group, part.gid()) {
+        (Some(group), gid) => {
+            std::os::unix::fs::chown(path, None, gid).map_err(|e| {
+                let what = format!("the control socket cannot be given to this group: {e}; make the server's user a member of it");
+                Failure::from(place.mistake_at(group, what))
+            })?;
+            0o660
+        }
+        (None, _) => 0o600,
+    };
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(fail)?;
     Ok(socket)
 }

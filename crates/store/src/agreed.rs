@@ -18,6 +18,10 @@ pub enum Shelf {
     Policy = 6,
     /// What is contained because it spreads like a worm.
     Outbreak = 7,
+    /// Somebody who administers.
+    Administrator = 8,
+    /// An act that waits for a second administrator.
+    Request = 9,
 }
 
 /// What was agreed with other companies, and what belongs to it: documents by kind and name, which the store does not

@@ -4,7 +4,6 @@ use crate::problem::Problem;
 use crate::{Desk, Who};
 use axum::http::StatusCode;
 use model::Timestamp;
-use record::Act;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub(crate) fn now() -> Timestamp {
@@ -22,7 +21,7 @@ impl Desk {
         work: impl FnOnce() -> Result<T, Problem>,
     ) -> Result<T, Problem> {
         let end = work();
-        let mut row = Act::done(act, who.as_str()).on(on);
+        let mut row = who.done(act).on(on);
         if let Err(Problem(status, detail)) = &end {
             row.result = format!("refused, {}: {detail}", status.as_u16());
         }

@@ -18,6 +18,12 @@ pub struct Desk {
     pub rulebook: Arc<rulebook::Rulebook>,
     /// The watch for outbreaks.
     pub outbreaks: Arc<outbreak::Outbreaks>,
+    /// Who administers.
+    pub admins: Arc<admin::Administrators>,
+    /// What waits for a second administrator.
+    pub requests: admin::Requests,
+    /// The user of the system that owns this server.
+    pub owner: u32,
     /// The key with which invitations are signed.
     pub signer: partner::Signer,
     /// The record.

@@ -1,7 +1,7 @@
-use crate::Desk;
-use crate::problem::{Problem, blocking};
+use crate::problem::{Problem, ProblemBody, blocking};
+use crate::{Desk, Who};
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::{Path, Query, State};
 use model::codec::{decode, decode_outcomes};
 use model::{LossKind, Outcome, Refusal, Seq};
 use record::Act;
@@ -225,6 +225,33 @@ pub async fn rows(
         };
         let rows = desk.journal.rows(Seq(first), limit)?;
         Ok(Json(JournalRows { rows: rows.iter().map(view).collect() }))
+    })
+    .await
+}
+
+/// A row with its content.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct RowContent {
+    /// The row.
+    pub row: JournalRow,
+    /// The whole row in words, its content among them.
+    pub text: String,
+}
+
+/// One row with its content. That somebody read it is on record.
+#[utoipa::path(get, path = "/v1/journal/{seq}", responses(
+    (status = 200, body = RowContent), (status = 404, body = ProblemBody)))]
+pub async fn read(
+    State(desk): State<Arc<Desk>>,
+    who: Who,
+    Path(seq): Path<u64>,
+) -> Result<Json<RowContent>, Problem> {
+    blocking(move || {
+        desk.act(&who, "journal.read", &format!("row {seq}"), || {
+            let row = desk.journal.rows(Seq(seq), 1)?.into_iter().find(|row| row.seq == Seq(seq));
+            let row = row.ok_or_else(|| Problem::missing(format!("there is no row {seq}")))?;
+            Ok(Json(RowContent { row: view(&row), text: record::describe(&row, true) }))
+        })
     })
     .await
 }

@@ -1,11 +1,14 @@
-//! The HTTP API. Every command that touches a running server is a client of it, over a Unix socket that only the
-//! server's owner can open; so whoever can reach it is the administrator.
+//! The HTTP API. Every command that touches a running server is a client of it, over a Unix socket. Whoever reaches that
+//! passes the gate first: the user at the other end, or a token, stands for an administrator, whose role may do what is in
+//! the table of acts (`admin::ACTS`) and nothing else.
 //!
 //! The router and the OpenAPI document come from the same declarations, so they cannot disagree.
 
 mod acts;
+mod admins;
 mod backups;
 mod desk;
+mod gate;
 mod groups;
 mod handshakes;
 mod journal;
@@ -16,18 +19,24 @@ mod policy;
 mod probes;
 mod problem;
 mod quarantine;
+mod requests;
 mod status;
 mod users;
 mod who;
 
+pub use admins::{
+    AdminChange, AdminList, AdminView, Me, NewAdmin, TokenMade, TokenView, TokenWish, TokensEnded,
+};
 pub use backups::BackupMade;
 pub use desk::Desk;
 pub use groups::{GroupList, Members};
 pub use handshakes::{
     Acceptance, Certificate, CertificateRequest, InvitationList, Paper, Revocation, Revoked,
 };
-pub use journal::{JournalRow, JournalRows, LossView, RefusalView, SettledView, Verification, view};
-pub use operate::{Answered, Expired, Operator, Reloaded};
+pub use journal::{
+    JournalRow, JournalRows, LossView, RefusalView, RowContent, SettledView, Verification, view,
+};
+pub use operate::{Answered, Expired, FourEyes, Operator, Reloaded};
 pub use outbreak::{Decided, Decision, OrderView, OutbreakStatus, Stop};
 pub use partners::{Forget, Forgotten, ObservedList, PartnerList, PartnerView};
 pub use policy::{
@@ -37,6 +46,7 @@ pub use policy::{
 pub use probes::{Check, Probed, Verdict};
 pub use problem::{Problem, ProblemBody};
 pub use quarantine::{Discard, HeldList, HeldView, PartView};
+pub use requests::{RequestList, Word};
 pub use status::{ListenerView, Status};
 pub use users::{NewUser, PasswordChange, UserList};
 pub use who::Who;
@@ -51,9 +61,15 @@ use utoipa_axum::routes;
 #[openapi(info(title = "Rialto", description = "The API of a running Rialto server."))]
 struct Document;
 
-/// The API's routes, its description at `/v1/openapi.json` among them.
+/// The API's routes behind the gate, their description at `/v1/openapi.json` among them.
 pub fn router(desk: Arc<Desk>) -> Router {
-    let (router, document) = OpenApiRouter::with_openapi(Document::openapi())
+    let (router, document) = routes();
+    let description = axum::routing::get(move || async move { axum::Json(document) });
+    gate::before(router.with_state(desk.clone()).route("/v1/openapi.json", description), desk)
+}
+
+fn routes() -> (Router<Arc<Desk>>, utoipa::openapi::OpenApi) {
+    OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(status::status))
         .routes(routes!(operate::reload))
         .routes(routes!(operate::renew))
@@ -96,10 +112,17 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .routes(routes!(outbreak::delete))
         .routes(routes!(journal::rows))
         .routes(routes!(journal::verify))
+        .routes(routes!(journal::read))
         .routes(routes!(backups::made))
-        .with_state(desk)
-        .split_for_parts();
-    router.route("/v1/openapi.json", axum::routing::get(move || async move { axum::Json(document) }))
+        .routes(routes!(admins::list, admins::add))
+        .routes(routes!(admins::me))
+        .routes(routes!(admins::change, admins::remove))
+        .routes(routes!(admins::token, admins::revoke))
+        .routes(routes!(requests::list))
+        .routes(routes!(requests::show))
+        .routes(routes!(requests::yes))
+        .routes(routes!(requests::no))
+        .split_for_parts()
 }
 
 /// Serves nothing but the metrics, on an open TCP socket, until the task is dropped.
@@ -148,5 +171,27 @@ const ANSWER: usize = 64 * 1024;
 /// # Errors
 /// What the system said when the socket failed.
 pub async fn serve(socket: tokio::net::UnixListener, router: Router) -> std::io::Result<()> {
-    axum::serve(socket, router.into_make_service_with_connect_info::<Who>()).await
+    axum::serve(socket, router.into_make_service_with_connect_info::<who::Peer>()).await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_route_is_in_the_table_of_acts_and_no_other() {
+        let described = serde_json::to_value(super::routes().1).unwrap();
+        let mut routes = BTreeSet::from([("GET".to_owned(), "/v1/openapi.json".to_owned())]);
+        for (path, methods) in described["paths"].as_object().unwrap() {
+            let methods = methods.as_object().unwrap().keys().filter(|key| *key != "parameters");
+            routes.extend(methods.map(|method| (method.to_uppercase(), path.clone())));
+        }
+        let acts: BTreeSet<_> =
+            admin::ACTS.iter().map(|act| (act.method.to_owned(), act.path.to_owned())).collect();
+        let open: Vec<_> = routes.difference(&acts).collect();
+        assert!(open.is_empty(), "no role is named for {open:?}: crates/admin/src/acts.rs");
+        let stale: Vec<_> = acts.difference(&routes).collect();
+        assert!(stale.is_empty(), "there is no {stale:?}");
+        assert!(routes.len() > 60);
+    }
 }

@@ -30,6 +30,15 @@ pub struct Expired {
     pub waiting: u64,
 }
 
+/// For what two administrators are needed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FourEyes {
+    /// Names of acts.
+    pub acts: Vec<String>,
+    /// How long a request waits, in hours.
+    pub hours: u32,
+}
+
 /// What an answer takes its time for.
 pub type Answered<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -39,7 +48,7 @@ pub trait Operator: Send + Sync {
     fn reload(&self) -> Answered<Result<Reloaded, String>>;
 
     /// Destroys the content that is older than the rule of retention says. Blocks.
-    fn expire(&self, who: &str) -> Result<Expired, String>;
+    fn expire(&self, by: record::Act) -> Result<Expired, String>;
 
     /// Tests the servers of a partner, or of any domain. On error, in words, there is nothing to test.
     fn probe(&self, name: String) -> Answered<Result<Probed, String>>;
@@ -75,6 +84,9 @@ pub trait Operator: Send + Sync {
 
     /// Connections that are open.
     fn connections(&self) -> usize;
+
+    /// For what two administrators are needed.
+    fn four_eyes(&self) -> FourEyes;
 
     /// How the scanner of files is, in words; none where none is configured.
     fn scanner(&self) -> Option<String>;
@@ -112,7 +124,7 @@ pub async fn renew(State(desk): State<Arc<Desk>>, who: Who) -> Result<Json<()>, 
 #[utoipa::path(post, path = "/v1/retention", responses((status = 200, body = Expired)))]
 pub async fn expire(State(desk): State<Arc<Desk>>, who: Who) -> Result<Json<Expired>, Problem> {
     let wrong = |text| Problem(StatusCode::INTERNAL_SERVER_ERROR, text);
-    blocking(move || desk.operator.expire(who.as_str()).map(Json).map_err(wrong)).await
+    blocking(move || desk.operator.expire(who.done("retention")).map(Json).map_err(wrong)).await
 }
 
 /// Metrics as OpenMetrics text, for Prometheus and its kin.

@@ -373,17 +373,20 @@ pub async fn end_trial(State(desk): State<Arc<Desk>>, who: Who) -> Result<Json<R
     .await
 }
 
-/// Runs a policy over a stretch of the record.
+/// Runs a policy over a stretch of the record. That somebody did is on record: it reads what people wrote.
 #[utoipa::path(post, path = "/v1/policy/replay", request_body = Replaying, responses(
     (status = 200, body = Replayed), (status = 422, body = ProblemBody)))]
 pub async fn replay(
     State(desk): State<Arc<Desk>>,
+    who: Who,
     Json(r): Json<Replaying>,
 ) -> Result<Json<Replayed>, Problem> {
     blocking(move || {
         let time = r.since.unwrap_or(0)..r.until.unwrap_or(u64::MAX);
         let limit = r.limit.clamp(1, 100_000);
-        Ok(Json(desk.rulebook.replay(&r.text, desk.journal.as_ref(), r.first, limit, time)?))
+        desk.act(&who, "policy.replay", &format!("from row {}", r.first), || {
+            Ok(Json(desk.rulebook.replay(&r.text, desk.journal.as_ref(), r.first, limit, time)?))
+        })
     })
     .await
 }

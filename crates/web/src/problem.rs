@@ -1,5 +1,6 @@
 use axum::Json;
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use ports::PortError;
 use serde::{Deserialize, Serialize};
@@ -34,7 +35,7 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let body = ProblemBody { status: self.0.as_u16(), detail: self.1 };
-        (self.0, Json(body)).into_response()
+        (self.0, [(CONTENT_TYPE, "application/problem+json")], Json(body)).into_response()
     }
 }
 

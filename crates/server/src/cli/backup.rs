@@ -1,5 +1,5 @@
-use super::ConfigFile;
 use super::offline::with_server;
+use super::{ConfigFile, Reach};
 use crate::backup;
 use crate::config::Config;
 use crate::failure::Failure;
@@ -26,7 +26,11 @@ impl Backup {
             backup::make(&config, &self.file.config, &self.to, self.with_keys, &mut Progress::new())?;
         let made = web::BackupMade { to: self.to.display().to_string(), rows: manifest.head };
         // The copy is good whatever becomes of this; that it was made belongs on record.
-        let noted = with_server(&self.file, |c| async move { c.post::<_, ()>("/v1/backups", &made).await });
+        let noted =
+            with_server(
+                &Reach::of(&self.file),
+                |c| async move { c.post::<_, ()>("/v1/backups", &made).await },
+            );
         println!(
             "{}: {} rows in {} conversations, {} accounts, chain verified; last link {}",
             self.to.display(),

@@ -1,4 +1,4 @@
-use super::{ConfigFile, runtime};
+use super::{ConfigFile, Reach, runtime};
 use crate::certificates::paper::{Paper, SOON, now};
 use crate::certificates::{files, request};
 use crate::client::Control;
@@ -66,8 +66,7 @@ impl Certificate {
             }
             Act::Install { domain, chain, file } => install(&load(&file)?, &domain, &chain),
             Act::Renew { file } => {
-                let config = load(&file)?;
-                let renewed = Control::new(&config.control());
+                let renewed = Reach::of(&file).control()?;
                 runtime(1)?.block_on(renewed.post::<_, ()>("/v1/certificates/renew", &()))?;
                 println!("ordered; `rialto certificate list` and the log tell what came of it");
                 Ok(ExitCode::SUCCESS)

@@ -1,7 +1,6 @@
-use super::{ConfigFile, runtime};
+use super::{ConfigFile, Reach, runtime};
 use crate::certificates;
 use crate::certificates::paper::{Paper, SOON, now};
-use crate::client::Control;
 use crate::config::Config;
 use crate::failure::Failure;
 use std::fs;
@@ -31,7 +30,7 @@ impl Doctor {
         findings.extend(key_modes(&config));
         findings.extend(papers(&config));
         findings.extend(scanner(&config));
-        findings.push(server(&config)?);
+        findings.push(server(&Reach::of(&self.file))?);
         let mut bad = false;
         for finding in findings {
             match finding {
@@ -162,8 +161,8 @@ fn scanner(config: &Config) -> Option<Finding> {
     })
 }
 
-fn server(config: &Config) -> Result<Finding, Failure> {
-    let control = Control::new(&config.control());
+fn server(reach: &Reach) -> Result<Finding, Failure> {
+    let control = reach.control()?;
     Ok(runtime(1)?.block_on(async {
         match control.get::<web::Status>("/v1/status").await {
             Ok(web::Status { disk_trouble: Some(why), .. }) => Finding::Bad(
@@ -176,6 +175,9 @@ fn server(config: &Config) -> Result<Finding, Failure> {
                 s.online.len(),
                 s.commit_ms
             )),
+            Err(why) if control.is_up().await => {
+                Finding::Warning(format!("the server runs, and does not say how it is: {why}"), "ask as its owner")
+            }
             Err(_) => Finding::Warning("the server does not run".into(), "start it: rialto serve"),
         }
     }))

@@ -1,5 +1,5 @@
 use super::offline::with_server;
-use super::{ConfigFile, escape};
+use super::{Reach, escape};
 use crate::failure::Failure;
 use clap::Subcommand;
 use partner::Group as People;
@@ -22,7 +22,7 @@ enum Act {
         /// user@domain, or *@domain for everybody of a domain.
         members: Vec<String>,
         #[command(flatten)]
-        file: ConfigFile,
+        file: Reach,
     },
     /// Takes people out of a group; without names, removes the group.
     Remove {
@@ -31,19 +31,19 @@ enum Act {
         /// As they are listed.
         members: Vec<String>,
         #[command(flatten)]
-        file: ConfigFile,
+        file: Reach,
     },
     /// Lists groups, each with how many members it has.
     List {
         #[command(flatten)]
-        file: ConfigFile,
+        file: Reach,
     },
     /// Lists a group's members.
     Show {
         /// The group.
         name: String,
         #[command(flatten)]
-        file: ConfigFile,
+        file: Reach,
     },
 }
 

@@ -1,9 +1,9 @@
-use super::ConfigFile;
 use super::offline::with_server;
+use super::{Reach, json};
 use crate::failure::Failure;
 use clap::Subcommand;
 use std::process::ExitCode;
-use web::{Expired, JournalRow, JournalRows, RefusalView, Verification};
+use web::{Expired, JournalRow, JournalRows, RefusalView, RowContent, Verification};
 
 /// `rialto journal`
 #[derive(Debug, clap::Args)]
@@ -23,17 +23,27 @@ enum Act {
         #[arg(long)]
         admin: bool,
         #[command(flatten)]
-        file: ConfigFile,
+        file: Reach,
+    },
+    /// Shows one row with its content. That you read it is on record.
+    Show {
+        /// Its number.
+        row: u64,
+        /// For programs.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        file: Reach,
     },
     /// Destroys now the content that is older than `[record] retention` says; the server does it by itself every hour.
     Expire {
         #[command(flatten)]
-        file: ConfigFile,
+        file: Reach,
     },
     /// Proves that every row is as it was written. Status 0 only if so.
     Verify {
         #[command(flatten)]
-        file: ConfigFile,
+        file: Reach,
     },
 }
 
@@ -47,6 +57,15 @@ impl Journal {
                 }
                 Ok(ExitCode::SUCCESS)
             }),
+            Act::Show { row, json: for_programs, file } => {
+                let path = format!("/v1/journal/{row}");
+                let found: RowContent = with_server(&file, |c| async move { c.get(&path).await })?;
+                match for_programs {
+                    true => print!("{}", json(&found)?),
+                    false => println!("{}", found.text),
+                }
+                Ok(ExitCode::SUCCESS)
+            }
             Act::Expire { file } => with_server(&file, |c| async move {
                 let done: Expired = c.post("/v1/retention", &()).await?;
                 println!("retention is {:?}: content of {} row(s) destroyed", done.rule, done.destroyed);

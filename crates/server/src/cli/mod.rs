@@ -1,5 +1,7 @@
 //! The command line, one file per command.
 
+mod admin;
+mod approve;
 mod backup;
 mod certificate;
 mod check;
@@ -14,6 +16,7 @@ mod outbreak;
 mod partner;
 mod policy;
 mod quarantine;
+mod reach;
 mod reload;
 mod restore;
 mod serve;
@@ -23,6 +26,7 @@ mod user;
 
 use crate::failure::Failure;
 use clap::{Parser, Subcommand};
+use reach::Reach;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -36,7 +40,7 @@ pub struct Cli {
 }
 
 /// Where the configuration is.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub struct ConfigFile {
     /// The configuration file.
     #[arg(long, default_value_os_t = usual(), env = "RIALTO_CONFIG")]
@@ -78,6 +82,10 @@ enum Command {
     Config(config::Explain),
     /// Looks at this machine and the running server, and says what would hurt.
     Doctor(doctor::Doctor),
+    /// Manages administrators: their roles and tokens.
+    Admin(admin::Admin),
+    /// Shows what waits for a second administrator, and decides as one.
+    Approve(approve::Approve),
     /// Manages accounts.
     User(user::User),
     /// Manages other companies: what was agreed with each.
@@ -119,6 +127,8 @@ impl Cli {
             Command::Check(command) => command.run(),
             Command::Config(command) => command.run(),
             Command::Doctor(command) => command.run(),
+            Command::Admin(command) => command.run(),
+            Command::Approve(command) => command.run(),
             Command::User(command) => command.run(),
             Command::Partner(command) => command.run(),
             Command::Group(command) => command.run(),
@@ -136,7 +146,7 @@ impl Cli {
             Ok(code) => code,
             Err(failure) => {
                 eprintln!("rialto: {failure}");
-                ExitCode::FAILURE
+                failure.status()
             }
         }
     }

@@ -1,22 +1,23 @@
 //! Commands on a server that may or may not run: through its API if it does, else through the same API over the
 //! opened store, so that there is one way of doing each thing.
 
-use super::ConfigFile;
+use super::Reach;
 use crate::client::Control;
-use crate::config::Config;
+use crate::config::ControlPart;
 use crate::failure::Failure;
 use crate::running::Running;
 use crate::supervisor::Supervisor;
 use std::future::Future;
 
 /// Runs `act` against the running server, or against one that is opened without listeners for just this act.
-pub(super) fn with_server<F, R>(file: &ConfigFile, act: impl FnOnce(Control) -> F) -> Result<R, Failure>
+pub(super) fn with_server<F, R>(reach: &Reach, act: impl FnOnce(Control) -> F) -> Result<R, Failure>
 where
     F: Future<Output = Result<R, Failure>>,
 {
-    let mut config = Config::load(&file.config).map_err(|m| Failure::new(m.to_string()))?;
+    let config = reach.config()?;
     super::runtime(1)?.block_on(async move {
-        let control = Control::new(&config.control());
+        let control = reach.control()?;
+        let Some(mut config) = config else { return act(control).await };
         if control.is_up().await {
             return act(control).await;
         }
@@ -24,8 +25,13 @@ where
         config.sip.clear();
         config.metrics = None;
         config.federation.listen = None;
+        // Nobody else has to reach it meanwhile.
+        config.administration = ControlPart { socket: None, group: None, ..config.administration };
         let running = Running::start(config, Supervisor::none(), None, None).await?;
-        let result = act(Control::new(&running.control)).await;
+        let result = match reach.at(&running.control) {
+            Ok(control) => act(control).await,
+            Err(failure) => Err(failure),
+        };
         running.stop(std::future::pending()).await;
         result
     })

@@ -1,5 +1,5 @@
 use super::offline::with_server;
-use super::{ConfigFile, json};
+use super::{Reach, json};
 use crate::failure::Failure;
 use clap::{Subcommand, ValueEnum};
 use std::process::ExitCode;
@@ -35,7 +35,7 @@ enum Act {
         #[arg(long)]
         json: bool,
         #[command(flatten)]
-        file: ConfigFile,
+        file: Reach,
     },
     /// Stops a link, a file, an account, a partner or everything, at once.
     Stop {
@@ -51,7 +51,7 @@ enum Act {
         #[arg(long, default_value = "")]
         note: String,
         #[command(flatten)]
-        file: ConfigFile,
+        file: Reach,
     },
     /// Ends a containment, and lets pass what it held.
     Release {
@@ -61,7 +61,7 @@ enum Act {
         #[arg(long)]
         keep: bool,
         #[command(flatten)]
-        file: ConfigFile,
+        file: Reach,
     },
     /// Deletes all that a containment held; it stays in force, and the messages stay on record.
     Delete {
@@ -71,7 +71,7 @@ enum Act {
         #[arg(long)]
         tell: bool,
         #[command(flatten)]
-        file: ConfigFile,
+        file: Reach,
     },
 }
 

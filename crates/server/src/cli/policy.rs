@@ -1,5 +1,5 @@
 use super::offline::with_server;
-use super::{ConfigFile, json};
+use super::{Reach, json};
 use crate::client::Control;
 use crate::failure::Failure;
 use clap::Subcommand;
@@ -32,14 +32,14 @@ enum Act {
         #[arg(long)]
         version: Option<u32>,
         #[command(flatten)]
-        file: ConfigFile,
+        file: Reach,
     },
     /// Looks a policy over: mistakes with their places, what it costs, whom it names.
     Check {
         /// The policy; `-` reads it from the input.
         policy: PathBuf,
         #[command(flatten)]
-        file: ConfigFile,
+        file: Reach,
     },
     /// Puts a policy in force, at once and for everybody.
     Set {
@@ -52,12 +52,12 @@ enum Act {
         #[arg(long)]
         after: Option<u32>,
         #[command(flatten)]
-        file: ConfigFile,
+        file: Reach,
     },
     /// Lists all versions.
     History {
         #[command(flatten)]
-        file: ConfigFile,
+        file: Reach,
     },
     /// Shows what is different between two versions.
     Diff {
@@ -66,14 +66,14 @@ enum Act {
         /// The newer; without it, the one in force.
         to: Option<u32>,
         #[command(flatten)]
-        file: ConfigFile,
+        file: Reach,
     },
     /// Puts the text of an earlier version in force again, as a new version.
     Rollback {
         /// Its number; without it, the one before the last.
         to: Option<u32>,
         #[command(flatten)]
-        file: ConfigFile,
+        file: Reach,
     },
     /// Says what the policy decides, which rule decided, and which nearly did.
     Explain {
@@ -99,7 +99,7 @@ enum Act {
         #[arg(long)]
         json: bool,
         #[command(flatten)]
-        file: ConfigFile,
+        file: Reach,
     },
     /// Runs a candidate beside the policy in force, and counts what it would decide otherwise. Without a file: shows that.
     DryRun {
@@ -112,7 +112,7 @@ enum Act {
         #[arg(long)]
         json: bool,
         #[command(flatten)]
-        file: ConfigFile,
+        file: Reach,
     },
     /// Runs a policy over the record: what it would have decided of what has been.
     Replay {
@@ -128,7 +128,7 @@ enum Act {
         #[arg(long)]
         json: bool,
         #[command(flatten)]
-        file: ConfigFile,
+        file: Reach,
     },
 }
 
@@ -223,6 +223,9 @@ impl Policy {
 
 /// A mistake with the file's name before its place.
 fn placed(policy: &Path, failure: Failure) -> Failure {
+    if failure.is_waiting() {
+        return failure;
+    }
     let text = failure.to_string();
     let lines = text.lines().map(|line| match line.starts_with(|c: char| c.is_ascii_digit()) {
         true => format!("{}:{line}", policy.display()),
@@ -237,7 +240,7 @@ fn warn(checked: &PolicyChecked) {
     }
 }
 
-fn check(policy: &Path, file: &ConfigFile) -> Result<ExitCode, Failure> {
+fn check(policy: &Path, file: &Reach) -> Result<ExitCode, Failure> {
     let body = PolicyText { text: text_of(policy)?, note: String::new(), after: None };
     let checked: PolicyChecked =
         with_server(file, |c| async move { c.post("/v1/policy/check", &body).await })
@@ -273,7 +276,7 @@ fn dry_run(
     policy: Option<PathBuf>,
     end: bool,
     for_programs: bool,
-    file: &ConfigFile,
+    file: &Reach,
 ) -> Result<ExitCode, Failure> {
     if let (Some(text), Some(policy)) = (text, policy) {
         let body = PolicyText { text, note: policy.display().to_string(), after: None };

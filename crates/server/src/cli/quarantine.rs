@@ -1,5 +1,5 @@
 use super::offline::with_server;
-use super::{ConfigFile, json};
+use super::{Reach, json};
 use crate::failure::Failure;
 use clap::Subcommand;
 use std::process::ExitCode;
@@ -26,7 +26,7 @@ enum Act {
         #[arg(long)]
         json: bool,
         #[command(flatten)]
-        file: ConfigFile,
+        file: Reach,
     },
     /// Shows one message as text. That you looked is on record.
     Show {
@@ -36,7 +36,7 @@ enum Act {
         #[arg(long)]
         json: bool,
         #[command(flatten)]
-        file: ConfigFile,
+        file: Reach,
     },
     /// Lets messages pass as they were sent.
     Release {
@@ -44,7 +44,7 @@ enum Act {
         #[arg(required = true)]
         rows: Vec<u64>,
         #[command(flatten)]
-        file: ConfigFile,
+        file: Reach,
     },
     /// Ends messages: they are not delivered, and stay on record.
     Delete {
@@ -55,7 +55,7 @@ enum Act {
         #[arg(long)]
         tell: bool,
         #[command(flatten)]
-        file: ConfigFile,
+        file: Reach,
     },
 }
 
@@ -85,24 +85,47 @@ impl Quarantine {
             }
             Act::Release { rows, file } => {
                 with_server(&file, |c| async move {
+                    let mut waiting = Waiting::default();
                     for row in rows {
-                        c.post::<_, ()>(&format!("/v1/quarantine/{row}/release"), &()).await?;
-                        println!("released {row}");
+                        let done = c.post::<_, ()>(&format!("/v1/quarantine/{row}/release"), &()).await;
+                        waiting.or_say(done, || println!("released {row}"))?;
                     }
-                    Ok(())
+                    waiting.end()
                 })?;
             }
             Act::Delete { rows, tell, file } => {
                 with_server(&file, |c| async move {
+                    let mut waiting = Waiting::default();
                     for row in rows {
-                        c.post::<_, ()>(&format!("/v1/quarantine/{row}/delete"), &Discard { tell }).await?;
-                        println!("deleted {row}");
+                        let path = format!("/v1/quarantine/{row}/delete");
+                        let done = c.post::<_, ()>(&path, &Discard { tell }).await;
+                        waiting.or_say(done, || println!("deleted {row}"))?;
                     }
-                    Ok(())
+                    waiting.end()
                 })?;
             }
         }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// What waits for a second administrator, of several acts that are asked for at once.
+#[derive(Default)]
+struct Waiting(Vec<String>);
+
+impl Waiting {
+    /// Says that it is done, or keeps that it waits.
+    fn or_say(&mut self, done: Result<(), Failure>, say: impl FnOnce()) -> Result<(), Failure> {
+        match done {
+            Err(failure) if failure.is_waiting() => self.0.push(failure.to_string()),
+            Err(failure) => return Err(failure),
+            Ok(()) => say(),
+        }
+        Ok(())
+    }
+
+    fn end(self) -> Result<(), Failure> {
+        if self.0.is_empty() { Ok(()) } else { Err(Failure::waiting(self.0.join("\n"))) }
     }
 }
 

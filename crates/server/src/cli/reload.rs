@@ -1,6 +1,4 @@
-use super::{ConfigFile, runtime};
-use crate::client::Control;
-use crate::config::Config;
+use super::{Reach, runtime};
 use crate::failure::Failure;
 use std::process::ExitCode;
 
@@ -8,14 +6,14 @@ use std::process::ExitCode;
 #[derive(Debug, clap::Args)]
 pub struct Reload {
     #[command(flatten)]
-    file: ConfigFile,
+    file: Reach,
 }
 
 impl Reload {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         // The same mistakes would be found by the server; here they are found even where `data` cannot be read.
-        let config = Config::load(&self.file.config)?;
-        let control = Control::new(&config.control());
+        self.file.config()?;
+        let control = self.file.control()?;
         let done: web::Reloaded = runtime(1)?.block_on(control.post("/v1/reload", &()))?;
         for line in &done.changed {
             println!("changed  {line}");

@@ -1,6 +1,4 @@
-use super::{ConfigFile, runtime};
-use crate::client::Control;
-use crate::config::Config;
+use super::{Reach, runtime};
 use crate::failure::Failure;
 use std::process::ExitCode;
 
@@ -8,13 +6,12 @@ use std::process::ExitCode;
 #[derive(Debug, clap::Args)]
 pub struct Show {
     #[command(flatten)]
-    file: ConfigFile,
+    file: Reach,
 }
 
 impl Show {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        let config = Config::load(&self.file.config)?;
-        let control = Control::new(&config.control());
+        let control = self.file.control()?;
         let s: web::Status = runtime(1)?.block_on(control.get("/v1/status"))?;
         println!("rialto {}: {} since {}", s.version, s.state, s.started);
         for listener in &s.listeners {

@@ -1,5 +1,5 @@
 use super::offline::with_server;
-use super::{ConfigFile, escape};
+use super::{Reach, escape};
 use crate::failure::Failure;
 use clap::Subcommand;
 use std::io::{BufRead, IsTerminal, Write};
@@ -23,7 +23,7 @@ enum Act {
         #[arg(long)]
         password_stdin: bool,
         #[command(flatten)]
-        file: ConfigFile,
+        file: Reach,
     },
     /// Sets an account's password and signs its devices out.
     Passwd {
@@ -33,19 +33,19 @@ enum Act {
         #[arg(long)]
         password_stdin: bool,
         #[command(flatten)]
-        file: ConfigFile,
+        file: Reach,
     },
     /// Lists accounts.
     List {
         #[command(flatten)]
-        file: ConfigFile,
+        file: Reach,
     },
     /// Removes an account; what it wrote stays on record.
     Remove {
         /// user@domain
         account: String,
         #[command(flatten)]
-        file: ConfigFile,
+        file: Reach,
     },
 }
 

@@ -1,5 +1,6 @@
 //! The file as it is written. Every section and key has a default except `domains`.
 
+use super::control::ControlPart;
 use super::hygiene::HygienePart;
 use super::outbreak::OutbreakPart;
 use crate::log::{Format, Level};
@@ -39,6 +40,9 @@ pub(super) struct File {
     /// What is unclean in what people send; see [Hygiene](hygiene.md).
     #[serde(default)]
     pub hygiene: HygienePart,
+    /// Who administers; see [Administrators](administrators.md).
+    #[serde(default)]
+    pub control: ControlPart,
     /// What one account or address may use.
     #[serde(default)]
     pub limits: Limits,

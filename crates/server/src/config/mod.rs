@@ -1,5 +1,6 @@
 //! The configuration: one TOML file, typed. Unknown keys and wrong values are reported with file, line and a remedy.
 
+mod control;
 mod file;
 mod hygiene;
 mod mistake;
@@ -8,6 +9,7 @@ mod overrides;
 mod place;
 pub mod reference;
 
+pub use control::ControlPart;
 pub use file::{
     AcmeChallenge, AcmePart, ConsentPart, FederationMode, FederationPart, Limits, Protocol, Serves,
     SipListen, SipTransport, Strangers, Watchers, XmppListen, XmppTls,
@@ -81,6 +83,8 @@ pub struct Config {
     pub federation: FederationPart,
     /// What is unclean. Files are still relative to [`Config::base`].
     pub hygiene: HygienePart,
+    /// Who reaches the control socket, and what two are needed for.
+    pub administration: ControlPart,
     /// Limits.
     pub limits: Limits,
     /// Consent rules.
@@ -248,6 +252,7 @@ impl Config {
         }
         hygiene::checked(&file.hygiene, path, text, base)?;
         file.outbreak.check(path, text)?;
+        file.control.check(path, text)?;
         let retention = match &file.record.retention {
             Some(rule) => rule.get_ref().parse().map_err(|why| Mistake::at(path, text, rule.span(), why))?,
             None => record::Rule::default(),
@@ -325,6 +330,7 @@ impl Config {
             sip_public_host: file.sip.public_host,
             federation: file.federation,
             hygiene: file.hygiene,
+            administration: file.control,
             limits: file.limits,
             consent: file.consent,
             outbreak: file.outbreak,
@@ -345,7 +351,10 @@ impl Config {
 
     /// The control socket.
     pub fn control(&self) -> PathBuf {
-        self.data.join("control.sock")
+        match &self.administration.socket {
+            Some(socket) => self.base().join(socket.get_ref()),
+            None => self.data.join("control.sock"),
+        }
     }
 
     /// The store's file.

@@ -66,6 +66,14 @@ const KEYS: &[(&str, When, Reading)] = &[
         format!("{:?}", c.federation.listen.as_ref().map(toml::Spanned::get_ref))
     }),
     ("federation.url", When::Now, |c| format!("{:?}", c.federation.url.as_ref().map(toml::Spanned::get_ref))),
+    ("control.socket", When::Restart("it is opened at the start"), |c| {
+        let part = &c.administration;
+        format!("{:?}, group {:?}", c.control(), part.group.as_ref().map(toml::Spanned::get_ref))
+    }),
+    ("control.four_eyes", When::Now, |c| {
+        let eyes = c.administration.four_eyes();
+        format!("{:?}, for {} hours", eyes.acts, eyes.hours)
+    }),
     ("hygiene", When::Now, |c| c.hygiene.shown()),
     ("outbreak", When::Now, |c| format!("{:?}", c.outbreak.settings())),
     ("consent.messages", When::Now, |c| format!("{:?}", c.consent.messages)),

@@ -36,15 +36,19 @@ impl Operator for Live {
         })
     }
 
-    fn expire(&self, who: &str) -> Result<web::Expired, String> {
+    fn expire(&self, by: record::Act) -> Result<web::Expired, String> {
         let rule = self.inner.now.lock().config.retention;
-        let done = record::expire(self.inner.store.as_ref(), rule, who, wall(), || std::thread::sleep(PAUSE));
+        let done = record::expire(self.inner.store.as_ref(), rule, by, wall(), || std::thread::sleep(PAUSE));
         let done = done.map_err(|trouble| trouble.to_string())?;
         if let Some(done) = done.filter(|d| d.rows > 0) {
             tracing::info!(%rule, rows = done.rows, held = done.held, "content destroyed by rule");
         }
         let done = done.unwrap_or_default();
         Ok(web::Expired { rule: rule.to_string(), destroyed: done.rows, waiting: done.held })
+    }
+
+    fn four_eyes(&self) -> web::FourEyes {
+        self.inner.now.lock().config.administration.four_eyes()
     }
 
     fn probe(&self, name: String) -> Answered<Result<web::Probed, String>> {

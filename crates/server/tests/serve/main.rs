@@ -1,5 +1,6 @@
 //! `rialto serve` as a process: what an operator does to it while it runs.
 
+mod admins;
 mod certificates;
 mod client;
 mod drain;

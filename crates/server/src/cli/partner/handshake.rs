@@ -3,7 +3,7 @@
 use super::shown;
 use super::terms::{Route, Terms};
 use crate::cli::offline::with_server;
-use crate::cli::{ConfigFile, escape};
+use crate::cli::{Reach, escape};
 use crate::client::Control;
 use crate::failure::Failure;
 use partner::{Accepted, Invitation, Partner, Shown, StaticRoute, Wish};
@@ -53,7 +53,7 @@ pub struct Invite {
     #[arg(long)]
     out: Option<PathBuf>,
     #[command(flatten)]
-    file: ConfigFile,
+    file: Reach,
 }
 
 #[derive(Debug, clap::Args)]
@@ -77,7 +77,7 @@ pub struct Accept {
     #[arg(long)]
     reply: Option<PathBuf>,
     #[command(flatten)]
-    file: ConfigFile,
+    file: Reach,
 }
 
 /// A file for the other company, which is not to overwrite another.

@@ -4,7 +4,7 @@ mod handshake;
 mod shown;
 mod terms;
 
-use super::ConfigFile;
+use super::Reach;
 use super::escape;
 use super::offline::with_server;
 use crate::failure::Failure;
@@ -34,7 +34,7 @@ enum Act {
         #[command(flatten)]
         terms: Box<Terms>,
         #[command(flatten)]
-        file: ConfigFile,
+        file: Reach,
     },
     /// Changes what was agreed with one.
     Edit {
@@ -43,7 +43,7 @@ enum Act {
         #[command(flatten)]
         terms: Box<Terms>,
         #[command(flatten)]
-        file: ConfigFile,
+        file: Reach,
     },
     /// Shows what was agreed with one, and how its servers are.
     Show {
@@ -53,7 +53,7 @@ enum Act {
         #[arg(long)]
         json: bool,
         #[command(flatten)]
-        file: ConfigFile,
+        file: Reach,
     },
     /// Lists partners, one a line.
     List {
@@ -64,7 +64,7 @@ enum Act {
         #[arg(long)]
         json: bool,
         #[command(flatten)]
-        file: ConfigFile,
+        file: Reach,
     },
     /// Invites another company: a signed paper for one use, which makes partners of both when they accept it.
     Invite(handshake::Invite),
@@ -83,7 +83,7 @@ enum Act {
         #[arg(long)]
         out: Option<PathBuf>,
         #[command(flatten)]
-        file: ConfigFile,
+        file: Reach,
     },
     /// Takes back a certificate that `sign` made: it proves nothing any more, here or wherever `ca.crl` is known.
     Revoke {
@@ -92,21 +92,21 @@ enum Act {
         /// The certificate, PEM, or the chain that `sign` wrote.
         certificate: PathBuf,
         #[command(flatten)]
-        file: ConfigFile,
+        file: Reach,
     },
     /// Lets nothing pass until it is resumed.
     Suspend {
         /// Its name.
         name: String,
         #[command(flatten)]
-        file: ConfigFile,
+        file: Reach,
     },
     /// Ends a suspension.
     Resume {
         /// Its name.
         name: String,
         #[command(flatten)]
-        file: ConfigFile,
+        file: Reach,
     },
     /// Forgets over which protocol people of a partner were last heard, so that they are asked for anew.
     Forget {
@@ -115,7 +115,7 @@ enum Act {
         /// One person's address; without it everybody.
         who: Option<String>,
         #[command(flatten)]
-        file: ConfigFile,
+        file: Reach,
     },
     /// Tests the servers of a partner, or of any domain, and says what is wrong and what to do. Status 0 if all is well.
     Test {
@@ -125,14 +125,14 @@ enum Act {
         #[arg(long)]
         json: bool,
         #[command(flatten)]
-        file: ConfigFile,
+        file: Reach,
     },
     /// Forgets one; what was written stays on record.
     Remove {
         /// Its name.
         name: String,
         #[command(flatten)]
-        file: ConfigFile,
+        file: Reach,
     },
 }
 
@@ -232,7 +232,7 @@ impl Partner {
     }
 }
 
-fn act(file: &ConfigFile, name: &str, what: &str) -> Result<Agreed, Failure> {
+fn act(file: &Reach, name: &str, what: &str) -> Result<Agreed, Failure> {
     let path = format!("{}/{what}", path(name));
     with_server(file, |c| async move { c.post(&path, &()).await })
 }
