@@ -32,7 +32,7 @@ fn format_level_and_targets_change_by_reload() {
     }
     server.configure("", &log("level = \"info\"\n"));
     assert!(server.reload().1);
-    server.logs(" INFO rialto::live: configuration and certificate were read again");
+    server.logs(" INFO rialto::live::operate: configuration and certificate were read again");
     for (more, complaint) in [
         ("level = \"loud\"\n", "rialto.toml:16:9: unknown variant `loud`"),
         ("targets = { \"net work\" = \"info\" }\n", "rialto.toml:16:13: this names no part of the code"),
