@@ -5,7 +5,7 @@
 
 use crate::trace::{Trail, now};
 use compact_str::CompactString;
-use model::{Address, Envelope, Hold, Judgement, Outcome, Refusal, Timestamp};
+use model::{Address, Envelope, Hold, Judgement, Outcome, Refusal, Seq, Timestamp};
 
 /// What a stage decides.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub enum Verdict {
     Hold(Hold),
     /// Not to be delivered.
     Refuse(Refusal),
+    /// Not to be delivered, and its sender does not hear that.
+    Drop(Refusal),
 }
 
 /// What a stage may know besides the envelope.
@@ -27,6 +29,10 @@ pub struct Context {
     pub now: Timestamp,
     /// True where sender and addressee have consented to each other in at least one direction.
     pub acquainted: bool,
+    /// True where the addressee has the sender on the contact list.
+    pub listed: bool,
+    /// True where the addressee is of this server.
+    pub is_here: bool,
 }
 
 /// One judge.
@@ -54,6 +60,9 @@ pub trait Stage: Send + Sync {
 
     /// Hears the end of every envelope that entered, refused or not.
     fn settled(&self, _envelope: &Envelope, _outcome: &Outcome, _context: &Context) {}
+
+    /// Hears of every envelope that waits for a person, by whatever stage, once it is on record.
+    fn held(&self, _envelope: &Envelope, _hold: &Hold, _seq: Seq) {}
 }
 
 /// The stages, in order.
@@ -96,6 +105,10 @@ impl Pipeline {
                     continue;
                 }
                 Verdict::Hold(hold) => judged.held = Some(hold),
+                Verdict::Drop(mut refusal) => {
+                    refusal.rule.get_or_insert_with(|| stage.name().into());
+                    (judged.refused, judged.silent) = (Some(refusal), true);
+                }
                 Verdict::Refuse(mut refusal) => {
                     refusal.rule.get_or_insert_with(|| stage.name().into());
                     judged.refused = Some(refusal);
@@ -122,6 +135,11 @@ impl Pipeline {
     /// May one see the other's presence?
     pub(crate) fn may_see(&self, watcher: &Address, presentity: &Address) -> bool {
         self.0.iter().all(|stage| stage.may_see(watcher, presentity))
+    }
+
+    /// Tells every stage that an envelope waits.
+    pub(crate) fn held(&self, envelope: &Envelope, hold: &Hold, seq: Seq) {
+        self.0.iter().for_each(|stage| stage.held(envelope, hold, seq));
     }
 
     /// Tells every stage how an envelope ended.

@@ -7,7 +7,7 @@ use crate::account::{Account, Posted};
 use crate::house::Hub;
 use crate::link::{HubEvent, Job, LinkCore};
 use crate::trace::{ROOT, Trail, now};
-use model::{Envelope, Event, Outcome, Reason, Refusal, Seq, Settlement, Ticket};
+use model::{Envelope, Event, Hold, Outcome, Reason, Refusal, Seq, Settlement, Ticket};
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -24,9 +24,11 @@ pub(crate) enum Plan {
     /// To presence.
     Presence,
     /// To the quarantine, until a person decides.
-    Hold,
+    Hold(Hold),
     /// Nowhere.
     Refuse(Refusal),
+    /// Nowhere, and nobody hears it.
+    Drop,
 }
 
 /// An envelope between journal and router.
@@ -99,7 +101,7 @@ impl Hub {
     pub(crate) fn to_lane(&self, committed: Committed) {
         let mailbox = match &committed.plan {
             Plan::Mailbox(account) | Plan::Remote(account) => &account.address,
-            Plan::Presence | Plan::Hold | Plan::Refuse(_) => &committed.envelope.to.address,
+            Plan::Presence | Plan::Hold(_) | Plan::Refuse(_) | Plan::Drop => &committed.envelope.to.address,
         };
         let at = self.hasher.hash_one(mailbox) as usize % self.lanes.0.len();
         let (lane, waiting) = &self.lanes.0[at];
@@ -135,8 +137,10 @@ impl Hub {
         match plan {
             Plan::Refuse(refusal) => self.refuse(&link, ticket, &envelope, refusal),
             Plan::Remote(_) => {}
-            Plan::Hold => {
+            Plan::Drop => self.drop_silently(&link, ticket, &envelope, outcome_wanted),
+            Plan::Hold(hold) => {
                 self.counting.held();
+                self.parts.pipeline.held(&envelope, &hold, seq);
                 tracing::info!(id = %envelope.id, from = %envelope.from.address, to = %envelope.to.address, %seq, "held");
                 if outcome_wanted {
                     link.send(HubEvent::Settled(ticket, Outcome::Pending.into()));
@@ -162,6 +166,16 @@ impl Hub {
                     self.settle_early(seq, outcome.into());
                 }
             }
+        }
+    }
+
+    /// Tells the sender nothing that would tell it from what passes.
+    pub(crate) fn drop_silently(&self, link: &LinkCore, ticket: Ticket, envelope: &Envelope, wanted: bool) {
+        self.counting.dropped();
+        tracing::info!(id = %envelope.id, from = %envelope.from.address, to = %envelope.to.address,
+            kind = envelope.event.kind(), "dropped");
+        if wanted {
+            link.send(HubEvent::Settled(ticket, Outcome::Accepted.into()));
         }
     }
 

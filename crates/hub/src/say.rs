@@ -10,9 +10,13 @@ impl Hub {
     /// Tells somebody of ours something, in the name of their domain. Nothing happens for others: a stranger's server
     /// hears of refusals, and of nothing else.
     pub fn say(self: &Arc<Self>, to: &Address, text: &str) {
-        if !self.hosts(to.domain()) || to.user().is_none() {
-            return;
+        if self.hosts(to.domain()) && to.user().is_some() {
+            self.say_as(&to.to_domain(), to, text);
         }
+    }
+
+    /// Tells anybody something in the name of somebody of ours.
+    pub fn say_as(self: &Arc<Self>, from: &Address, to: &Address, text: &str) {
         let at = clock::wall();
         let mut random = [0u8; 16];
         // Without randomness two notices of one millisecond would have one name, which harms nobody.
@@ -24,7 +28,7 @@ impl Hub {
             id,
             at,
             origin: Origin::server(),
-            from: to.to_domain().into(),
+            from: from.clone().into(),
             to: to.clone().into(),
             hops: MAX_HOPS,
             event: Event::Message(message),

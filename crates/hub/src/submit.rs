@@ -1,5 +1,6 @@
 //! The way in: plan, pipeline, journal.
 
+use crate::account::Account;
 use crate::clock;
 use crate::house::Hub;
 use crate::link::{HubEvent, LinkCore};
@@ -99,7 +100,9 @@ impl Hub {
         plan: Plan,
     ) {
         self.counting.entered(envelope.origin.dialect, &envelope.event);
-        let context = Context { now: clock::wall(), acquainted: self.acquainted(&envelope, &plan) };
+        let (acquainted, listed) = self.acquainted(&envelope, &plan);
+        let is_here = !matches!(plan, Plan::Remote(_)) && self.hosts(envelope.to.address.domain());
+        let context = Context { now: clock::wall(), acquainted, listed, is_here };
         let trail = Trail::of(self.parts.tracer.as_ref(), envelope.id);
         let mut judged = self.parts.pipeline.judge_on(&mut envelope, &context, trail.as_ref());
         if let Some(trail) = &trail {
@@ -117,11 +120,12 @@ impl Hub {
             judged.refused = Some(Refusal::new(Reason::Policy).with_text(text).by_rule(hold.rule));
         }
         let plan = match (&judged.refused, &judged.held) {
+            (Some(_), _) if judged.silent => Plan::Drop,
             (Some(refusal), _) => Plan::Refuse(refusal.clone()),
-            (None, Some(_)) => Plan::Hold,
+            (None, Some(hold)) => Plan::Hold(hold.clone()),
             (None, None) => plan,
         };
-        if let Plan::Refuse(refusal) = &plan {
+        if let Some(refusal) = &judged.refused {
             self.parts.pipeline.settled(&envelope, &Outcome::Refused(refusal.clone()), &context);
         }
         let envelope = Arc::<Envelope>::from(envelope);
@@ -154,7 +158,8 @@ impl Hub {
             Plan::Presence => {
                 self.apply(link, ticket, &envelope, outcome_wanted);
             }
-            Plan::Hold => {}
+            Plan::Hold(_) => {}
+            Plan::Drop => self.drop_silently(link, ticket, &envelope, outcome_wanted),
             Plan::Remote(account) => self.pass_abroad(link, ticket, &account, &envelope, outcome_wanted),
             Plan::Mailbox(account) if matches!(envelope.event, Event::Call(_)) => {
                 if let Err(refusal) = self.connect(link, ticket, &account, &envelope) {
@@ -170,12 +175,18 @@ impl Hub {
         }
     }
 
-    fn acquainted(&self, envelope: &Envelope, plan: &Plan) -> bool {
+    /// Have the two consented to one another in any direction, and does the addressee list the sender?
+    fn acquainted(&self, envelope: &Envelope, plan: &Plan) -> (bool, bool) {
+        let of = |account: &Account| {
+            let state = account.state.lock();
+            (state.knows(&envelope.from.address), state.book.entries.contains_key(&envelope.from.address))
+        };
         match plan {
-            Plan::Mailbox(account) => account.state.lock().knows(&envelope.from.address),
+            Plan::Mailbox(account) => of(account),
             // Their server knows, and decides.
-            Plan::Remote(_) => true,
-            _ => false,
+            Plan::Remote(_) => (true, true),
+            Plan::Presence => self.account_at_hand(&envelope.to.address).map_or((false, false), |a| of(&a)),
+            _ => (false, false),
         }
     }
 
@@ -203,8 +214,8 @@ impl Hub {
         let envelope = &entering.envelope;
         let mailbox = match &entering.plan {
             Plan::Mailbox(account) | Plan::Remote(account) => self.waits_for(envelope, &account.address),
-            Plan::Hold => Some(Address::quarantine()),
-            Plan::Presence | Plan::Refuse(_) => None,
+            Plan::Hold(_) => Some(Address::quarantine()),
+            Plan::Presence | Plan::Refuse(_) | Plan::Drop => None,
         };
         let draft = Draft {
             kind: RowKind::Envelope,

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// The rules that refuse: the stages, the journal, and whatever else.
-const STAGES: [&str; 11] = [
+const STAGES: [&str; 12] = [
     "identity",
     "federation",
     "limits",
     "throttle",
     "policy",
+    "spim",
     "hygiene",
     "outbreak",
     "consent",
@@ -32,6 +33,7 @@ pub(crate) struct Counting {
     answered: [[[AtomicU64; OUTCOMES.len()]; DIALECTS.len()]; DIALECTS.len()],
     refused: [[AtomicU64; Reason::ALL.len()]; STAGES.len()],
     held: AtomicU64,
+    dropped: AtomicU64,
     /// By dialect: failed, proven.
     logins: [[AtomicU64; 2]; DIALECTS.len()],
 }
@@ -68,6 +70,10 @@ impl Counting {
         self.held.fetch_add(1, Relaxed);
     }
 
+    pub fn dropped(&self) {
+        self.dropped.fetch_add(1, Relaxed);
+    }
+
     pub fn refused(&self, refusal: &Refusal) {
         let rule = refusal.rule.as_deref().unwrap_or("other");
         // Which partner's rule it was is told elsewhere: no number of them may make numbers of metrics.
@@ -92,6 +98,8 @@ pub struct Counters {
     pub delivered: u64,
     /// Messages that were held for a person to look at.
     pub held: u64,
+    /// What was dropped without a word to its sender.
+    pub dropped: u64,
     /// Answers of devices to what was delivered to them, by the sender's dialect, the device's and the outcome.
     pub answered: Vec<(Dialect, Dialect, &'static str, u64)>,
     /// Passwords that were proven, and not, by dialect.
@@ -164,6 +172,7 @@ impl Hub {
             others: entered(1),
             delivered: c.delivered.load(Relaxed),
             held: c.held.load(Relaxed),
+            dropped: c.dropped.load(Relaxed),
             answered,
             logins: logins.collect(),
             refused,

@@ -12,4 +12,5 @@ mod names;
 
 pub use clamd::{ClamdAt, ClamdSettings, ScannerView, ping};
 pub use eyes::{Acquaintances, Eyes, Lookalike, Settings};
+pub use links::leads_somewhere;
 pub use lists::{ListSettings, ListView, Listed};

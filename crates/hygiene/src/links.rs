@@ -32,6 +32,33 @@ pub(crate) fn links(text: &str) -> Vec<Link> {
     found
 }
 
+/// Ends of host names that clients make links of without being told.
+const COMMON: &[&str] = &[
+    "app", "biz", "br", "cc", "click", "cn", "club", "co", "com", "de", "dev", "eu", "example", "fr", "icu",
+    "info", "io", "link", "live", "ly", "me", "mobi", "net", "online", "org", "pro", "ru", "shop", "site",
+    "store", "su", "tk", "to", "top", "tv", "uk", "us", "vip", "win", "work", "xyz",
+];
+
+/// Does a text lead somewhere, as a client shows it: a link with a scheme, or a host name that has a path or is of a common kind?
+pub fn leads_somewhere(text: &str) -> bool {
+    if !text.contains(['.', '。', '．', '｡', ':']) {
+        return false;
+    }
+    let text = policy::clean(text);
+    let ends = |c: char| c.is_whitespace() || c.is_control() || "<>\"`{}|^".contains(c);
+    let is_common = |host: &str| {
+        let (name, end) = host.rsplit_once('.').unwrap_or_default();
+        COMMON.contains(&end) && !name.bytes().all(|b| b.is_ascii_digit())
+    };
+    text.split(ends).filter(|token| token.contains(['.', '\u{3002}', ':'])).any(|token| {
+        with_scheme(token, &mut Vec::new())
+            || token
+                .split(|c| "()[],;'*=!".contains(c))
+                .filter_map(bare)
+                .any(|link| !link.path.is_empty() || link.host.starts_with("www.") || is_common(&link.host))
+    })
+}
+
 fn search(text: &str, depth: usize, found: &mut Vec<Link>) {
     let ends = |c: char| c.is_whitespace() || c.is_control() || "<>\"`{}|^".contains(c);
     for token in text.split(ends) {
@@ -151,6 +178,26 @@ pub(crate) fn shown(host: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_leads_somewhere() {
+        for (text, leads) in [
+            ("look: https://evil.test", true),
+            ("hxxp://evil", true),
+            ("evil.com", true),
+            ("go to EVIL.example, now", true),
+            ("www.evil.test", true),
+            ("evil.test/pic", true),
+            ("evil。com", true),
+            ("http:\\\\evil.test", true),
+            ("Hello.How are you?", false),
+            ("I sent readme.txt, e.g. at 12:30, version 1.2.3.4", false),
+            ("write to nurse@example.com", false),
+            ("", false),
+        ] {
+            assert_eq!(leads_somewhere(text), leads, "{text}");
+        }
+    }
 
     fn all(text: &str) -> Vec<String> {
         links(text).into_iter().map(|link| format!("{}{}", link.host, link.path)).collect()

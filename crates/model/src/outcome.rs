@@ -223,6 +223,8 @@ pub struct Hold {
 pub struct Judgement {
     /// It does not pass.
     pub refused: Option<Refusal>,
+    /// And its sender does not hear that.
+    pub silent: bool,
     /// It waits for a person.
     pub held: Option<Hold>,
     /// Rules that changed it, or warned its sender, though it passes.

@@ -326,6 +326,10 @@ impl Partners for Federation {
         Ok(())
     }
 
+    fn has_agreed(&self, domain: &str) -> bool {
+        self.snapshot().of(domain).is_some_and(|agreed| !agreed.partner.denied)
+    }
+
     fn carries(&self, domain: &Address) -> bool {
         let snapshot = self.snapshot();
         // Who is inside reaches everybody through us, as far as the rules let them; others are told so by [`Self::admit`].

@@ -72,6 +72,12 @@ pub trait Partners: Send + Sync {
     /// Is this domain ours, or a partner's that is reached through us? Must not block.
     fn carries(&self, domain: &Address) -> bool;
 
+    /// Is there an agreement with the company that this domain belongs to? Must not block.
+    fn has_agreed(&self, domain: &str) -> bool {
+        let _ = domain;
+        false
+    }
+
     /// The ways to a pair's remote side, best first. Must not block.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use crate::recording::Recorder;
 use crate::traces::Exporter;
 use connector::{Carries, Connector, Listener, TlsMode, Transport};
 use hub::pipeline::{Pipeline, Stage};
-use hub::stages::{Consent, Federation, Hygiene, Identity, Limits, Outbreak, Policy, Throttle};
+use hub::stages::{Consent, Federation, Hygiene, Identity, Limits, Outbreak, Policy, Spim, Throttle};
 use hub::{Consents, Hub, Parts, RuleSet, Rules, Tracer};
 use model::Dialect;
 use ports::Partners as _;
@@ -37,6 +37,8 @@ pub struct House {
     pub eyes: Arc<hygiene::Eyes>,
     /// The watch for outbreaks.
     pub outbreaks: Arc<outbreak::Outbreaks>,
+    /// The guard against unwanted messages of strangers.
+    pub guard: Arc<spim::Guard>,
     /// The record's chain.
     pub chain: record::ChainId,
     /// Who writes down what connections say, if the operator asked for it.
@@ -96,7 +98,8 @@ pub fn build(config: &Config, workers: usize) -> Result<House, Failure> {
     eyes.set(config.hygiene.settings(config.base(), &config.domains));
     clean::acquaint(&eyes, &partners, &store);
     let outbreaks = Arc::new(outbreak::Outbreaks::open(store.clone(), config.outbreak.settings())?);
-    let stages = stages(&partners, &rules, &rulebook, &eyes, &outbreaks);
+    let guard = Arc::new(spim::Guard::open(store.clone(), config.spim.settings(config.base()))?);
+    let stages = stages(&partners, &rules, &rulebook, &guard, &eyes, &outbreaks);
     let hub = Hub::open(Parts {
         domains,
         pipeline: Pipeline::new(stages),
@@ -121,6 +124,7 @@ pub fn build(config: &Config, workers: usize) -> Result<House, Failure> {
         rulebook,
         eyes,
         outbreaks,
+        guard,
         exporter,
         chain,
         recorder: None,
@@ -132,6 +136,7 @@ pub fn stages(
     partners: &Arc<partner::Federation>,
     rules: &Arc<Rules>,
     rulebook: &Arc<rulebook::Rulebook>,
+    guard: &Arc<spim::Guard>,
     eyes: &Arc<hygiene::Eyes>,
     outbreaks: &Arc<outbreak::Outbreaks>,
 ) -> Vec<Box<dyn Stage>> {
@@ -141,6 +146,7 @@ pub fn stages(
         Box::new(Limits { rules: rules.clone() }),
         Box::new(Throttle::new(rules.clone())),
         Box::new(Policy { judge: rulebook.clone(), rewriter: Arc::new(Renderings) }),
+        Box::new(Spim { guard: guard.clone(), partners: partners.clone() }),
         Box::new(Hygiene { eyes: eyes.clone() }),
         Box::new(Outbreak { watch: outbreaks.clone() }),
         Box::new(Consent { rules: rules.clone() }),

@@ -24,6 +24,7 @@ mod recording;
 mod restore;
 mod running;
 mod setup;
+mod strangers;
 mod supervisor;
 mod traces;
 

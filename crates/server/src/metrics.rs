@@ -62,6 +62,7 @@ const METRICS: &[(&str, Kind, &[&str], &str)] = {
             "Answers of devices to what they were handed, by dialect of sender and device",
         ),
         ("rialto_rows_delivered", Counter, &[], "Journal rows that reached a device"),
+        ("rialto_events_dropped", Counter, &[], "What was not delivered without a word to its sender"),
         ("rialto_rows_held", Counter, &[], "Journal rows that rules held for a person to look at"),
         (
             "rialto_refusals",
@@ -78,6 +79,12 @@ const METRICS: &[(&str, Kind, &[&str], &str)] = {
         ("rialto_outbreak_stopped", Counter, &["how"], "What containments held and refused"),
         ("rialto_outbreak_orders", Gauge, &["kind"], "Containments in force"),
         ("rialto_outbreak_watched", Gauge, &[], "Links, files and texts that are remembered"),
+        ("rialto_spim_stopped", Counter, &["cause"], "What strangers sent and was stopped"),
+        ("rialto_spim_first_contacts", Counter, &[], "First messages of strangers that passed"),
+        ("rialto_spim_reports", Counter, &[], "Reports of unwanted messages"),
+        ("rialto_spim_known", Gauge, &[], "Pairs of people of whom ours wrote to the other"),
+        ("rialto_spim_parties", Gauge, &[], "Addresses and domains with a reputation"),
+        ("rialto_spim_waiting", Gauge, &[], "Pairs for which something waits for a time or an answer"),
         ("rialto_mailboxes_draining", Gauge, &[], "Mailboxes that are being read from the store"),
         (
             "rialto_mailboxes_behind",
@@ -137,6 +144,8 @@ pub struct Sources<'a> {
     pub store: &'a SqliteStore,
     /// The watch for outbreaks.
     pub outbreaks: &'a outbreak::Outbreaks,
+    /// The guard against unwanted messages.
+    pub guard: &'a spim::Guard,
     /// The listeners.
     pub listeners: Vec<ListenerCounts>,
     /// Our certificates.
@@ -197,6 +206,7 @@ impl Sources<'_> {
             put("rialto_deliveries", &[from.name(), to.name(), outcome], *n);
         }
         put("rialto_rows_delivered", &[], counters.delivered);
+        put("rialto_events_dropped", &[], counters.dropped);
         put("rialto_rows_held", &[], counters.held);
         for (stage, reason, n) in &counters.refused {
             put("rialto_refusals", &[stage, reason], *n);
@@ -212,6 +222,19 @@ impl Sources<'_> {
         for kind in ["link", "file", "text", "cleared", "user", "partner", "network"] {
             let n = orders.iter().filter(|(order, _)| order.target.kind() == kind).count();
             put("rialto_outbreak_orders", &[kind], n as u64);
+        }
+        let guarded = self.guard.counts();
+        for (cause, n) in guarded.stopped {
+            put("rialto_spim_stopped", &[cause], n);
+        }
+        for (name, n) in [
+            ("rialto_spim_first_contacts", guarded.first),
+            ("rialto_spim_reports", guarded.reports),
+            ("rialto_spim_known", guarded.known),
+            ("rialto_spim_parties", guarded.parties),
+            ("rialto_spim_waiting", guarded.waiting),
+        ] {
+            put(name, &[], n);
         }
         let load = self.hub.load();
         for (dialect, n) in &load.devices {

@@ -38,6 +38,8 @@ pub struct Running {
     tests: JoinHandle<()>,
     watch: JoinHandle<()>,
     clean: JoinHandle<()>,
+    strangers: JoinHandle<()>,
+    guard: Arc<spim::Guard>,
     _keeper: Option<Kept>,
 }
 
@@ -79,6 +81,7 @@ impl Running {
             admins: Arc::new(admin::Administrators::open(house.store.clone())?),
             requests: admin::Requests::new(house.store.clone()),
             owner: rustix::process::geteuid().as_raw(),
+            guard: house.guard.clone(),
             signer: partner::Signer::new(house.store.clone()),
             journal: house.store.clone(),
             chain: house.chain,
@@ -111,12 +114,15 @@ impl Running {
         let retention = tokio::spawn(forget(live.clone()));
         let tests = tokio::spawn(try_out(live.clone()));
         let clean = tokio::spawn(crate::clean::keep(live.clone()));
+        let strangers = tokio::spawn(crate::strangers::keep(house.hub.clone(), house.guard.clone()));
         let watched = live.clone();
         let watch = tokio::spawn(certificates::watch(move || watched.config()));
         let keeper = keep_certificates(&live, &house.store).await?;
         Ok(Self {
             watch,
             clean,
+            strangers,
+            guard: house.guard,
             _keeper: keeper,
             live,
             exporter: house.exporter,
@@ -170,10 +176,15 @@ impl Running {
         self.tests.abort();
         self.watch.abort();
         self.clean.abort();
+        self.strangers.abort();
         self.api.abort();
         let _ = std::fs::remove_file(&self.control);
-        let store = self.store;
-        let _ = tokio::task::spawn_blocking(move || store.close()).await;
+        let (store, guard) = (self.store, self.guard);
+        let last = move || {
+            guard.write_down(usize::MAX, house::now().unix_ms());
+            store.close()
+        };
+        let _ = tokio::task::spawn_blocking(last).await;
     }
 }
 

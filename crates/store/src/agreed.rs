@@ -22,6 +22,8 @@ pub enum Shelf {
     Administrator = 8,
     /// An act that waits for a second administrator.
     Request = 9,
+    /// Who of ours wrote to whom elsewhere, and what is known of those who write to us.
+    Spim = 10,
 }
 
 /// What was agreed with other companies, and what belongs to it: documents by kind and name, which the store does not

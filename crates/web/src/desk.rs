@@ -24,6 +24,8 @@ pub struct Desk {
     pub requests: admin::Requests,
     /// The user of the system that owns this server.
     pub owner: u32,
+    /// The guard against unwanted messages of strangers.
+    pub guard: Arc<spim::Guard>,
     /// The key with which invitations are signed.
     pub signer: partner::Signer,
     /// The record.

@@ -84,6 +84,8 @@ pub struct JournalRow {
     pub dialect: Option<String>,
     /// Set where the pipeline refused it.
     pub refused: Option<RefusalView>,
+    /// True where its sender was not told that.
+    pub silent: bool,
     /// The rule for which it was held until a person decides.
     pub held: Option<String>,
     /// Rules that changed it, or warned its sender.
@@ -146,6 +148,7 @@ pub fn view(row: &Row) -> JournalRow {
         to: None,
         dialect: None,
         refused: None,
+        silent: false,
         held: None,
         rules: Vec::new(),
         released: None,
@@ -164,6 +167,7 @@ pub fn view(row: &Row) -> JournalRow {
                 shown.to = Some(e.to.to_string());
                 shown.dialect = Some(e.origin.dialect.name().into());
                 shown.refused = kept.judged.refused.as_ref().map(refusal);
+                shown.silent = kept.judged.silent;
                 shown.held = kept.judged.held.as_ref().map(|hold| hold.rule.to_string());
                 shown.rules = kept.judged.rules.iter().map(ToString::to_string).collect();
                 shown.released = kept.judged.released.map(|seq| seq.0);

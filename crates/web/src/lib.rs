@@ -20,6 +20,7 @@ mod probes;
 mod problem;
 mod quarantine;
 mod requests;
+mod spim;
 mod status;
 mod users;
 mod who;
@@ -47,6 +48,7 @@ pub use probes::{Check, Probed, Verdict};
 pub use problem::{Problem, ProblemBody};
 pub use quarantine::{Discard, HeldList, HeldView, PartView};
 pub use requests::{RequestList, Word};
+pub use spim::{BlockOrder, BlockView, PartyView, SpimListView, SpimStatus};
 pub use status::{ListenerView, Status};
 pub use users::{NewUser, PasswordChange, UserList};
 pub use who::Who;
@@ -110,6 +112,10 @@ fn routes() -> (Router<Arc<Desk>>, utoipa::openapi::OpenApi) {
         .routes(routes!(outbreak::stop))
         .routes(routes!(outbreak::release))
         .routes(routes!(outbreak::delete))
+        .routes(routes!(spim::status))
+        .routes(routes!(spim::show))
+        .routes(routes!(spim::block))
+        .routes(routes!(spim::forgive))
         .routes(routes!(journal::rows))
         .routes(routes!(journal::verify))
         .routes(routes!(journal::read))

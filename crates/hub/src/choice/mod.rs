@@ -378,7 +378,7 @@ impl Hub {
     pub(crate) fn heard_back(self: &Arc<Self>, dialect: Dialect, envelope: &Envelope, plan: &Plan) -> bool {
         let who = &envelope.from.address;
         let foreign = matches!(envelope.origin.vouch, Vouch::Domain(_)) && dialect != Dialect::Hub;
-        if !foreign || who.user().is_none() || matches!(plan, Plan::Refuse(_)) {
+        if !foreign || who.user().is_none() || matches!(plan, Plan::Refuse(_) | Plan::Drop) {
             return false;
         }
         let pair = DomainPair::between(&envelope.to.address, who);

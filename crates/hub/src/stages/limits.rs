@@ -35,7 +35,7 @@ pub(super) mod tests {
     use model::*;
 
     pub(crate) fn context() -> Context {
-        Context { now: Timestamp(0), acquainted: false }
+        Context { now: Timestamp(0), acquainted: false, listed: false, is_here: true }
     }
 
     pub(crate) fn message(text: &str) -> Envelope {

@@ -7,6 +7,7 @@ mod identity;
 mod limits;
 mod outbreak;
 mod policy;
+mod spim;
 mod throttle;
 
 pub use consent::{Consent, Strangers};
@@ -16,4 +17,5 @@ pub use identity::Identity;
 pub use limits::Limits;
 pub use outbreak::Outbreak;
 pub use policy::Policy;
+pub use spim::Spim;
 pub use throttle::Throttle;

@@ -36,6 +36,7 @@ const TERM: u8 = 14;
 const HELD: u8 = 15;
 const RULE: u8 = 16;
 const RELEASED: u8 = 17;
+const SILENT: u8 = 18;
 
 /// Writes the head of an envelope and the pipeline's verdict on it.
 pub fn encode_head(envelope: &Envelope, judged: &Judgement) -> Vec<u8> {
@@ -83,6 +84,9 @@ pub fn encode_head(envelope: &Envelope, judged: &Judgement) -> Vec<u8> {
     judged.rules.iter().for_each(|rule| w.text(RULE, rule));
     if let Some(seq) = judged.released {
         w.int(RELEASED, seq.0);
+    }
+    if judged.silent {
+        w.int(SILENT, 1);
     }
     out
 }
@@ -145,6 +149,7 @@ pub fn decode(head: &[u8], body: Option<&[u8]>) -> Result<Kept, CodecError> {
             REFUSAL => judged.refused = Some(read_refusal(v)?),
             HELD => judged.held = Some(read_hold(v)?),
             RULE => judged.rules.push(text(v)?.into()),
+            SILENT => judged.silent = int(v)? == 1,
             RELEASED => judged.released = Some(Seq(int(v)?)),
             DECISION => granted = int(v)? == 1,
             TERM => term = int(v)?,

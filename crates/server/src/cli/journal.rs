@@ -108,6 +108,9 @@ fn verdict(row: &JournalRow) -> String {
         (None, Some(rule)) => format!("held by {rule}"),
         (None, None) => "passed".to_owned(),
     };
+    if row.silent {
+        verdict += ", its sender not told";
+    }
     if let Some(before) = row.released {
         verdict += &format!(", released from {before}");
     }

@@ -20,6 +20,7 @@ mod reach;
 mod reload;
 mod restore;
 mod serve;
+mod spim;
 mod status;
 mod upgrade;
 mod user;
@@ -98,6 +99,8 @@ enum Command {
     Quarantine(quarantine::Quarantine),
     /// Shows what spreads like a worm and is contained, stops and releases.
     Outbreak(outbreak::Outbreak),
+    /// Shows whose messages are unwanted, blocks and forgives.
+    Spim(spim::Spim),
     /// Plays what must not happen on a throw-away instance, and says how it ended.
     Drill(drill::Drill),
     /// Shows, requests and installs our certificates.
@@ -135,6 +138,7 @@ impl Cli {
             Command::Policy(command) => command.run(),
             Command::Quarantine(command) => command.run(),
             Command::Outbreak(command) => command.run(),
+            Command::Spim(command) => command.run(),
             Command::Drill(command) => command.run(),
             Command::Certificate(command) => command.run(),
             Command::Journal(command) => command.run(),

@@ -3,6 +3,7 @@
 use super::control::ControlPart;
 use super::hygiene::HygienePart;
 use super::outbreak::OutbreakPart;
+use super::spim::SpimPart;
 use crate::log::{Format, Level};
 use net::Network;
 use schemars::JsonSchema;
@@ -52,6 +53,9 @@ pub(super) struct File {
     /// What counts as spreading like a worm, and what is done about it; see [Outbreaks](outbreak.md).
     #[serde(default)]
     pub outbreak: OutbreakPart,
+    /// What is asked of strangers before they may write; see [Strangers](spim.md).
+    #[serde(default)]
+    pub spim: SpimPart,
     /// How the server ends; see [Operations](operations.md).
     #[serde(default)]
     pub drain: DrainPart,

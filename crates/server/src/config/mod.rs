@@ -8,6 +8,7 @@ mod outbreak;
 mod overrides;
 mod place;
 pub mod reference;
+mod spim;
 
 pub use control::ControlPart;
 pub use file::{
@@ -18,6 +19,7 @@ pub use hygiene::HygienePart;
 pub use mistake::Mistake;
 pub use outbreak::OutbreakPart;
 pub use place::Source;
+pub use spim::SpimPart;
 
 use crate::log::{Settings, is_target};
 use file::File;
@@ -89,6 +91,8 @@ pub struct Config {
     pub limits: Limits,
     /// Consent rules.
     pub consent: ConsentPart,
+    /// What is asked of strangers.
+    pub spim: SpimPart,
     /// What counts as an outbreak.
     pub outbreak: OutbreakPart,
     /// How long the end may take at most.
@@ -253,6 +257,7 @@ impl Config {
         hygiene::checked(&file.hygiene, path, text, base)?;
         file.outbreak.check(path, text)?;
         file.control.check(path, text)?;
+        spim::checked(&file.spim, path, text, base)?;
         let retention = match &file.record.retention {
             Some(rule) => rule.get_ref().parse().map_err(|why| Mistake::at(path, text, rule.span(), why))?,
             None => record::Rule::default(),
@@ -334,6 +339,7 @@ impl Config {
             limits: file.limits,
             consent: file.consent,
             outbreak: file.outbreak,
+            spim: file.spim,
             retention,
             drain: Duration::from_secs(file.drain.seconds.into()),
             traces,

@@ -36,7 +36,11 @@ fn collect(schema: &Value, section: &str, many: bool, rows: &mut Vec<Row>) {
         schema["required"].as_array().is_some_and(|all| all.iter().any(|name| name.as_str() == Some(key)))
     };
     let Some(properties) = schema["properties"].as_object() else { return };
-    for (key, property) in properties {
+    let is_table =
+        |inner: &Value| inner["properties"].is_object() || inner["items"]["properties"].is_object();
+    // A table's own keys come first: in a file, whatever follows another table's name is that one's.
+    let (tables, own): (Vec<_>, Vec<_>) = properties.iter().partition(|(_, p)| is_table(without_null(p)));
+    for (key, property) in own.into_iter().chain(tables) {
         let inner = without_null(property);
         let path = if section.is_empty() { key.clone() } else { format!("{section}.{key}") };
         if inner["properties"].is_object() {

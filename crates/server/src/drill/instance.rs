@@ -59,11 +59,12 @@ impl Instance {
         let rulebook = Arc::new(rulebook.map_err(|e| Failure::new(e.to_string()))?);
         let outbreaks = Arc::new(outbreak::Outbreaks::open(store.clone(), settings)?);
         let eyes = Arc::new(hygiene::Eyes::default());
+        let guard = Arc::new(spim::Guard::open(store.clone(), spim::Settings::default())?);
         // No throttle: the hub's clock stands still, and what is to be seen is the watch alone.
         let rules = Arc::new(Rules::new(RuleSet::default()));
         let hub = Hub::open(Parts {
             domains,
-            pipeline: Pipeline::new(house::stages(&partners, &rules, &rulebook, &eyes, &outbreaks)),
+            pipeline: Pipeline::new(house::stages(&partners, &rules, &rulebook, &guard, &eyes, &outbreaks)),
             journal: store.clone(),
             accounts: store.clone(),
             rosters: store.clone(),

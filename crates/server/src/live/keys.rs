@@ -75,6 +75,7 @@ const KEYS: &[(&str, When, Reading)] = &[
         format!("{:?}, for {} hours", eyes.acts, eyes.hours)
     }),
     ("hygiene", When::Now, |c| c.hygiene.shown()),
+    ("spim", When::Now, |c| c.spim.shown()),
     ("outbreak", When::Now, |c| format!("{:?}", c.outbreak.settings())),
     ("consent.messages", When::Now, |c| format!("{:?}", c.consent.messages)),
     ("consent.presence", When::Now, |c| format!("{:?}", c.consent.presence)),

@@ -43,6 +43,7 @@ struct Inner {
     store: Arc<SqliteStore>,
     rules: Arc<Rules>,
     outbreaks: Arc<outbreak::Outbreaks>,
+    guard: Arc<spim::Guard>,
     now: Mutex<Now>,
     bound: RwLock<Vec<Bound>>,
     stopping: AtomicBool,
@@ -112,6 +113,7 @@ impl Live {
             store,
             rules,
             outbreaks: house.outbreaks.clone(),
+            guard: house.guard.clone(),
             now,
             bound,
             stopping: AtomicBool::new(false),
@@ -150,6 +152,7 @@ impl Live {
             }
         });
         crate::outbreaks::attend(house);
+        crate::strangers::attend(house);
         house.rulebook.on_change(look_again(&house.hub));
         let (look, owner) = (look_again(&house.hub), Arc::downgrade(&inner));
         house.partners.on_change(move || {
@@ -267,6 +270,7 @@ impl Inner {
         }
         self.rules.set(house::rules_of(&config));
         self.outbreaks.set(config.outbreak.settings());
+        self.guard.set(config.spim.settings(config.base()));
         self.partners.set(federation);
         self.eyes.set(config.hygiene.settings(config.base(), &config.domains));
         clean::acquaint(&self.eyes, &self.partners, &self.store);

@@ -112,9 +112,18 @@ impl Operator for Live {
         let leaves = inner.now.lock().tls.as_ref().map(|tls| tls.leaves()).unwrap_or_default();
         let certificates = leaves.iter().filter_map(|leaf| certificates::paper::Paper::read(leaf)).collect();
         let (started, now) = (inner.started, wall());
-        let outbreaks = inner.outbreaks.as_ref();
-        Sources { hub: &inner.hub, store: &inner.store, outbreaks, listeners, certificates, started, now }
-            .text()
+        let (outbreaks, guard) = (inner.outbreaks.as_ref(), inner.guard.as_ref());
+        Sources {
+            hub: &inner.hub,
+            store: &inner.store,
+            outbreaks,
+            guard,
+            listeners,
+            certificates,
+            started,
+            now,
+        }
+        .text()
     }
 
     fn scanner(&self) -> Option<String> {

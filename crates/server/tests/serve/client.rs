@@ -69,7 +69,7 @@ pub fn to_the_end(stream: &mut impl Read) -> std::io::Result<String> {
 }
 
 /// An XMPP client that is online.
-pub struct Xmpp(pub Tls);
+pub struct Xmpp(pub Tls, pub &'static str);
 
 impl Xmpp {
     /// Logs in by PLAIN over direct TLS and sends presence.
@@ -77,9 +77,18 @@ impl Xmpp {
         Self::on(try_tls(addr, ca).expect("a certificate we trust"), user)
     }
 
+    /// The same at another domain.
+    pub fn online_at(addr: SocketAddr, ca: &Path, user: &str, domain: &'static str) -> Self {
+        Self::at(tls_for(connect(addr), ca, domain).expect("a certificate we trust"), user, domain)
+    }
+
     /// The same on a connection that is secured already.
     pub fn on(tls: Tls, user: &str) -> Self {
-        let mut client = Self(tls);
+        Self::at(tls, user, "example.com")
+    }
+
+    fn at(tls: Tls, user: &str, domain: &'static str) -> Self {
+        let mut client = Self(tls, domain);
         client.header("</stream:features>");
         let plain = base64::engine::general_purpose::STANDARD.encode(format!("\0{user}\0{PASSWORD}"));
         client
@@ -94,7 +103,8 @@ impl Xmpp {
     }
 
     fn header(&mut self, then: &str) {
-        self.say("<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' to='example.com' version='1.0'>");
+        let to = self.1;
+        self.say(&format!("<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' to='{to}' version='1.0'>"));
         self.hear(then);
     }
 
@@ -111,7 +121,8 @@ impl Xmpp {
 
     /// A question and its answer: the connection works, and all before it is done.
     pub fn fence(&mut self) {
-        self.say("<iq type='get' id='fence' to='example.com'><ping xmlns='urn:xmpp:ping'/></iq>");
+        let to = self.1;
+        self.say(&format!("<iq type='get' id='fence' to='{to}'><ping xmlns='urn:xmpp:ping'/></iq>"));
         self.hear("id='fence'");
     }
 }

@@ -82,6 +82,8 @@ fn links_on_lists_are_stopped_held_and_told_of() {
     write(&mut romeo, "o", "odd.example/1");
     romeo.fence();
     juliet.fence();
+    // It answers a ping without waiting for the disk.
+    serve.logs("held");
     let list = said(&serve, &["quarantine", "list"]);
     assert!(list.contains("hygiene:list.odd"), "{list}");
     let row = list.split_whitespace().next().unwrap().to_owned();

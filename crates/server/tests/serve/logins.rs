@@ -12,7 +12,7 @@ const BEHIND: &str = "\n[[xmpp.listen]]\naddress = \"127.0.0.1:0\"\ntls = \"dire
 fn from(serve: &Serve, ip: &str) -> Xmpp {
     let mut wire = connect(serve.at("xmpps-c2s"));
     wire.write_all(format!("PROXY TCP4 {ip} 198.51.100.1 4711 5223\r\n").as_bytes()).expect("it reads");
-    let mut client = Xmpp(tls_on(wire, &serve.path("ca.pem")).expect("TLS"));
+    let mut client = Xmpp(tls_on(wire, &serve.path("ca.pem")).expect("TLS"), "example.com");
     client.say("<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' to='example.com' version='1.0'>");
     client.hear("</stream:features>");
     client

@@ -19,4 +19,5 @@ mod probe;
 mod proxy;
 mod record;
 mod reload;
+mod spim;
 mod traces;
