@@ -127,12 +127,12 @@ impl<D: Door> World<D> {
         let (from, to) = (&envelope.from.address, &envelope.to.address);
         match &envelope.origin.vouch {
             Vouch::Account(account) => assert_eq!(account, from),
-            Vouch::Domain(domain) if envelope.origin.dialect == Dialect::Sip => {
+            Vouch::Domain(domain, _) if envelope.origin.dialect == Dialect::Sip => {
                 let pair = DomainPair::between(to, from);
                 assert_eq!(domain, &pair.remote);
                 assert!(self.proved.contains(&pair), "{pair} was not proved");
             }
-            Vouch::Domain(domain) => assert_eq!(domain.as_str(), from.domain()),
+            Vouch::Domain(domain, _) => assert_eq!(domain.as_str(), from.domain()),
             Vouch::Server => {}
             Vouch::Nobody => panic!("nobody answers for {from}"),
         }

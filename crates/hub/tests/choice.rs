@@ -162,7 +162,11 @@ impl Side {
     fn bounce(&self, who: &str, id: &str) {
         let kind = ReceiptKind::Failed(Refusal::new(Reason::NotFound).with_text("who is that?"));
         let event = Event::Receipt(Receipt { of: id.into(), kind, original: None });
-        self.submit(Vouch::Domain(address("acme.example")), [who, "juliet@example.com"], event);
+        self.submit(
+            Vouch::Domain(address("acme.example"), model::Proof::Certificate),
+            [who, "juliet@example.com"],
+            event,
+        );
     }
 
     /// The next message handed out.
@@ -268,7 +272,7 @@ fn a_row_that_was_lent_goes_back_when_the_connection_ends() {
         ..Message::default()
     };
     xmpp.submit(
-        Vouch::Domain(address("acme.example")),
+        Vouch::Domain(address("acme.example"), model::Proof::Certificate),
         [TYBALT, "juliet@example.com"],
         Event::Message(message),
     );

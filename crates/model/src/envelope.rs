@@ -64,6 +64,17 @@ pub enum Security {
     Tls,
 }
 
+/// How a peer server proved its domain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// By its certificate.
+    Certificate,
+    /// By a call back to the domain's own servers (XEP-0220).
+    Dialback,
+    /// The record does not say: the row is of a time when it did not.
+    Unsaid,
+}
+
 /// Who answers for the `from` of an envelope.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Vouch {
@@ -71,8 +82,8 @@ pub enum Vouch {
     Nobody,
     /// This account proved its password, key or certificate to us.
     Account(Address),
-    /// A peer server that proved to be this domain.
-    Domain(Address),
+    /// A peer server that proved to be this domain, and how.
+    Domain(Address, Proof),
     /// We ourselves made the envelope.
     Server,
 }

@@ -22,7 +22,7 @@ mod time;
 pub use address::{Address, AddressError, Device, Endpoint};
 pub use ask::{Answer, Ask, Credential, Left, Scheme, Secret};
 pub use delivery::{Delivery, LineNews, Notice, Role};
-pub use envelope::{Dialect, Envelope, MAX_HOPS, Origin, Original, Security, Vouch};
+pub use envelope::{Dialect, Envelope, MAX_HOPS, Origin, Original, Proof, Security, Vouch};
 pub use event::{Authorize, Call, Composing, Decision, Event, Opaque, Receipt, ReceiptKind, Subscribe, Term};
 pub use federation::{Admission, Certificates, DomainPair, Opener, Way};
 pub use ident::{DeliveryId, EnvelopeId, LeaseKey, Line, Seq, Ticket};

@@ -51,6 +51,17 @@ fn events() -> Vec<Event> {
 }
 
 #[test]
+fn how_a_server_proved_itself_is_kept() {
+    let mut env = envelope(events().swap_remove(1));
+    let domain = Address::parse("example.net").unwrap();
+    for proof in [Proof::Certificate, Proof::Dialback, Proof::Unsaid] {
+        env.origin.vouch = Vouch::Domain(domain.clone(), proof);
+        let head = encode_head(&env, &Judgement::default());
+        assert_eq!(decode(&head, Some(&encode_body(&env))).unwrap().envelope, env);
+    }
+}
+
+#[test]
 fn envelopes_round_trip() {
     for event in events() {
         let env = envelope(event);

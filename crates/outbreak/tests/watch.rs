@@ -18,7 +18,7 @@ fn person(n: u32) -> Address {
 fn envelope(from: &Address, to: &Address, at: u64, event: Event) -> Envelope {
     let vouch = match from.domain() {
         "example.com" => Vouch::Account(from.clone()),
-        _ => Vouch::Domain(from.to_domain()),
+        _ => Vouch::Domain(from.to_domain(), model::Proof::Certificate),
     };
     Envelope {
         id: EnvelopeId::default(),

@@ -264,7 +264,7 @@ fn who_is_refused_hears_it() {
     assert_eq!(no("x@bad.example", "juliet@example.com", Vouch::Server), "", "to one of ours");
     assert_eq!(no("x@bad.example", "carol@corp.example", Vouch::Server), "", "to one inside");
     assert_eq!(no("juliet@example.com", "x@bad.example", Vouch::Server), "partner:bad/denied");
-    let theirs = Vouch::Domain(address("bad.example"));
+    let theirs = Vouch::Domain(address("bad.example"), model::Proof::Certificate);
     assert_eq!(no("x@bad.example", "juliet@example.com", theirs), "partner:bad/denied", "not ours to say");
 }
 

@@ -22,6 +22,7 @@ const NAMES: &[&str] = &[
     "features",
     "direction",
     "protocol",
+    "verified",
     "encrypted",
     "size",
     "found",
@@ -121,6 +122,7 @@ fn value(name: &str, facts: &Facts<'_>, detectors: &Detectors, zone: &TimeZone) 
         "features" => Value::List(Arc::new(facts.features().iter().map(|f| text(f.name())).collect())),
         "direction" => text(facts.direction().name()),
         "protocol" => text(facts.envelope.origin.dialect.name()),
+        "verified" => text(facts.verified().name()),
         "encrypted" => Value::Bool(facts.encrypted()),
         "size" => Value::Int(facts.size() as i64),
         "found" => {

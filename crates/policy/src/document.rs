@@ -154,10 +154,32 @@ pub(crate) enum Protocol {
 pub(crate) enum Verified {
     /// An account of ours.
     Account,
-    /// The sender's server.
+    /// The sender's server, however it was proved.
     Server,
+    /// The sender's server, proved by its certificate.
+    Certificate,
+    /// The sender's server, proved by a call back (XEP-0220).
+    Dialback,
     /// Nobody.
     Nobody,
+}
+
+impl Verified {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Account => "account",
+            Self::Server => "server",
+            Self::Certificate => "certificate",
+            Self::Dialback => "dialback",
+            Self::Nobody => "nobody",
+        }
+    }
+
+    /// Does the word of a rule mean what is so?
+    pub fn means(self, so: Self) -> bool {
+        self == so || (self == Self::Server && matches!(so, Self::Certificate | Self::Dialback))
+    }
 }
 
 impl Direction {

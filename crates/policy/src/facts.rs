@@ -4,7 +4,7 @@ use crate::content::{Detectors, Found, kinds_of, texts};
 use crate::document::{Direction, Protocol, Verified};
 use crate::who::{Belonging, Society};
 use crate::{Feature, features};
-use model::{Dialect, Envelope, Event, Vouch};
+use model::{Dialect, Envelope, Event, Proof, Vouch};
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
@@ -55,9 +55,16 @@ impl<'a> Facts<'a> {
     pub(crate) fn verified(&self) -> Verified {
         match self.envelope.origin.vouch {
             Vouch::Account(_) | Vouch::Server => Verified::Account,
-            Vouch::Domain(_) => Verified::Server,
+            Vouch::Domain(_, Proof::Certificate) => Verified::Certificate,
+            Vouch::Domain(_, Proof::Dialback) => Verified::Dialback,
+            Vouch::Domain(_, Proof::Unsaid) => Verified::Server,
             Vouch::Nobody => Verified::Nobody,
         }
+    }
+
+    /// Who answers for the sender, as a rule's `verified` names it.
+    pub fn verified_by(&self) -> &'static str {
+        self.verified().name()
     }
 
     pub(crate) fn encrypted(&self) -> bool {

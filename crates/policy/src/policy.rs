@@ -92,7 +92,7 @@ const ASKED: &[Asked] = &[
     ("direction", |r, f, _| r.direction.is_empty() || r.direction.contains(&f.direction())),
     ("protocols", |r, f, _| r.protocols.is_empty() || f.protocol().is_some_and(|p| r.protocols.contains(&p))),
     ("devices", |r, f, _| r.devices.is_empty() || device(r, f)),
-    ("verified", |r, f, _| r.verified.is_empty() || r.verified.contains(&f.verified())),
+    ("verified", |r, f, _| r.verified.is_empty() || r.verified.iter().any(|word| word.means(f.verified()))),
     ("time", |r, f, p| r.time.is_empty() || r.time.iter().any(|w| w.holds(f.envelope.at, &p.zone))),
     ("larger_than", |r, f, _| r.larger_than.is_none_or(|most| f.size() > most)),
     ("encrypted", |r, f, _| r.encrypted.is_none_or(|wanted| f.encrypted() == wanted)),

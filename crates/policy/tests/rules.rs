@@ -48,7 +48,7 @@ fn sent(from: &str, to: &str, event: Event) -> Envelope {
     let from = endpoint(from);
     let vouch = match Town.belonging(&from.address).local {
         true => Vouch::Account(from.address.clone()),
-        false => Vouch::Domain(from.address.to_domain()),
+        false => Vouch::Domain(from.address.to_domain(), model::Proof::Certificate),
     };
     Envelope {
         id: EnvelopeId(1),
@@ -431,6 +431,52 @@ then = "hold"
     assert_eq!(end(&policy, "anna@corp.example", "x@acme.example", text("x")), "block by rule:weekend");
     assert_eq!(end(&policy, "anna@corp.example", "bert@corp.example", text("x")), "allow by rule:proved");
     assert_eq!(end(&policy, "x@acme.example", "bert@corp.example", text("x")), "hold by rule:rest");
+}
+
+#[test]
+fn how_a_server_was_proved_counts() {
+    let policy = policy(
+        r#"
+[[rule]]
+name = "unproved-files"
+from = ["remote"]
+features = ["files"]
+verified = ["dialback", "nobody"]
+then = "block"
+[[rule]]
+name = "called"
+if = "verified == 'dialback' && text.contains('urgent')"
+then = "hold"
+[[rule]]
+name = "server"
+verified = ["server"]
+features = ["files"]
+then = "warn"
+text = "We look at files."
+"#,
+    );
+    use model::Proof::{Certificate, Dialback, Unsaid};
+    let file = || file(b"%PDF-1.4");
+    for (proof, event, wanted) in [
+        (Certificate, file(), "allow"),
+        (Dialback, file(), "block by rule:unproved-files"),
+        (Unsaid, file(), "allow"),
+        (Certificate, text("urgent"), "allow"),
+        (Dialback, text("urgent"), "hold by rule:called"),
+        (Dialback, text("later"), "allow"),
+    ] {
+        let mut envelope = sent("x@acme.example", "bert@corp.example", event);
+        envelope.origin.vouch = Vouch::Domain(Address::parse("acme.example").unwrap(), proof);
+        let decision = policy.decide(&Facts::of(&envelope, &Town));
+        let by = decision.by.as_ref().map(|said| format!(" by {}", said.rule)).unwrap_or_default();
+        assert_eq!(format!("{}{by}", decision.verdict.name()), wanted, "{proof:?}");
+        let warned = !decision.warnings.is_empty();
+        assert_eq!(
+            warned,
+            wanted == "allow" && matches!(envelope.event, model::Event::Message(ref m) if m.text().is_none()),
+            "{proof:?}"
+        );
+    }
 }
 
 #[test]

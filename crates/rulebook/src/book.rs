@@ -220,11 +220,13 @@ impl Rulebook {
         &self,
         envelope: &Envelope,
         text: Option<&str>,
-    ) -> Result<(Decision, Vec<Near>), RulebookError> {
+    ) -> Result<(Decision, Vec<Near>, &'static str), RulebookError> {
         let text =
             text.map_or_else(|| self.version(None).map(|version| version.text), |text| Ok(text.to_owned()))?;
         let policy = Policy::read(&text).map_err(RulebookError::Mistakes)?;
-        Ok(policy.explain(&Facts::of(envelope, self.society.as_ref())))
+        let facts = Facts::of(envelope, self.society.as_ref());
+        let (decision, near) = policy.explain(&facts);
+        Ok((decision, near, facts.verified_by()))
     }
 
     /// Runs a policy over a stretch of the record; see [`replay`].

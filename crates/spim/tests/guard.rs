@@ -21,7 +21,7 @@ fn message(from: &str, to: &str, at: u64, text: &str) -> Envelope {
         origin: Origin {
             dialect: Dialect::Sip,
             security: Security::Tls,
-            vouch: Vouch::Domain(address(from).to_domain()),
+            vouch: Vouch::Domain(address(from).to_domain(), model::Proof::Certificate),
         },
         from: address(from).into(),
         to: address(to).into(),

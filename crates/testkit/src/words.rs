@@ -5,7 +5,7 @@
 use connector::{Flow, Input, Output};
 use model::{
     Address, Admission, Answer, Ask, Device, DomainPair, Endpoint, Envelope, Line, LineNews, Loss, Notice,
-    Outcome, Reason, Refusal, RosterItem, Settlement, Subscription, Ticket,
+    Outcome, Proof, Reason, Refusal, RosterItem, Settlement, Subscription, Ticket, Vouch,
 };
 
 /// `user@domain` or `user@domain/device`; `ours>theirs/device` for one that carries for a pair of domains.
@@ -145,8 +145,13 @@ pub fn output(
         Output::Resume(_) => "=> resume".to_owned(),
         Output::Submit { ticket, envelope, outcome_wanted } => {
             let wanted = if *outcome_wanted { "" } else { " (no outcome)" };
+            // By certificate it is where nothing else is said.
+            let proof = match envelope.origin.vouch {
+                Vouch::Domain(_, Proof::Dialback) => " by dialback",
+                _ => "",
+            };
             let (from, to) = (&envelope.from, &envelope.to);
-            format!("=> submit {} {from} > {to} {}{wanted}", ticket.0, event(envelope).trim_end())
+            format!("=> submit {} {from}{proof} > {to} {}{wanted}", ticket.0, event(envelope).trim_end())
         }
         Output::Ask { ticket, ask } => format!("=> ask {} {}", ticket.0, question(ask)),
         Output::Say(line, said) => format!("=> say {} {}", line.0, folded(said)),

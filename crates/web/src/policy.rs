@@ -6,7 +6,7 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use model::{
     Address, Device, Dialect, Endpoint, Envelope, EnvelopeId, Event, MAX_HOPS, Message, Notify, Origin, Part,
-    PresenceDoc, Security, Timestamp, Vouch, WatchState,
+    PresenceDoc, Proof, Security, Timestamp, Vouch, WatchState,
 };
 use rulebook::{Replayed, Report, RulebookError, Version};
 use serde::{Deserialize, Serialize};
@@ -111,6 +111,9 @@ pub struct Question {
     /// `xmpp` or `sip`.
     #[serde(default)]
     pub protocol: Option<String>,
+    /// How the server of a sender from elsewhere was proved: `certificate` or `dialback`; without it, by certificate.
+    #[serde(default)]
+    pub verified: Option<String>,
     /// When, Unix milliseconds; without it, now.
     #[serde(default)]
     pub at: Option<u64>,
@@ -146,6 +149,9 @@ pub struct NearShown {
 pub struct Explained {
     /// `allow`, `hold` or `block`.
     pub verdict: String,
+    /// Who answers for the sender, as a rule's `verified` names it.
+    #[serde(default)]
+    pub verified: String,
     /// The rule that decided; none: the policy's default.
     pub by: Option<RuleShown>,
     /// Rules that warn the sender.
@@ -267,11 +273,12 @@ pub async fn explain(
 ) -> Result<Json<Explained>, Problem> {
     blocking(move || {
         let envelope = asked(&question, |domain| desk.hub.hosts(domain.domain()))?;
-        let (decision, near) = desk.rulebook.explain(&envelope, question.policy.as_deref())?;
+        let (decision, near, verified) = desk.rulebook.explain(&envelope, question.policy.as_deref())?;
         let shown = |said: policy::Said| RuleShown { rule: said.rule, text: said.text };
         let text = decision.changed.as_ref().and_then(|(message, _)| message.text().map(str::to_owned));
         Ok(Json(Explained {
             verdict: decision.verdict.name().into(),
+            verified: verified.into(),
             by: decision.by.map(shown),
             warned: decision.warnings.into_iter().map(shown).collect(),
             changed: decision
@@ -309,7 +316,20 @@ fn asked(question: &Question, ours: impl Fn(&Address) -> bool) -> Result<Envelop
         Some(other) => return Err(Problem::bad(format!("{other:?} is no protocol: \"xmpp\" or \"sip\""))),
     };
     let domain = from.address.to_domain();
-    let vouch = if ours(&domain) { Vouch::Account(from.address.clone()) } else { Vouch::Domain(domain) };
+    let proof = match question.verified.as_deref() {
+        None | Some("certificate") => Proof::Certificate,
+        Some("dialback") => Proof::Dialback,
+        Some(other) => {
+            return Err(Problem::bad(format!("{other:?} proves no server: \"certificate\" or \"dialback\"")));
+        }
+    };
+    let vouch = match (ours(&domain), question.verified.is_some()) {
+        (true, false) => Vouch::Account(from.address.clone()),
+        (true, true) => {
+            return Err(Problem::bad(format!("{} proves an account here, and no server", from.address)));
+        }
+        (false, _) => Vouch::Domain(domain, proof),
+    };
     let event = match &question.text {
         Some(text) => Event::Message(Message {
             parts: vec![Part::text(text.clone(), None)],

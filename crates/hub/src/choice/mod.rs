@@ -377,7 +377,7 @@ impl Hub {
     /// and is kept from the sender meanwhile.
     pub(crate) fn heard_back(self: &Arc<Self>, dialect: Dialect, envelope: &Envelope, plan: &Plan) -> bool {
         let who = &envelope.from.address;
-        let foreign = matches!(envelope.origin.vouch, Vouch::Domain(_)) && dialect != Dialect::Hub;
+        let foreign = matches!(envelope.origin.vouch, Vouch::Domain(..)) && dialect != Dialect::Hub;
         if !foreign || who.user().is_none() || matches!(plan, Plan::Refuse(_) | Plan::Drop) {
             return false;
         }

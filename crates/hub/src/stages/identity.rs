@@ -14,7 +14,7 @@ impl Stage for Identity {
         let proved = match &envelope.origin.vouch {
             Vouch::Server => true,
             Vouch::Account(account) => account == sender,
-            Vouch::Domain(domain) => domain.as_str() == sender.domain(),
+            Vouch::Domain(domain, _) => domain.as_str() == sender.domain(),
             Vouch::Nobody => false,
         };
         if proved {
@@ -30,7 +30,7 @@ impl Stage for Identity {
 mod tests {
     use super::*;
     use crate::stages::limits::tests::{context, message};
-    use model::Address;
+    use model::{Address, Proof};
 
     #[test]
     fn only_the_proved_sender_passes() {
@@ -39,8 +39,8 @@ mod tests {
         for (vouch, passes) in [
             (Vouch::Account(romeo.clone()), true),
             (Vouch::Account(mallory.clone()), false),
-            (Vouch::Domain(romeo.to_domain()), true),
-            (Vouch::Domain(Address::parse("example.org").unwrap()), false),
+            (Vouch::Domain(romeo.to_domain(), Proof::Certificate), true),
+            (Vouch::Domain(Address::parse("example.org").unwrap(), Proof::Certificate), false),
             (Vouch::Nobody, false),
             (Vouch::Server, true),
         ] {

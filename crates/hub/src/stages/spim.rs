@@ -22,7 +22,7 @@ impl Stage for Spim {
     fn apply(&self, envelope: &mut Envelope, context: &Context) -> Verdict {
         let ours = match &envelope.origin.vouch {
             Vouch::Account(_) => true,
-            Vouch::Domain(_) => false,
+            Vouch::Domain(..) => false,
             Vouch::Server | Vouch::Nobody => return Verdict::Pass,
         };
         let standing = Standing {

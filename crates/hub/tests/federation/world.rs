@@ -121,7 +121,7 @@ async fn carry(from: Arc<Hub>, to: Arc<Hub>, pair: DomainPair, silent: bool) {
                 }
                 let mut envelope = Envelope::clone(&delivery.envelope);
                 envelope.event = as_heard(envelope.event);
-                envelope.origin.vouch = Vouch::Domain(pair.local.clone());
+                envelope.origin.vouch = Vouch::Domain(pair.local.clone(), model::Proof::Certificate);
                 sent.push(envelope.clone());
                 there.submit(Ticket(sent.len() as u64), Box::new(envelope), false);
                 link.ack(delivery.id, Settlement::from(Outcome::Delivered));
@@ -142,7 +142,10 @@ fn bounce(from: &Arc<Hub>, envelope: &Envelope, refusal: Refusal) {
     let kind = ReceiptKind::Failed(refusal);
     let event = Event::Receipt(Receipt { of: message.id.clone(), kind, original: None });
     let (sender, addressee) = (envelope.from.clone(), envelope.to.clone());
-    let origin = Origin { vouch: Vouch::Domain(addressee.address.to_domain()), ..envelope.origin.clone() };
+    let origin = Origin {
+        vouch: Vouch::Domain(addressee.address.to_domain(), model::Proof::Certificate),
+        ..envelope.origin.clone()
+    };
     let envelope = Envelope { from: addressee, to: sender, event, origin, ..envelope.clone() };
     link.submit(Ticket(1), Box::new(envelope), false);
 }

@@ -4,7 +4,7 @@ use super::tlv::{Reader, Writer, int, text};
 use super::{CodecError, VERSION, body};
 use crate::{
     Address, Decision, Device, Dialect, Endpoint, Envelope, EnvelopeId, Event, Fault, Hold, Judgement,
-    Origin, Reason, Refusal, Security, Seq, Term, Timestamp, Vouch,
+    Origin, Proof, Reason, Refusal, Security, Seq, Term, Timestamp, Vouch,
 };
 
 /// What the journal kept of an envelope.
@@ -51,7 +51,14 @@ pub fn encode_head(envelope: &Envelope, judged: &Judgement) -> Vec<u8> {
         Vouch::Nobody => w.text(VOUCH, ""),
         Vouch::Server => w.text(VOUCH, "s"),
         Vouch::Account(a) => w.nest(VOUCH, |w| w.text(1, a.as_str())),
-        Vouch::Domain(a) => w.nest(VOUCH, |w| w.text(2, a.as_str())),
+        Vouch::Domain(a, proof) => w.nest(VOUCH, |w| {
+            w.text(2, a.as_str());
+            match proof {
+                Proof::Certificate => w.text(3, "certificate"),
+                Proof::Dialback => w.text(3, "dialback"),
+                Proof::Unsaid => {}
+            }
+        }),
     }
     w.text(FROM, envelope.from.address.as_str());
     w.opt(FROM_DEVICE, envelope.from.device.as_ref().map(Device::as_str));
@@ -182,9 +189,17 @@ fn vouch(v: &[u8]) -> Result<Vouch, CodecError> {
         b"s" => return Ok(Vouch::Server),
         _ => {}
     }
-    match Reader(v).next()? {
+    let mut r = Reader(v);
+    match r.next()? {
         Some((1, a)) => Ok(Vouch::Account(address(a)?)),
-        Some((2, a)) => Ok(Vouch::Domain(address(a)?)),
+        Some((2, a)) => {
+            let proof = match r.next()? {
+                Some((3, b"certificate")) => Proof::Certificate,
+                Some((3, b"dialback")) => Proof::Dialback,
+                _ => Proof::Unsaid,
+            };
+            Ok(Vouch::Domain(address(a)?, proof))
+        }
         _ => Err(CodecError("vouch")),
     }
 }

@@ -89,6 +89,9 @@ enum Act {
         /// xmpp or sip.
         #[arg(long)]
         protocol: Option<String>,
+        /// How the server of a sender from elsewhere was proved: certificate or dialback.
+        #[arg(long)]
+        verified: Option<String>,
         /// When, such as 2026-11-21T14:30:00Z; without it, now.
         #[arg(long)]
         at: Option<jiff::Timestamp>,
@@ -185,9 +188,9 @@ impl Policy {
                     with_server(&file, |c| async move { c.post("/v1/policy/rollback", &back).await })?;
                 println!("version {} is in force: {}", version.number, version.note);
             }
-            Act::Explain { from, to, text, protocol, at, policy, json: for_programs, file } => {
+            Act::Explain { from, to, text, protocol, verified, at, policy, json: for_programs, file } => {
                 let policy = policy.as_deref().map(text_of).transpose()?;
-                let question = Question { from, to, text, protocol, at: at.map(unix_ms), policy };
+                let question = Question { from, to, text, protocol, verified, at: at.map(unix_ms), policy };
                 let explained: Explained =
                     with_server(&file, |c| async move { c.post("/v1/policy/explain", &question).await })?;
                 match for_programs {
@@ -258,6 +261,7 @@ fn explain(explained: &Explained) {
     };
     let by = explained.by.as_ref().map_or_else(|| "the policy's default".to_owned(), named);
     println!("{}: {by}", explained.verdict);
+    println!("  the sender is verified by: {}", explained.verified);
     explained.warned.iter().for_each(|said| println!("  warns the sender: {}", named(said)));
     explained.changed.iter().for_each(|said| println!("  changes the message: {}", said.rule));
     if let Some(text) = &explained.text {

@@ -183,6 +183,20 @@ fn versions_trials_and_replays() {
     );
     let other = good(&serve, &[&question[..], &["--protocol", "sip", "--policy", path]].concat());
     assert!(other.starts_with("hold: rule:b"), "{other}");
+    assert!(other.contains("verified by: account"), "{other}");
+    let proof = serve.path("proof.toml");
+    std::fs::write(&proof, "[[rule]]\nname = \"p\"\nverified = [\"dialback\"]\nthen = \"block\"\n").unwrap();
+    let asked =
+        ["policy", "explain", "--from", "x@partner.example", "--to", "juliet@example.com", "--text", "x"];
+    let asked = [&asked[..], &["--policy", proof.to_str().unwrap()]].concat();
+    let certified = good(&serve, &asked);
+    assert!(
+        certified.contains("verified by: certificate")
+            && certified.contains("rule:p (line 2) would block, but for `verified`"),
+        "{certified}"
+    );
+    let called = good(&serve, &[&asked[..], &["--verified", "dialback"]].concat());
+    assert!(called.starts_with("block: rule:p\n  the sender is verified by: dialback"), "{called}");
 
     good(&serve, &["policy", "set", path]);
     assert!(good(&serve, &["policy", "diff", "1"]).contains("+name = \"b\""));

@@ -2,8 +2,8 @@
 
 use connector::Output;
 use model::{
-    Answer, Ask, Dialect, Endpoint, Envelope, EnvelopeId, Event, Now, Origin, Outcome, Security, Settlement,
-    Ticket, Vouch,
+    Answer, Ask, Dialect, Endpoint, Envelope, EnvelopeId, Event, Now, Origin, Outcome, Proof, Security,
+    Settlement, Ticket, Vouch,
 };
 
 use super::{PATIENCE, SipMachine, Waiting};
@@ -57,7 +57,8 @@ impl SipMachine {
         let vouch = match self.trunk.is_some() {
             false => Vouch::Account(from.address.clone()),
             true if self.config.serves(from.address.domain()) => Vouch::Server,
-            true => Vouch::Domain(from.address.to_domain()),
+            // Servers that speak SIP are proved by certificate (RFC 5922) and in no other way.
+            true => Vouch::Domain(from.address.to_domain(), Proof::Certificate),
         };
         let security = if self.tls { Security::Tls } else { Security::Plain };
         let envelope = Box::new(Envelope {

@@ -6,7 +6,7 @@ use compact_str::CompactString;
 use connector::Output;
 use model::{
     Basic, Dialect, DomainPair, Endpoint, Envelope, EnvelopeId, Event, LeaseKey, MAX_HOPS, Opaque, Origin,
-    Original, Publish, Security, Vouch,
+    Original, Proof, Publish, Security, Vouch,
 };
 
 use sha2::{Digest, Sha256};
@@ -184,7 +184,10 @@ impl S2s {
 
     /// Hands an event of theirs to the hub. `seq` numbers the stanza it came in.
     fn submit(&mut self, event: Event, stub: Stub, seq: u64) {
-        let vouch = Vouch::Domain(stub.from.address.to_domain());
+        let pair = DomainPair::between(&stub.to.address, &stub.from.address);
+        let certified = self.proved.iter().any(|p| p.pair == pair && p.certified);
+        let proof = if certified { Proof::Certificate } else { Proof::Dialback };
+        let vouch = Vouch::Domain(stub.from.address.to_domain(), proof);
         let ends = (stub.from.clone(), stub.to.clone());
         self.hand_over(event, ends, vouch, stub, seq);
     }
@@ -199,7 +202,7 @@ impl S2s {
     ) {
         let security = if self.tls.is_some() { Security::Tls } else { Security::Plain };
         // An error that goes back is not what came, and must not be taken for it coming again.
-        let named = stub.named.filter(|_| matches!(vouch, Vouch::Domain(_)));
+        let named = stub.named.filter(|_| matches!(vouch, Vouch::Domain(..)));
         let id = named.unwrap_or_else(|| EnvelopeId::v7(self.now.wall.unix_ms(), self.dice.u128()));
         let envelope = Envelope {
             id,
