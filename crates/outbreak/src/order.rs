@@ -33,6 +33,11 @@ pub enum Target {
         /// The domain.
         domain: String,
     },
+    /// Nothing passes between any domain of one partner and anybody here, whichever they are by then.
+    Company {
+        /// The partner.
+        partner: String,
+    },
     /// Nobody's messages pass.
     Network,
 }
@@ -49,7 +54,7 @@ impl Target {
         match self {
             Self::Artefact { kind, key, .. } => format!("{}-{}", kind.name(), key.get(..8).unwrap_or(key)),
             Self::User { address } => format!("user:{address}"),
-            Self::Partner { domain } => format!("partner:{domain}"),
+            Self::Partner { domain: name } | Self::Company { partner: name } => format!("partner:{name}"),
             Self::Network => "network".to_owned(),
         }
     }
@@ -60,7 +65,7 @@ impl Target {
             Self::Artefact { cleared: true, .. } => "cleared",
             Self::Artefact { kind, .. } => kind.name(),
             Self::User { .. } => "user",
-            Self::Partner { .. } => "partner",
+            Self::Partner { .. } | Self::Company { .. } => "partner",
             Self::Network => "network",
         }
     }
@@ -124,12 +129,13 @@ pub(crate) struct Orders {
     pub artefacts: HashMap<[u8; 16], Arc<Live>>,
     pub users: HashMap<Address, Arc<Live>>,
     pub partners: HashMap<String, Arc<Live>>,
+    pub companies: HashMap<String, Arc<Live>>,
     pub network: Option<Arc<Live>>,
 }
 
 impl Orders {
     pub fn all(&self) -> impl Iterator<Item = &Arc<Live>> {
-        let people = self.users.values().chain(self.partners.values());
+        let people = self.users.values().chain(self.partners.values()).chain(self.companies.values());
         self.artefacts.values().chain(people).chain(&self.network)
     }
 
@@ -148,6 +154,9 @@ impl Orders {
             Target::Partner { domain } => {
                 self.partners.insert(domain.clone(), live);
             }
+            Target::Company { partner } => {
+                self.companies.insert(partner.clone(), live);
+            }
             Target::Network => self.network = Some(live),
         }
     }
@@ -157,6 +166,7 @@ impl Orders {
         self.artefacts.retain(|_, live| keep(live));
         self.users.retain(|_, live| keep(live));
         self.partners.retain(|_, live| keep(live));
+        self.companies.retain(|_, live| keep(live));
         self.network.take_if(|live| !keep(live));
     }
 
@@ -164,6 +174,7 @@ impl Orders {
         self.artefacts.is_empty()
             && self.users.is_empty()
             && self.partners.is_empty()
+            && self.companies.is_empty()
             && self.network.is_none()
     }
 }

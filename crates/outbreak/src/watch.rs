@@ -8,6 +8,7 @@ use crate::settings::Settings;
 use crate::spread::Tracker;
 use model::{Address, Envelope, Event, Hold, Reason, Refusal, Timestamp, Vouch};
 use parking_lot::{Mutex, RwLock};
+use policy::Society;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
@@ -81,6 +82,7 @@ struct Counting {
 #[derive(Default)]
 struct Pushers {
     counts: HashMap<Address, (u32, u64)>,
+    /// By the name of what would isolate them.
     domains: HashMap<String, HashSet<Address>>,
 }
 
@@ -95,6 +97,7 @@ pub struct Outbreaks {
     orders: RwLock<Arc<Orders>>,
     pushers: Mutex<Pushers>,
     counting: Counting,
+    society: OnceLock<Arc<dyn Society>>,
     hearer: OnceLock<Hearer>,
     teller: OnceLock<Teller>,
 }
@@ -117,6 +120,7 @@ impl Outbreaks {
             orders: RwLock::new(Arc::new(orders)),
             pushers: Mutex::default(),
             counting: Counting::default(),
+            society: OnceLock::new(),
             hearer: OnceLock::new(),
             teller: OnceLock::new(),
         })
@@ -125,6 +129,11 @@ impl Outbreaks {
     /// Other thresholds, from now on.
     pub fn set(&self, settings: Settings) {
         *self.settings.write() = settings;
+    }
+
+    /// Who knows which domain is which partner's. Without that, each domain is for itself.
+    pub fn know_by(&self, society: Arc<dyn Society>) {
+        let _ = self.society.set(society);
     }
 
     /// Who hears what the watch does by itself. Must not block.
@@ -162,7 +171,7 @@ impl Outbreaks {
         }
     }
 
-    /// What an administrator names: `link URL`, `file SHA256`, `user ADDRESS`, `partner DOMAIN` or `network`.
+    /// What an administrator names: `link URL`, `file SHA256`, `user ADDRESS`, `partner NAME`, `partner DOMAIN` or `network`.
     ///
     /// # Errors
     /// [`OutbreakError::Wrong`] with what to write instead.
@@ -194,10 +203,21 @@ impl Outbreaks {
                 Ok(address) if address.user().is_some() => Ok(Target::User { address: address.to_string() }),
                 _ => wrong(format!("{what:?} is no address: write user@domain")),
             },
-            "partner" => match Address::parse(&what.to_lowercase()) {
-                Ok(domain) if domain.user().is_none() => Ok(Target::Partner { domain: domain.to_string() }),
-                _ => wrong(format!("{what:?} is no domain")),
-            },
+            "partner" => {
+                let name = what.to_lowercase();
+                if self.society.get().is_some_and(|society| society.has_partner(&name)) {
+                    return Ok(Target::Company { partner: name });
+                }
+                match Address::parse(&name) {
+                    // A name without a dot was meant to be a partner's.
+                    Ok(domain) if domain.user().is_none() && name.contains('.') => {
+                        Ok(Target::Partner { domain: domain.to_string() })
+                    }
+                    _ => wrong(format!(
+                        "{what:?} is no partner and no domain; `rialto partner list` lists partners"
+                    )),
+                }
+            }
             "network" => Ok(Target::Network),
             other => wrong(format!("{other:?} cannot be stopped: link, file, user, partner or network")),
         }
@@ -241,7 +261,7 @@ impl Outbreaks {
         let mut pushers = self.pushers.lock();
         match &order.target {
             Target::User { address } => pushers.counts.retain(|who, _| who.as_str() != address),
-            Target::Partner { domain } => drop(pushers.domains.remove(domain)),
+            Target::Partner { .. } | Target::Company { .. } => drop(pushers.domains.remove(name)),
             _ => *pushers = Pushers::default(),
         }
         Ok(())
@@ -317,12 +337,16 @@ impl Outbreaks {
         let count = *count;
         let mut isolate = None;
         if !local && settings.isolate_after > 0 && count == 1 {
-            let domain = from.domain().to_owned();
-            let senders = pushers.domains.entry(domain.clone()).or_default();
+            let target = match self.partner_of(from) {
+                Some(partner) => Target::Company { partner },
+                None => Target::Partner { domain: from.domain().to_owned() },
+            };
+            let name = target.name();
+            let senders = pushers.domains.entry(name.clone()).or_default();
             senders.insert(from.clone());
             if senders.len() >= settings.isolate_after as usize {
-                isolate = Some((domain.clone(), senders.len()));
-                pushers.domains.remove(&domain);
+                isolate = Some((target, senders.len()));
+                pushers.domains.remove(&name);
             }
         }
         drop(pushers);
@@ -336,11 +360,17 @@ impl Outbreaks {
             let why = format!("{count} messages with what spreads");
             self.order(Target::User { address: from.to_string() }, "outbreak.mute", why, now, settings);
         }
-        if let Some((domain, senders)) = isolate {
+        if let Some((target, senders)) = isolate {
             self.counting.isolated.fetch_add(1, Relaxed);
             let why = format!("{senders} of its people send what spreads");
-            self.order(Target::Partner { domain }, "outbreak.isolate", why, now, settings);
+            self.order(target, "outbreak.isolate", why, now, settings);
         }
+    }
+
+    /// The partner that somebody is of.
+    fn partner_of(&self, who: &Address) -> Option<String> {
+        let society = self.society.get()?;
+        society.belonging(who).partner.map(|partner| partner.to_string())
     }
 
     /// May this pass at all?
@@ -364,6 +394,13 @@ impl Outbreaks {
         for domain in [from.domain(), to.domain()] {
             if let Some(live) = orders.partners.get(domain).filter(|live| live.holds(now)) {
                 return no(live, ISOLATED);
+            }
+        }
+        if !orders.companies.is_empty() {
+            for partner in [from, to].into_iter().filter_map(|who| self.partner_of(who)) {
+                if let Some(live) = orders.companies.get(&partner).filter(|live| live.holds(now)) {
+                    return no(live, ISOLATED);
+                }
             }
         }
         if !matches!(envelope.event, Event::Message(_) | Event::Opaque(_) | Event::Subscribe(_)) {

@@ -273,3 +273,67 @@ fn statuses_and_requests_carry_links_too() {
     assert!(world.watch.look(&envelope(&me, &me, 0, status("see evil.example/pic"))).unwrap().is_some());
     assert_eq!(world.watch.look(&envelope(&me, &me, 0, status("at lunch"))), Ok(None));
 }
+
+/// Acme has two domains and everything below a third.
+struct Town;
+
+impl policy::Society for Town {
+    fn belonging(&self, who: &Address) -> policy::Belonging {
+        let acme =
+            matches!(who.domain(), "acme.example" | "acme.test") || who.domain().ends_with(".acme.org");
+        policy::Belonging {
+            local: who.domain() == "example.com",
+            partner: acme.then(|| "acme".into()),
+            groups: Vec::new(),
+        }
+    }
+    fn has_group(&self, _: &str) -> bool {
+        false
+    }
+    fn has_partner(&self, name: &str) -> bool {
+        name == "acme"
+    }
+}
+
+#[test]
+fn a_partner_is_isolated_with_all_its_domains() {
+    let world = World::new();
+    world.watch.know_by(Arc::new(Town));
+    let someone = |domain: &str| Address::parse(&format!("x@{domain}")).unwrap();
+    let theirs = ["acme.example", "acme.test", "eu.acme.org"].map(someone);
+    let pass = |watch: &Outbreaks, domain: &Address| {
+        let out = watch.look(&envelope(&person(1), domain, 5_000, message("hello")));
+        let back = watch.look(&envelope(domain, &person(1), 5_000, message("hello")));
+        assert_eq!(out.is_ok(), back.is_ok());
+        out.is_ok()
+    };
+    world.watch.stop(order(&world, "partner", "ACME", None)).unwrap();
+    assert!(theirs.iter().all(|one| !pass(&world.watch, one)));
+    assert!(pass(&world.watch, &someone("globex.example")));
+    assert_eq!(world.names(5_000), ["partner:acme"]);
+    let again = Outbreaks::open(world.store.clone(), Settings::default()).unwrap();
+    again.know_by(Arc::new(Town));
+    assert!(theirs.iter().all(|one| !pass(&again, one)), "it outlives the process");
+    again.release("partner:acme", "tester", 5_000).unwrap();
+    assert!(theirs.iter().all(|one| pass(&again, one)));
+    // One domain alone.
+    again.stop(order(&world, "partner", "acme.test", None)).unwrap();
+    assert_eq!(theirs.each_ref().map(|one| pass(&again, one)), [true, false, true]);
+    let no = again.target("partner", "acne").unwrap_err().to_string();
+    assert!(no.contains("is no partner and no domain"), "{no}");
+}
+
+#[test]
+fn senders_of_all_domains_of_a_partner_isolate_it() {
+    let world = World::new();
+    world.watch.know_by(Arc::new(Town));
+    world.outbreak(|_| format!("{WORM}1"));
+    for n in 0..20 {
+        let domain = ["acme.example", "acme.test"][n as usize % 2];
+        let bot = Address::parse(&format!("bot{n}@{domain}")).unwrap();
+        assert!(world.send(&bot, &person(n), 21_000, &format!("{WORM}1")).unwrap().is_some());
+    }
+    assert!(world.names(22_000).contains(&"partner:acme".to_owned()), "{:?}", world.names(22_000));
+    let third = Address::parse("ceo@eu.acme.org").unwrap();
+    assert!(world.send(&third, &person(3), 22_000, "hello").is_err());
+}

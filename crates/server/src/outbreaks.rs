@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 /// Ties the watch of a house to its hub, store and record.
 pub fn attend(house: &House) {
+    house.outbreaks.know_by(house.partners.clone());
     let hub = Arc::downgrade(&house.hub);
     house.outbreaks.tell_by(move |sender, text| {
         if let Some(hub) = hub.upgrade() {

@@ -70,7 +70,7 @@ pub struct OutbreakStatus {
 pub struct Stop {
     /// `link`, `file`, `user`, `partner` or `network`.
     pub kind: String,
-    /// The link, the SHA-256 of the file, the address, or the domain.
+    /// The link, the SHA-256 of the file, the address, the partner's name, or a domain.
     #[serde(default)]
     pub what: String,
     /// For so many minutes; without it, until somebody ends it.

@@ -21,7 +21,7 @@ enum What {
     File,
     /// What an account sends, or somebody elsewhere.
     User,
-    /// Everything to and from a domain.
+    /// Everything to and from a partner, with all its domains; or one domain.
     Partner,
     /// Everybody's messages.
     Network,
@@ -41,7 +41,7 @@ enum Act {
     Stop {
         /// What.
         what: What,
-        /// Which: the link, the SHA-256, user@domain, or the domain.
+        /// Which: the link, the SHA-256, user@domain, the partner's name, or a domain.
         #[arg(required_if_eq_any([("what", "link"), ("what", "file"), ("what", "user"), ("what", "partner")]))]
         which: Option<String>,
         /// For so many minutes; without it, until you release it.

@@ -117,3 +117,23 @@ fn a_reload_changes_what_counts() {
     let (said, good) = serve.reload();
     assert!(good && said.contains("outbreak: "), "{said}");
 }
+
+#[test]
+fn a_partner_is_stopped_by_its_name_with_all_its_domains() {
+    let rules = "[federation]\nmode = \"allow\"\ndns = [\"127.0.0.1:9\"]\n";
+    let serve = Serve::start(&["a"], &format!("{LISTEN}{rules}"));
+    let mut a = Xmpp::online(serve.at("xmpps-c2s"), &serve.path("ca.pem"), "a");
+    good(&serve, &["partner", "add", "acme", "--domain", "acme.example", "--domain", "acme.test"]);
+    good(&serve, &["outbreak", "stop", "partner", "acme", "--note", "infected"]);
+    assert!(good(&serve, &["outbreak", "status"]).contains("partner:acme"));
+    for domain in ["acme.example", "acme.test"] {
+        a.say(&format!("<message id='x' type='chat' to='x@{domain}'><body>hello</body></message>"));
+        let no = a.hear("</message>");
+        assert!(no.contains("no messages pass between this server and that domain"), "{no}");
+    }
+    let wrong = serve.run(&["outbreak", "stop", "partner", "acne"]);
+    let said = String::from_utf8(wrong.stderr).expect("text");
+    assert!(!wrong.status.success() && said.contains("no partner and no domain"), "{said}");
+    good(&serve, &["outbreak", "release", "partner:acme"]);
+    assert!(good(&serve, &["outbreak", "status"]).starts_with("nothing is contained"));
+}
