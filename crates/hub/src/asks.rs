@@ -47,6 +47,10 @@ impl Hub {
                     Err(refusal) => Answer::Refused(refusal),
                 })
             }
+            Ask::Slot(offer) => Ok(match self.uploads.get() {
+                Some(uploads) => Answer::Slot(uploads.slot(&offer)),
+                None => Answer::Refused(Refusal::new(Reason::Unavailable)),
+            }),
             // Answered when the other server has, which takes longer than anybody may wait here.
             Ask::Confirm { .. } => Ok(Answer::Refused(Refusal::new(Reason::Internal))),
             Ask::Inherit { prefix } => {

@@ -95,6 +95,8 @@ pub struct Hub {
     accounts: Vec<Shard>,
     /// Who opens connections to other servers, once there is a network.
     pub(crate) dialler: OnceLock<Arc<dyn ports::Dialler>>,
+    /// Who keeps what people upload, if anybody does.
+    pub(crate) uploads: OnceLock<Arc<dyn ports::Uploads>>,
     /// Held while a consent between two parties changes; by the parties.
     consents: Vec<Mutex<()>>,
 }
@@ -126,6 +128,7 @@ impl Hub {
             hasher: RandomState::new(),
             own: LinkCore::new(model::Dialect::Hub),
             dialler: OnceLock::new(),
+            uploads: OnceLock::new(),
             accounts: (0..SHARDS).map(|_| Shard::default()).collect(),
             consents: (0..SHARDS).map(|_| Mutex::default()).collect(),
         });
@@ -136,6 +139,11 @@ impl Hub {
         hub.runtime.spawn(Self::tick(Arc::downgrade(&hub)));
         hub.runtime.spawn(Self::look_after_pairs(Arc::downgrade(&hub)));
         Ok(hub)
+    }
+
+    /// Who keeps what people upload, from now on.
+    pub fn keep_files_with(&self, uploads: Arc<dyn ports::Uploads>) {
+        let _ = self.uploads.set(uploads);
     }
 
     /// Is this one of our domains?

@@ -1,6 +1,8 @@
 //! What waits for a person's decision: rows of the journal in a mailbox that is nobody's.
 
+use crate::clock;
 use crate::house::Hub;
+use crate::pipeline::Context;
 use crate::router::{Committed, Plan};
 use crate::submit::broken;
 use model::codec::{Kept, decode};
@@ -110,6 +112,41 @@ impl Hub {
         let judged = Judgement { released: Some(seq), ..Judgement::default() };
         let envelope = Arc::new(kept.envelope);
         self.record(Committed::of(&self.own, Ticket(0), envelope, false, plan, None), &judged);
+        self.settle(seq, Settlement::from(Outcome::Accepted));
+        Ok(())
+    }
+
+    /// Judges one that waits anew, as if it came now: it passes, waits for another reason, or its sender hears why not. Blocks.
+    ///
+    /// # Errors
+    /// [`QuarantineError`]
+    pub fn judge_held_again(self: &Arc<Self>, seq: Seq) -> Result<(), QuarantineError> {
+        let HeldRow { kept, .. } = self.held_row(seq)?;
+        let (mut envelope, rule) = (kept.envelope, kept.judged.held.map(|hold| hold.rule));
+        let plan = self.plan(&envelope)?;
+        let (acquainted, listed) = self.acquainted(&envelope, &plan);
+        let is_here = !matches!(plan, Plan::Remote(_)) && self.hosts(envelope.to.address.domain());
+        let context = Context { now: clock::wall(), acquainted, listed, is_here };
+        let mut judged = self.parts.pipeline.judge(&mut envelope, &context);
+        if judged.held.as_ref().map(|hold| &hold.rule) == rule.as_ref() {
+            return Ok(());
+        }
+        if let (Plan::Refuse(refusal), None) = (&plan, &judged.refused) {
+            judged.refused = Some(refusal.clone());
+        }
+        self.decide(seq)?;
+        if let Some(refusal) = judged.refused {
+            self.counting.refused(&refusal);
+            let settlement = Settlement::from(Outcome::Refused(refusal));
+            match judged.silent {
+                true => self.settle_silently(seq, settlement),
+                false => self.settle(seq, settlement),
+            }
+            return Ok(());
+        }
+        judged.rules.extend(rule);
+        let plan = judged.held.clone().map_or(plan, Plan::Hold);
+        self.record(Committed::of(&self.own, Ticket(0), Arc::new(envelope), false, plan, None), &judged);
         self.settle(seq, Settlement::from(Outcome::Accepted));
         Ok(())
     }

@@ -176,7 +176,7 @@ impl Hub {
     }
 
     /// Have the two consented to one another in any direction, and does the addressee list the sender?
-    fn acquainted(&self, envelope: &Envelope, plan: &Plan) -> (bool, bool) {
+    pub(crate) fn acquainted(&self, envelope: &Envelope, plan: &Plan) -> (bool, bool) {
         let of = |account: &Account| {
             let state = account.state.lock();
             (state.knows(&envelope.from.address), state.book.entries.contains_key(&envelope.from.address))

@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// So much is sent at a time.
 const CHUNK: usize = 64 * 1024;
@@ -71,6 +71,10 @@ pub struct ScannerView {
     pub found: u64,
     /// Files that it could not look at.
     pub failed: u64,
+    /// Bytes that it was given.
+    pub bytes: u64,
+    /// Microseconds that it was asked, waiting for our turn included.
+    pub micros: u64,
     /// Why not, if it was so the last time.
     pub trouble: Option<String>,
 }
@@ -81,7 +85,7 @@ pub(crate) trait Scanner: Send + Sync {
     ///
     /// # Errors
     /// In words, why it could not be looked into.
-    fn scan(&self, bytes: &[u8]) -> Result<Option<String>, String>;
+    fn scan(&self, file: &mut dyn Read) -> Result<Option<String>, String>;
 
     /// How it is.
     fn view(&self) -> ScannerView;
@@ -93,6 +97,8 @@ pub(crate) struct Clamd {
     busy: Mutex<usize>,
     free: Condvar,
     counts: [AtomicU64; 3],
+    bytes: AtomicU64,
+    micros: AtomicU64,
     trouble: Mutex<Option<String>>,
 }
 
@@ -137,7 +143,15 @@ fn heard(wire: &mut Box<dyn Wire>) -> io::Result<String> {
 impl Clamd {
     pub fn new(settings: ClamdSettings) -> Self {
         let (busy, free) = (Mutex::new(0), Condvar::new());
-        Self { settings, busy, free, counts: Default::default(), trouble: Mutex::default() }
+        Self {
+            settings,
+            busy,
+            free,
+            counts: Default::default(),
+            bytes: AtomicU64::new(0),
+            micros: AtomicU64::new(0),
+            trouble: Mutex::default(),
+        }
     }
 
     /// Waits for a place, so that no burst of files is more than clamd can bear.
@@ -157,16 +171,24 @@ impl Clamd {
         self.free.notify_one();
     }
 
-    fn ask(&self, bytes: &[u8]) -> io::Result<String> {
+    fn ask(&self, file: &mut dyn Read) -> io::Result<String> {
         let mut wire = open(&self.settings.at, self.settings.patience)?;
         wire.write_all(b"zINSTREAM\0")?;
-        for chunk in bytes.chunks(CHUNK) {
-            // No chunk is longer than 64 KiB.
-            wire.write_all(&(chunk.len() as u32).to_be_bytes())?;
-            wire.write_all(chunk)?;
+        let mut chunk = vec![0; CHUNK];
+        loop {
+            let n = file.read(&mut chunk)?;
+            // An empty chunk is the end.
+            let sent = wire.write_all(&(n as u32).to_be_bytes()).and_then(|()| wire.write_all(&chunk[..n]));
+            self.bytes.fetch_add(n as u64, Relaxed);
+            match sent {
+                Ok(()) if n == 0 => return heard(&mut wire),
+                Ok(()) => {}
+                // It hangs up on what is too large for it, and has said so before.
+                Err(error) => {
+                    return heard(&mut wire).ok().filter(|said| !said.is_empty()).ok_or(error);
+                }
+            }
         }
-        wire.write_all(&0u32.to_be_bytes())?;
-        heard(&mut wire)
     }
 }
 
@@ -182,12 +204,14 @@ fn verdict(answer: &str) -> Result<Option<String>, String> {
 }
 
 impl Scanner for Clamd {
-    fn scan(&self, bytes: &[u8]) -> Result<Option<String>, String> {
+    fn scan(&self, file: &mut dyn Read) -> Result<Option<String>, String> {
+        let begun = Instant::now();
         let end = self.enter().and_then(|()| {
-            let answer = self.ask(bytes).map_err(|e| e.to_string());
+            let answer = self.ask(file).map_err(|e| e.to_string());
             self.leave();
             verdict(&answer?)
         });
+        self.micros.fetch_add(u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX), Relaxed);
         let count = match &end {
             Ok(None) => 0,
             Ok(Some(_)) => 1,
@@ -208,7 +232,15 @@ impl Scanner for Clamd {
     fn view(&self) -> ScannerView {
         let [clean, found, failed] = [0, 1, 2].map(|i: usize| self.counts[i].load(Relaxed));
         let trouble = self.trouble.lock().clone();
-        ScannerView { at: self.settings.at.to_string(), scanned: clean + found, found, failed, trouble }
+        ScannerView {
+            at: self.settings.at.to_string(),
+            scanned: clean + found,
+            found,
+            failed,
+            bytes: self.bytes.load(Relaxed),
+            micros: self.micros.load(Relaxed),
+            trouble,
+        }
     }
 }
 

@@ -7,8 +7,9 @@ use crate::lists::{ListSettings, ListView, Lists};
 use crate::names::Names;
 use model::{Address, Envelope, Event, Original};
 use parking_lot::{Mutex, RwLock};
-use ports::{Finding, Hygiene, Remedy};
+use ports::{Finding, Hygiene, Inspector, Linked, Links, Looked, Remedy};
 use std::collections::HashSet;
+use std::io::Read;
 use std::sync::{Arc, OnceLock};
 
 /// What looks like something else.
@@ -44,6 +45,9 @@ pub struct Acquaintances {
     pub people: Vec<Address>,
 }
 
+/// The rule for which messages wait until the files that they link to have been looked into.
+pub const WAITS: &str = "hygiene:file-waits";
+
 type Teller = Box<dyn Fn(&Address, &str) + Send + Sync>;
 
 /// How many pairs of people we remember having warned.
@@ -57,6 +61,7 @@ pub struct Eyes {
     scanner: RwLock<Option<Arc<dyn Scanner>>>,
     names: RwLock<Arc<Names>>,
     known: Mutex<Acquaintances>,
+    uploads: OnceLock<Arc<dyn Links>>,
     teller: OnceLock<Teller>,
     warned: Mutex<HashSet<(Address, Address, String)>>,
 }
@@ -101,6 +106,28 @@ impl Eyes {
         let _ = self.teller.set(Box::new(teller));
     }
 
+    /// Who knows the files that links of ours lead to.
+    pub fn know_files_by(&self, uploads: Arc<dyn Links>) {
+        let _ = self.uploads.set(uploads);
+    }
+
+    /// Links to what somebody has uploaded here.
+    fn uploads_of(&self, envelope: &Envelope, found: &mut Vec<Finding>) {
+        let Some(uploads) = self.uploads.get() else { return };
+        for linked in policy::texts(&envelope.event).iter().flat_map(|text| uploads.linked(text)) {
+            let (rule, remedy, text) = match linked {
+                Linked::Good => continue,
+                Linked::Waits => {
+                    (WAITS, Remedy::Hold, "a file that it links to has not been looked into yet".to_owned())
+                }
+                Linked::Bad(why) => {
+                    ("hygiene:file", Remedy::Block, format!("a file that it links to does not pass: {why}"))
+                }
+            };
+            add(found, Finding { rule: rule.into(), remedy, text });
+        }
+    }
+
     /// The lists as they are now.
     pub fn lists(&self) -> Vec<ListView> {
         self.lists.view()
@@ -116,7 +143,7 @@ impl Eyes {
         let Some(scanner) = self.scanner.read().clone() else { return };
         let fail_open = settings.clamd.as_ref().is_some_and(|clamd| clamd.fail_open);
         for file in files(envelope) {
-            let finding = match scanner.scan(&file) {
+            let finding = match scanner.scan(&mut &file[..]) {
                 Ok(None) => continue,
                 Ok(Some(name)) => Finding {
                     rule: "hygiene:malware".into(),
@@ -255,6 +282,7 @@ impl Hygiene for Eyes {
         let mut found = Vec::new();
         self.names_of_sender(envelope, &settings, &mut found);
         self.links_of(envelope, &settings, &mut found);
+        self.uploads_of(envelope, &mut found);
         found
     }
 
@@ -276,6 +304,20 @@ impl Hygiene for Eyes {
             teller(to, &format!("Beware of what {from} sends you: {text}."));
         } else if ours(from) {
             teller(from, &format!("Your message to {to} has passed, but {text}."));
+        }
+    }
+}
+
+impl Inspector for Eyes {
+    fn inspect(&self, file: &mut dyn Read) -> Looked {
+        let Some(scanner) = self.scanner.read().clone() else { return Looked::Nobody };
+        match scanner.scan(file) {
+            Ok(None) => Looked::Clean,
+            Ok(Some(name)) => Looked::Malware(name),
+            Err(why) => {
+                let passes = self.settings.read().clamd.as_ref().is_some_and(|clamd| clamd.fail_open);
+                Looked::Failed { why, passes }
+            }
         }
     }
 }

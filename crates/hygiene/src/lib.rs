@@ -11,6 +11,6 @@ mod lists;
 mod names;
 
 pub use clamd::{ClamdAt, ClamdSettings, ScannerView, ping};
-pub use eyes::{Acquaintances, Eyes, Lookalike, Settings};
+pub use eyes::{Acquaintances, Eyes, Lookalike, Settings, WAITS};
 pub use links::leads_somewhere;
 pub use lists::{ListSettings, ListView, Listed};

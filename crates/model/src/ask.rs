@@ -1,6 +1,6 @@
 use crate::{
-    Address, Admission, Certificates, Device, Dialect, DomainPair, Endpoint, LeaseKey, Opener, Refusal,
-    RosterEdit, RosterItem,
+    Address, Admission, Certificates, Device, Dialect, DomainPair, Endpoint, FileOffer, LeaseKey, NoSlot,
+    Opener, Refusal, RosterEdit, RosterItem, Slot,
 };
 use bytes::Bytes;
 use compact_str::CompactString;
@@ -169,6 +169,8 @@ pub enum Ask {
         /// What was said; only doors of the dialect can read it.
         proof: Bytes,
     },
+    /// Where may this file be uploaded? Answered by `Slot`, or `Refused` where nothing can be uploaded at all.
+    Slot(Box<FileOffer>),
 }
 
 /// A lease that outlived its machine.
@@ -203,6 +205,8 @@ pub enum Answer {
     Claimed(Option<Bytes>),
     /// To `Inherit`.
     Left(Vec<Left>),
+    /// To `Slot`.
+    Slot(Result<Slot, NoSlot>),
     /// The hub will not or cannot. Its fault says which.
     Refused(Refusal),
 }

@@ -18,6 +18,7 @@ mod presence;
 mod private;
 mod roster;
 mod time;
+mod upload;
 
 pub use address::{Address, AddressError, Device, Endpoint};
 pub use ask::{Answer, Ask, Credential, Left, Scheme, Secret};
@@ -32,3 +33,4 @@ pub use presence::{Activity, Basic, Notify, PresenceDoc, Publish, Tuple, WatchSt
 pub use private::Private;
 pub use roster::{RosterEdit, RosterItem, Subscription};
 pub use time::{Now, Tick, Timestamp};
+pub use upload::{FileOffer, NoSlot, Slot};

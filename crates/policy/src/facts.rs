@@ -1,6 +1,6 @@
 //! What rules may know of an envelope. What costs something is found out when a rule first asks.
 
-use crate::content::{Detectors, Found, kinds_of, texts};
+use crate::content::{Detectors, Found, kind, kinds_of, texts};
 use crate::document::{Direction, Protocol, Verified};
 use crate::who::{Belonging, Society};
 use crate::{Feature, features};
@@ -8,8 +8,23 @@ use model::{Dialect, Envelope, Event, Proof, Vouch};
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
+/// A file that is uploaded, or that a link in an envelope leads to.
+#[derive(Debug, Clone, Copy)]
+pub struct FileFacts<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its bytes.
+    pub size: u64,
+    /// How it begins, [`FILE_HEAD`] bytes at most; `None` while nothing of it has come.
+    pub head: Option<&'a [u8]>,
+}
+
+/// So much of a file shows what kind it is.
+pub const FILE_HEAD: usize = 33 * 1024;
+
 /// An envelope and the people at its ends.
 pub struct Facts<'a> {
+    pub(crate) file: Option<FileFacts<'a>>,
     pub(crate) envelope: &'a Envelope,
     pub(crate) from: Belonging,
     pub(crate) to: Belonging,
@@ -25,13 +40,23 @@ impl<'a> Facts<'a> {
             envelope,
             from: society.belonging(&envelope.from.address),
             to: society.belonging(&envelope.to.address),
+            file: None,
             features: OnceCell::new(),
             texts: OnceCell::new(),
             found: OnceCell::new(),
         }
     }
 
+    /// The same of a file between these people, and of nothing else in the envelope.
+    #[must_use]
+    pub fn about(self, file: FileFacts<'a>) -> Self {
+        Self { file: Some(file), ..self }
+    }
+
     pub(crate) fn features(&self) -> &'static [Feature] {
+        if self.file.is_some() {
+            return &[Feature::Files];
+        }
         self.features.get_or_init(|| features(self.envelope))
     }
 
@@ -73,6 +98,9 @@ impl<'a> Facts<'a> {
 
     /// All parts and the subject, or the sender's rendering where that is more; in bytes.
     pub(crate) fn size(&self) -> u64 {
+        if let Some(file) = &self.file {
+            return file.size;
+        }
         let Event::Message(m) = &self.envelope.event else { return 0 };
         let parts: usize = m.parts.iter().map(|part| part.body.len()).sum();
         let all = parts + m.subject.as_ref().map_or(0, String::len);
@@ -80,6 +108,9 @@ impl<'a> Facts<'a> {
     }
 
     pub(crate) fn files(&self) -> Vec<usize> {
+        if let Some(file) = &self.file {
+            return file.head.map(kind).into_iter().collect();
+        }
         match &self.envelope.event {
             Event::Message(message) => kinds_of(message),
             _ => Vec::new(),
@@ -87,7 +118,10 @@ impl<'a> Facts<'a> {
     }
 
     pub(crate) fn texts(&self) -> &[Cow<'a, str>] {
-        self.texts.get_or_init(|| texts(&self.envelope.event))
+        self.texts.get_or_init(|| match self.file {
+            Some(file) => vec![Cow::Borrowed(file.name)],
+            None => texts(&self.envelope.event),
+        })
     }
 
     pub(crate) fn found(&self, detectors: &Detectors) -> &Found {

@@ -15,7 +15,7 @@ mod rule;
 mod who;
 
 pub use content::{clean, fold, markup, texts};
-pub use facts::Facts;
+pub use facts::{FILE_HEAD, Facts, FileFacts};
 pub use feature::Feature;
 pub use kinds::{features, is_encrypted};
 pub use mistake::{Mistake, complaint, nearest, place};

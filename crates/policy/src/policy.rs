@@ -236,7 +236,9 @@ impl Policy {
     }
 
     fn change(&self, rule: &Rule, facts: &Facts<'_>, decision: &mut Decision, said: Said) -> bool {
-        let Event::Message(sent) = &facts.envelope.event else { return rule.then == Some(Then::Disclaimer) };
+        let (Event::Message(sent), None) = (&facts.envelope.event, &facts.file) else {
+            return rule.then == Some(Then::Disclaimer);
+        };
         let message = decision.changed.as_ref().map_or(sent, |(message, _)| message);
         let changed = match rule.then {
             Some(Then::Mask) => masked(message, &self.detectors, &rule.content),

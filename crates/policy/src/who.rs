@@ -32,6 +32,9 @@ pub trait Judge: Send + Sync {
     /// What is to become of an envelope now; `None` where there is no policy.
     fn decide(&self, envelope: &model::Envelope) -> Option<crate::Decision>;
 
+    /// What is to become of a file that goes the way of an envelope, now; `None` where there is no policy.
+    fn decide_file(&self, envelope: &model::Envelope, file: crate::FileFacts<'_>) -> Option<crate::Decision>;
+
     /// Tells a sender of ours something, in the name of our domain. Must not block.
     fn tell(&self, sender: &Address, text: &str);
 }

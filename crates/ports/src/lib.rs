@@ -4,12 +4,14 @@ mod federation;
 mod hygiene;
 mod published;
 mod spim;
+mod upload;
 mod watch;
 
 pub use federation::{Applicant, Dialler, Hop, HopSecurity, Partners, Route, Told, Ways};
 pub use hygiene::{Finding, Hygiene, Remedy};
 pub use published::{Published, Signed, Tlsa};
 pub use spim::{Ruling, Spim, Standing};
+pub use upload::{Inspector, Linked, Links, Looked, Uploads};
 pub use watch::Watch;
 
 use model::{Address, Credential, Message, Original, Scheme, Secret};

@@ -31,6 +31,9 @@ pub struct Act {
     /// Set where content was destroyed by rule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention: Option<Retention>,
+    /// Set where a file was uploaded, or what was decided of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<FileAct>,
     /// Set on the first row after a restore.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restore: Option<Restore>,
@@ -52,6 +55,21 @@ pub struct Retention {
     pub rule: String,
     /// The content of rows up to this one is destroyed, except of messages that still wait for somebody.
     pub to: u64,
+}
+
+/// An uploaded file, and what was decided of it. What it is called is content: it is the row's body.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileAct {
+    /// Its name among uploaded files.
+    pub id: String,
+    /// SHA-256 of its content, hexadecimal.
+    pub sha256: String,
+    /// Its bytes.
+    pub size: u64,
+    /// What its owner said it is.
+    pub mime: String,
+    /// How it stands with it: `clean`, `unseen`, `waiting`, `held`, `malware`, `refused`.
+    pub verdict: String,
 }
 
 /// Where a journal was put back from a backup.
@@ -79,6 +97,7 @@ impl Act {
             on: None,
             result: "done".to_owned(),
             retention: None,
+            file: None,
             restore: None,
         }
     }
@@ -99,17 +118,24 @@ impl Act {
     /// # Errors
     /// [`Trouble`] when the journal cannot take it.
     pub fn note<J: Journal + ?Sized>(&self, journal: &J, at: Timestamp) -> Result<Seq, Trouble> {
+        self.note_with(journal, at, Vec::new())
+    }
+
+    /// The same with content, which the rule of retention may destroy.
+    ///
+    /// # Errors
+    /// [`Trouble`] when the journal cannot take it.
+    pub fn note_with<J: Journal + ?Sized>(
+        &self,
+        journal: &J,
+        at: Timestamp,
+        body: Vec<u8>,
+    ) -> Result<Seq, Trouble> {
         let fail = |e: &dyn fmt::Display| Trouble::Failed(format!("an act cannot be recorded: {e}"));
         let head = serde_json::to_vec(self).map_err(|e| fail(&e))?;
         let nobody = Address::parse("localhost").map_err(|e| fail(&e))?;
-        let draft = Draft {
-            kind: RowKind::Admin,
-            at,
-            mailbox: None,
-            parties: (nobody.clone(), nobody),
-            head,
-            body: Vec::new(),
-        };
+        let draft =
+            Draft { kind: RowKind::Admin, at, mailbox: None, parties: (nobody.clone(), nobody), head, body };
         let (tell, hear) = sync_channel(1);
         journal.append(draft, Box::new(move |end| drop(tell.send(end))));
         hear.recv().unwrap_or_else(|_| Err(Trouble::Busy("the journal has stopped".into())))
@@ -134,6 +160,9 @@ impl fmt::Display for Act {
         write!(line, ": {}", self.result)?;
         if let Some(retention) = &self.retention {
             write!(line, "; content up to row {} by the rule {:?}", retention.to, retention.rule)?;
+        }
+        if let Some(file) = &self.file {
+            write!(line, "; file {}, {} bytes, sha256 {}", file.id, file.size, file.sha256)?;
         }
         if let Some(restore) = &self.restore {
             write!(

@@ -11,7 +11,7 @@ mod retention;
 mod salt;
 mod verify;
 
-pub use act::{Act, Approved, Restore, Retention};
+pub use act::{Act, Approved, FileAct, Restore, Retention};
 pub use chain::{Chain, ChainId, body_digest, link};
 pub use describe::describe;
 pub use retention::{Rule, expire};

@@ -5,7 +5,7 @@ use crate::version::Version;
 use crate::{Replayed, budget, replay};
 use model::{Address, Envelope};
 use parking_lot::{Mutex, RwLock};
-use policy::{Decision, Facts, Judge, Mistake, Near, Policy, Society};
+use policy::{Decision, Facts, FileFacts, Judge, Mistake, Near, Policy, Society};
 use std::sync::{Arc, OnceLock};
 use store::{Journal, Partners, Shelf, Trouble};
 
@@ -268,6 +268,12 @@ impl Judge for Rulebook {
             trial.compare(envelope, society, decision.as_ref());
         }
         decision
+    }
+
+    fn decide_file(&self, envelope: &Envelope, file: FileFacts<'_>) -> Option<Decision> {
+        let live = self.live.read().clone();
+        let facts = || Facts::of(envelope, self.society.as_ref()).about(file);
+        live.policy.as_ref().map(|policy| policy.decide(&facts()))
     }
 
     fn tell(&self, sender: &Address, text: &str) {

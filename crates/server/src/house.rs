@@ -39,6 +39,8 @@ pub struct House {
     pub outbreaks: Arc<outbreak::Outbreaks>,
     /// The guard against unwanted messages of strangers.
     pub guard: Arc<spim::Guard>,
+    /// What people upload, if they may.
+    pub files: Option<Arc<files::Files>>,
     /// The record's chain.
     pub chain: record::ChainId,
     /// Who writes down what connections say, if the operator asked for it.
@@ -115,7 +117,9 @@ pub fn build(config: &Config, workers: usize) -> Result<House, Failure> {
         tracer: exporter.clone().map(|exporter| exporter as Arc<dyn Tracer>),
         lanes: workers,
     })?;
+    let files = keep_files(config, &store, &rulebook, &eyes, &hub)?;
     Ok(House {
+        files,
         store,
         hub,
         identity,
@@ -129,6 +133,23 @@ pub fn build(config: &Config, workers: usize) -> Result<House, Failure> {
         chain,
         recorder: None,
     })
+}
+
+/// Whoever keeps what people upload, if they may.
+fn keep_files(
+    config: &Config,
+    store: &Arc<SqliteStore>,
+    rulebook: &Arc<rulebook::Rulebook>,
+    eyes: &Arc<hygiene::Eyes>,
+    hub: &Arc<Hub>,
+) -> Result<Option<Arc<files::Files>>, Failure> {
+    let Some(settings) = config.upload.settings() else { return Ok(None) };
+    let (dir, store, judge) = (config.data.join("blobs"), store.clone(), rulebook.clone());
+    let files = files::Files::open(dir, settings, store.clone(), store, judge, eyes.clone())?;
+    let files = Arc::new(files);
+    eyes.know_files_by(files.clone());
+    hub.keep_files_with(files.clone());
+    Ok(Some(files))
 }
 
 /// The stages of the pipeline, in order.
@@ -302,6 +323,7 @@ fn xmpp_door(
     let mut door = xmpp::Config::new(&domains, listeners, decoy, identity::ITERATIONS)
         .map_err(|_| Failure::new("a domain cannot be used with XMPP"))?;
     door.require_tls = config.xmpp_require_tls;
+    door.upload = config.upload.settings().map(|settings| settings.max_bytes);
     door.carries = carries(partners);
     door.dialback_secret = secret(store, "xmpp.dialback-secret")?;
     door.resume_secs = config.xmpp_resume_secs;

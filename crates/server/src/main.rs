@@ -27,6 +27,7 @@ mod setup;
 mod strangers;
 mod supervisor;
 mod traces;
+mod upload;
 
 use clap::Parser;
 use std::process::ExitCode;

@@ -85,6 +85,19 @@ const METRICS: &[(&str, Kind, &[&str], &str)] = {
         ("rialto_spim_known", Gauge, &[], "Pairs of people of whom ours wrote to the other"),
         ("rialto_spim_parties", Gauge, &[], "Addresses and domains with a reputation"),
         ("rialto_spim_waiting", Gauge, &[], "Pairs for which something waits for a time or an answer"),
+        ("rialto_scans", Counter, &["result"], "Files looked into by the scanner: clean, found, failed"),
+        ("rialto_scan_bytes", Counter, &[], "Bytes that the scanner was given"),
+        ("rialto_scan_seconds", Counter, &[], "How long it was asked, waiting for our turn included"),
+        ("rialto_upload_slots", Counter, &["result"], "Slots for uploads: given, refused"),
+        (
+            "rialto_uploads",
+            Counter,
+            &["verdict"],
+            "Uploaded files by what was decided of them, at once and later",
+        ),
+        ("rialto_uploads_broken", Counter, &[], "Uploads that broke off or could not be kept"),
+        ("rialto_upload_bytes", Counter, &[], "Bytes of uploaded files"),
+        ("rialto_upload_fetched_bytes", Counter, &[], "Bytes of files that were asked for"),
         ("rialto_mailboxes_draining", Gauge, &[], "Mailboxes that are being read from the store"),
         (
             "rialto_mailboxes_behind",
@@ -122,6 +135,8 @@ const METRICS: &[(&str, Kind, &[&str], &str)] = {
 #[derive(Debug)]
 enum Value {
     Whole(u64),
+    /// In microseconds.
+    Seconds(u64),
     Commits(WriterReport),
 }
 
@@ -146,6 +161,10 @@ pub struct Sources<'a> {
     pub outbreaks: &'a outbreak::Outbreaks,
     /// The guard against unwanted messages.
     pub guard: &'a spim::Guard,
+    /// How the scanner is.
+    pub scanner: Option<hygiene::ScannerView>,
+    /// What was uploaded.
+    pub files: Option<files::Counts>,
     /// The listeners.
     pub listeners: Vec<ListenerCounts>,
     /// Our certificates.
@@ -236,6 +255,20 @@ impl Sources<'_> {
         ] {
             put(name, &[], n);
         }
+        if let Some(files) = &self.files {
+            put("rialto_upload_slots", &["given"], files.slots[0]);
+            put("rialto_upload_slots", &["refused"], files.slots[1]);
+            files.uploads.iter().for_each(|(verdict, n)| put("rialto_uploads", &[verdict], *n));
+            put("rialto_uploads_broken", &[], files.broken);
+            put("rialto_upload_bytes", &[], files.bytes);
+            put("rialto_upload_fetched_bytes", &[], files.fetched);
+        }
+        if let Some(scanner) = &self.scanner {
+            put("rialto_scans", &["clean"], scanner.scanned - scanner.found);
+            put("rialto_scans", &["found"], scanner.found);
+            put("rialto_scans", &["failed"], scanner.failed);
+            put("rialto_scan_bytes", &[], scanner.bytes);
+        }
         let load = self.hub.load();
         for (dialect, n) in &load.devices {
             put("rialto_devices", &[dialect.name()], *n);
@@ -260,6 +293,10 @@ impl Sources<'_> {
             ("rialto_journal_ill", u64::from(store::Journal::health(self.store).trouble.is_some())),
         ] {
             put(name, &[], n);
+        }
+        if let Some(scanner) = &self.scanner {
+            let (labels, value) = (Vec::new(), Value::Seconds(scanner.micros));
+            all.push(Sample { name: "rialto_scan_seconds", labels, value });
         }
         let (labels, value) = (Vec::new(), Value::Commits(writer));
         all.push(Sample { name: "rialto_journal_commit_seconds", labels, value });
@@ -286,6 +323,9 @@ impl Collector for Snapshot {
                         let count = writer.commits.iter().sum();
                         let sum = seconds(writer.commit_us);
                         metric.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)?;
+                    }
+                    (Value::Seconds(us), _) => {
+                        metric.encode_counter::<NoLabelSet, f64, u64>(&seconds(*us), None)?;
                     }
                     (Value::Whole(n), Kind::Counter) if pairs.is_empty() => {
                         metric.encode_counter::<NoLabelSet, u64, u64>(n, None)?;

@@ -11,6 +11,7 @@ use crate::log::Log;
 use crate::recording::Recorder;
 use crate::supervisor::Supervisor;
 use crate::traces::Exporter;
+use crate::upload;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
@@ -32,6 +33,8 @@ pub struct Running {
     exporter: Option<Arc<Exporter>>,
     metrics_at: Option<SocketAddr>,
     answers_at: Option<SocketAddr>,
+    files_at: Option<SocketAddr>,
+    files: Vec<JoinHandle<()>>,
     store: Arc<store::SqliteStore>,
     api: JoinHandle<()>,
     retention: JoinHandle<()>,
@@ -70,6 +73,7 @@ impl Running {
         let part = config.administration.clone();
         let metrics = open_metrics(&config).await?;
         let answers = answers::open(&config).await?;
+        let upload = upload::open(&config, house.files.as_ref()).await?;
         let live = Arc::new(Live::open(config, &house, workers, supervisor, log)?);
         let socket = open_control(&control, &part, &place)?;
         let desk = web::Desk {
@@ -82,6 +86,7 @@ impl Running {
             requests: admin::Requests::new(house.store.clone()),
             owner: rustix::process::geteuid().as_raw(),
             guard: house.guard.clone(),
+            files: house.files.clone(),
             signer: partner::Signer::new(house.store.clone()),
             journal: house.store.clone(),
             chain: house.chain,
@@ -104,6 +109,13 @@ impl Running {
         if let Some(socket) = answers {
             answers_at = Some(socket.local_addr()?);
             tokio::spawn(answers::serve(socket, live.clone(), desk.clone()));
+        }
+        let mut files_at = None;
+        let mut files: Vec<JoinHandle<()>> = Vec::new();
+        if let (Some(socket), Some(kept)) = (upload, &house.files) {
+            files_at = Some(socket.local_addr()?);
+            files.push(tokio::spawn(upload::serve(socket, live.clone(), kept.clone())));
+            files.push(tokio::spawn(upload::keep(kept.clone(), house.hub.clone())));
         }
         let router = web::router(desk);
         let api = tokio::spawn(async move {
@@ -128,6 +140,8 @@ impl Running {
             exporter: house.exporter,
             metrics_at,
             answers_at,
+            files_at,
+            files,
             control,
             store: house.store,
             api,
@@ -149,6 +163,12 @@ impl Running {
             name: "answers".into(),
             address: addr.to_string(),
             tls: "direct".into(),
+        }));
+        let plain = self.live.config().upload.plain;
+        all.extend(self.files_at.map(|addr| web::ListenerView {
+            name: "files".into(),
+            address: addr.to_string(),
+            tls: if plain { "none" } else { "direct" }.into(),
         }));
         all
     }
@@ -177,6 +197,7 @@ impl Running {
         self.watch.abort();
         self.clean.abort();
         self.strangers.abort();
+        self.files.iter().for_each(JoinHandle::abort);
         self.api.abort();
         let _ = std::fs::remove_file(&self.control);
         let (store, guard) = (self.store, self.guard);

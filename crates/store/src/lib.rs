@@ -7,11 +7,13 @@
 mod agreed;
 mod journal;
 mod memory;
+mod memory_uploads;
 mod nouns;
 mod recent;
 mod seal;
 mod sqlite;
 mod trouble;
+mod uploads;
 mod varint;
 
 pub use agreed::{Partners, Shelf};
@@ -27,3 +29,4 @@ pub use nouns::{
 pub use seal::{Blank, CHAIN_SETTING, Seal, Sealer, Unsealed};
 pub use sqlite::{COMMIT_BOUNDS_US, Options, Reserved, Schema, SqliteReader, SqliteStore, WriterReport};
 pub use trouble::Trouble;
+pub use uploads::{FileState, StoredFile, Uploads};

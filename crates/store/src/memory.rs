@@ -3,7 +3,7 @@
 use crate::{
     Accounts, Authorization, Authorizations, Blank, CHAIN_SETTING, Done, Draft, Erase, Health, Journal,
     Lease, Leases, MailboxCursor, Partners, RosterEntry, Rosters, Row, RowKind, SealedPasswords, Sealer,
-    Settings, SettledRow, Shelf, Trouble, Unsealed, Waiting,
+    Settings, SettledRow, Shelf, StoredFile, Trouble, Unsealed, Waiting,
 };
 use bytes::Bytes;
 use model::{Address, Credential, LeaseKey, Scheme, Seq, Timestamp, Way};
@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 pub struct MemoryStore {
     journal: Mutex<Books>,
     nouns: Mutex<Nouns>,
+    pub(crate) uploads: Mutex<BTreeMap<String, StoredFile>>,
 }
 
 struct Books {
@@ -68,7 +69,7 @@ impl MemoryStore {
             calls: VecDeque::new(),
             calling: false,
         };
-        Self { journal: Mutex::new(journal), nouns: Mutex::new(nouns) }
+        Self { journal: Mutex::new(journal), nouns: Mutex::new(nouns), uploads: Mutex::default() }
     }
 
     /// Makes every append fail from now on, or no longer: rehearses a full disk.

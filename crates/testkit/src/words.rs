@@ -4,8 +4,9 @@
 
 use connector::{Flow, Input, Output};
 use model::{
-    Address, Admission, Answer, Ask, Device, DomainPair, Endpoint, Envelope, Line, LineNews, Loss, Notice,
-    Outcome, Proof, Reason, Refusal, RosterItem, Settlement, Subscription, Ticket, Vouch,
+    Address, Admission, Answer, Ask, Device, DomainPair, Endpoint, Envelope, Line, LineNews, Loss, NoSlot,
+    Notice, Outcome, Proof, Reason, Refusal, RosterItem, Settlement, Slot, Subscription, Ticket, Timestamp,
+    Vouch,
 };
 
 /// `user@domain` or `user@domain/device`; `ours>theirs/device` for one that carries for a pair of domains.
@@ -74,6 +75,12 @@ pub fn input(text: &str) -> Option<Input<'static>> {
         "admitted" => {
             let certified = (words[2] == "certified").then_some(()).ok_or_else(|| words[2].to_owned());
             about(Answer::Admitted(Admission { certified, dialback: words[2] == "dialback" }))
+        }
+        "slot" => about(Answer::Slot(Ok(Slot { put: words[2].to_owned(), get: words[3].to_owned() }))),
+        "no-slot" => {
+            let refusal = refusal(words[2]);
+            let most = words.get(3).and_then(|most| most.parse().ok());
+            about(Answer::Slot(Err(NoSlot { refusal, most, retry: words.get(4).map(|_| Timestamp(0)) })))
         }
         "nobody" => about(Answer::Credential(None)),
         "bound" => about(Answer::Bound(device(2))),
@@ -206,6 +213,10 @@ fn question(ask: &Ask) -> String {
             let shown = if certificates.is_some() { "certificate" } else { "nothing" };
             let over = if *secured { "tls" } else { "plain" };
             format!("admit {pair} {dialect} opened by {opener:?} {over} {shown}")
+        }
+        Ask::Slot(offer) => {
+            let mime = offer.mime.as_deref().unwrap_or("-");
+            format!("slot {} {:?} {} {mime}", offer.by, offer.name, offer.size)
         }
         Ask::Confirm { pair, proof } => format!("confirm {pair} {}", String::from_utf8_lossy(proof)),
     }

@@ -26,6 +26,8 @@ pub struct Desk {
     pub owner: u32,
     /// The guard against unwanted messages of strangers.
     pub guard: Arc<spim::Guard>,
+    /// What people upload, if they may.
+    pub files: Option<Arc<files::Files>>,
     /// The key with which invitations are signed.
     pub signer: partner::Signer,
     /// The record.

@@ -8,12 +8,14 @@ mod acts;
 mod admins;
 mod backups;
 mod desk;
+mod files;
 mod gate;
 mod groups;
 mod handshakes;
 mod journal;
 mod operate;
 mod outbreak;
+mod pace;
 mod partners;
 mod policy;
 mod probes;
@@ -22,6 +24,7 @@ mod quarantine;
 mod requests;
 mod spim;
 mod status;
+mod uploads;
 mod users;
 mod who;
 
@@ -30,6 +33,7 @@ pub use admins::{
 };
 pub use backups::BackupMade;
 pub use desk::Desk;
+pub use files::FileDoor;
 pub use groups::{GroupList, Members};
 pub use handshakes::{
     Acceptance, Certificate, CertificateRequest, InvitationList, Paper, Revocation, Revoked,
@@ -50,6 +54,7 @@ pub use quarantine::{Discard, HeldList, HeldView, PartView};
 pub use requests::{RequestList, Word};
 pub use spim::{BlockOrder, BlockView, PartyView, SpimListView, SpimStatus};
 pub use status::{ListenerView, Status};
+pub use uploads::{FileList, FileView};
 pub use users::{NewUser, PasswordChange, UserList};
 pub use who::Who;
 
@@ -108,6 +113,9 @@ fn routes() -> (Router<Arc<Desk>>, utoipa::openapi::OpenApi) {
         .routes(routes!(quarantine::show))
         .routes(routes!(quarantine::release))
         .routes(routes!(quarantine::discard))
+        .routes(routes!(uploads::list))
+        .routes(routes!(uploads::release))
+        .routes(routes!(uploads::delete))
         .routes(routes!(outbreak::status))
         .routes(routes!(outbreak::stop))
         .routes(routes!(outbreak::release))

@@ -8,7 +8,7 @@ mod numbers;
 mod texts;
 
 pub(crate) use detect::{Builder, Detectors, Found};
-pub(crate) use files::{KINDS, kinds_of};
+pub(crate) use files::{KINDS, kind, kinds_of};
 pub use fold::{clean, fold};
 pub(crate) use mask::masked;
 pub use texts::{markup, texts};

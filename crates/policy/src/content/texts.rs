@@ -8,6 +8,7 @@ const WRITTEN: &[&str] = &[
     "alt",
     "desc",
     "description",
+    "filename",
     "href",
     "label",
     "name",

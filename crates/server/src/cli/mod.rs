@@ -8,6 +8,7 @@ mod check;
 mod config;
 mod doctor;
 mod drill;
+mod files;
 mod group;
 mod init;
 mod journal;
@@ -97,6 +98,8 @@ enum Command {
     Policy(policy::Policy),
     /// Shows what rules hold back, and decides about it.
     Quarantine(quarantine::Quarantine),
+    /// Shows uploaded files, lets those pass that wait, and takes some away.
+    Files(files::Files),
     /// Shows what spreads like a worm and is contained, stops and releases.
     Outbreak(outbreak::Outbreak),
     /// Shows whose messages are unwanted, blocks and forgives.
@@ -137,6 +140,7 @@ impl Cli {
             Command::Group(command) => command.run(),
             Command::Policy(command) => command.run(),
             Command::Quarantine(command) => command.run(),
+            Command::Files(command) => command.run(),
             Command::Outbreak(command) => command.run(),
             Command::Spim(command) => command.run(),
             Command::Drill(command) => command.run(),

@@ -27,6 +27,7 @@ where
         config.federation.listen = None;
         // Nobody else has to reach it meanwhile.
         config.administration = ControlPart { socket: None, group: None, ..config.administration };
+        config.upload.closed = true;
         let running = Running::start(config, Supervisor::none(), None, None).await?;
         let result = match reach.at(&running.control) {
             Ok(control) => act(control).await,

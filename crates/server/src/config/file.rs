@@ -4,6 +4,7 @@ use super::control::ControlPart;
 use super::hygiene::HygienePart;
 use super::outbreak::OutbreakPart;
 use super::spim::SpimPart;
+use super::upload::UploadPart;
 use crate::log::{Format, Level};
 use net::Network;
 use schemars::JsonSchema;
@@ -44,6 +45,9 @@ pub(super) struct File {
     /// Who administers; see [Administrators](administrators.md).
     #[serde(default)]
     pub control: ControlPart,
+    /// Files that people upload and others fetch; see [Files](files.md).
+    #[serde(default)]
+    pub upload: UploadPart,
     /// What one account or address may use.
     #[serde(default)]
     pub limits: Limits,

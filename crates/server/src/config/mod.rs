@@ -9,6 +9,7 @@ mod overrides;
 mod place;
 pub mod reference;
 mod spim;
+mod upload;
 
 pub use control::ControlPart;
 pub use file::{
@@ -20,6 +21,7 @@ pub use mistake::Mistake;
 pub use outbreak::OutbreakPart;
 pub use place::Source;
 pub use spim::SpimPart;
+pub use upload::UploadPart;
 
 use crate::log::{Settings, is_target};
 use file::File;
@@ -87,6 +89,8 @@ pub struct Config {
     pub hygiene: HygienePart,
     /// Who reaches the control socket, and what two are needed for.
     pub administration: ControlPart,
+    /// What people may upload.
+    pub upload: UploadPart,
     /// Limits.
     pub limits: Limits,
     /// Consent rules.
@@ -258,6 +262,7 @@ impl Config {
         file.outbreak.check(path, text)?;
         file.control.check(path, text)?;
         spim::checked(&file.spim, path, text, base)?;
+        file.upload.check(path, text, tls.is_some() || file.acme.is_some() || kept)?;
         let retention = match &file.record.retention {
             Some(rule) => rule.get_ref().parse().map_err(|why| Mistake::at(path, text, rule.span(), why))?,
             None => record::Rule::default(),
@@ -336,6 +341,7 @@ impl Config {
             federation: file.federation,
             hygiene: file.hygiene,
             administration: file.control,
+            upload: file.upload,
             limits: file.limits,
             consent: file.consent,
             outbreak: file.outbreak,

@@ -76,6 +76,10 @@ const KEYS: &[(&str, When, Reading)] = &[
     }),
     ("hygiene", When::Now, |c| c.hygiene.shown()),
     ("spim", When::Now, |c| c.spim.shown()),
+    ("upload.listen", When::Restart("it is opened at the start"), |c| {
+        format!("{:?} (plain: {})", c.upload.listen.as_ref().map(toml::Spanned::get_ref), c.upload.plain)
+    }),
+    ("upload", When::Now, |c| format!("{:?}", c.upload.settings())),
     ("outbreak", When::Now, |c| format!("{:?}", c.outbreak.settings())),
     ("consent.messages", When::Now, |c| format!("{:?}", c.consent.messages)),
     ("consent.presence", When::Now, |c| format!("{:?}", c.consent.presence)),

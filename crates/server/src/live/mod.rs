@@ -50,6 +50,7 @@ struct Inner {
     partners: Arc<partner::Federation>,
     conformance: Arc<Conformance>,
     eyes: Arc<hygiene::Eyes>,
+    files: Option<Arc<files::Files>>,
     hub: Arc<Hub>,
     started: Timestamp,
     supervisor: Supervisor,
@@ -120,6 +121,7 @@ impl Live {
             partners: house.partners.clone(),
             conformance,
             eyes: house.eyes.clone(),
+            files: house.files.clone(),
             hub: house.hub.clone(),
             started: wall(),
             supervisor,
@@ -247,6 +249,8 @@ impl Inner {
         config.metrics = now.config.metrics;
         config.traces.clone_from(&now.config.traces);
         config.acme.clone_from(&now.config.acme);
+        config.upload.listen.clone_from(&now.config.upload.listen);
+        config.upload.plain = now.config.upload.plain;
         let (federation, resolver) = (house::federation(&config)?, house::resolver(&config)?);
         let doors = house::doors(&config, &self.store, &self.partners, self.recorder.as_deref())?;
         let change = self
@@ -274,6 +278,9 @@ impl Inner {
         self.partners.set(federation);
         self.eyes.set(config.hygiene.settings(config.base(), &config.domains));
         clean::acquaint(&self.eyes, &self.partners, &self.store);
+        if let (Some(files), Some(settings)) = (&self.files, config.upload.settings()) {
+            files.set(settings);
+        }
         if config.federation.mode != FederationMode::Off {
             self.conformance.start();
         }

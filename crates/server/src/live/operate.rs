@@ -118,6 +118,8 @@ impl Operator for Live {
             store: &inner.store,
             outbreaks,
             guard,
+            scanner: inner.eyes.scanner(),
+            files: inner.files.as_ref().map(|files| files.counts()),
             listeners,
             certificates,
             started,

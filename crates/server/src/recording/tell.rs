@@ -102,6 +102,11 @@ fn neutral(input: &Taken, shadow: &mut Shadow, cast: &mut Cast) -> Result<(), &'
                 }
                 // What a door left for itself is full of names.
                 Answer::Claimed(_) => format!("unclaimed #{}", ticket.0),
+                // Whoever knows such a link has the file.
+                Answer::Slot(Ok(_)) => {
+                    format!("slot #{} https://files.example/put/a https://files.example/f/b", ticket.0)
+                }
+                Answer::Slot(Err(no)) => format!("no-slot #{} {}", ticket.0, no.refusal.reason.name()),
                 Answer::Credential(_) | Answer::Verified(_) | Answer::Admitted(_) | Answer::Left(_) => {
                     return Ok(());
                 }

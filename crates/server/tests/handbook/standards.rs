@@ -17,6 +17,7 @@ const CHAPTERS: &[Chapter] = &[
             ("RFC 6121", "XMPP: Instant Messaging and Presence", "without roster versions and pre-approval"),
             ("RFC 7622", "XMPP: Address Format", ""),
             ("RFC 3921", "XMPP: Instant Messaging (2004)", "only the session request, for old clients"),
+            ("XEP-0004", "Data Forms", "where service discovery tells how large a file may be"),
             ("XEP-0030", "Service Discovery", "of the server and of one's own account"),
             ("XEP-0071", "XHTML-IM", "read for translation, never written"),
             ("XEP-0085", "Chat State Notifications", ""),
@@ -40,6 +41,7 @@ const CHAPTERS: &[Chapter] = &[
             ),
             ("XEP-0344", "Dialback without Dialback", "a certificate proves the domain of a dialback"),
             ("XEP-0359", "Unique and Stable Stanza IDs", ""),
+            ("XEP-0363", "HTTP File Upload", "with a scanner between the two"),
             (
                 "XEP-0368",
                 "SRV records for XMPP over TLS",
@@ -122,7 +124,8 @@ const CHAPTERS: &[Chapter] = &[
 ];
 
 /// Cited for a detail of something else: no protocol that anybody could ask us for.
-const DETAILS: &[&str] = &["RFC 1123", "RFC 2069", "RFC 2104", "RFC 3339", "RFC 3986", "RFC 5646"];
+const DETAILS: &[&str] =
+    &["RFC 1123", "RFC 2069", "RFC 2104", "RFC 3339", "RFC 3986", "RFC 5646", "RFC 6838"];
 
 #[test]
 fn every_standard_is_named_with_its_place() {

@@ -77,27 +77,59 @@ impl Serve {
             writeln!(child.stdin.take().expect("piped"), "{PASSWORD}").expect("it reads");
             assert!(child.wait().expect("it ends").success(), "user add {user}");
         }
+        let mut started = Self { child: Self::spawn(&dir, edit), listeners: Vec::new(), dir };
+        started.listen();
+        started
+    }
+
+    fn spawn(dir: &TempDir, edit: impl FnOnce(&mut Command)) -> Child {
         let log = std::fs::File::create(dir.path().join("log")).expect("the directory is writable");
         let mut serve = rialto();
         serve
             .args(["serve", "--config"])
-            .arg(&config)
+            .arg(dir.path().join("rialto.toml"))
             .env_remove("RIALTO_LOG")
             .stdout(Stdio::piped())
             .stderr(log);
         edit(&mut serve);
-        let child = serve.spawn().expect("the server starts");
-        let mut started = Self { child, listeners: Vec::new(), dir };
-        for line in BufReader::new(started.child.stdout.take().expect("piped")).lines() {
+        serve.spawn().expect("the server starts")
+    }
+
+    /// Waits until it is ready.
+    fn listen(&mut self) {
+        self.listeners.clear();
+        for line in BufReader::new(self.child.stdout.take().expect("piped")).lines() {
             let line = line.expect("text");
             if line == "ready" {
-                return started;
+                return;
             }
             let (name, addr) =
                 line.strip_prefix("listening: ").and_then(|l| l.split_once(" on ")).expect("a listener");
-            started.listeners.push((name.to_owned(), addr.parse().expect("an address")));
+            self.listeners.push((name.to_owned(), addr.parse().expect("an address")));
         }
-        panic!("no server: {}", started.log());
+        panic!("no server: {}", self.log());
+    }
+
+    /// Kills it without warning, and starts it again on what it left.
+    pub fn crash_and_restart(&mut self) {
+        self.child.kill().expect("our child");
+        self.child.wait().expect("our child");
+        self.child = Self::spawn(&self.dir, |_| {});
+        self.listen();
+    }
+
+    /// Waits until something is so.
+    pub fn until(&self, what: &str, is_so: impl Fn(&Self) -> bool) {
+        let end = Instant::now() + SOON;
+        while !is_so(self) {
+            assert!(Instant::now() < end, "never: {what}\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Waits until a line is among the metrics.
+    pub fn metric(&self, line: &str) {
+        self.until(line, |serve| serve.api("GET", "/metrics").1.lines().any(|l| l == line));
     }
 
     /// Where the first listener of this name is.

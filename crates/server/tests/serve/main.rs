@@ -21,3 +21,4 @@ mod record;
 mod reload;
 mod spim;
 mod traces;
+mod upload;

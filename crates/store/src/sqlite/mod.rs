@@ -18,6 +18,7 @@ mod read;
 mod retain;
 mod schema;
 mod tail;
+mod uploads;
 mod writer;
 
 pub use read::SqliteReader;

@@ -73,12 +73,12 @@ fn parts(conn: &Connection, from: i64, to: i64) -> rusqlite::Result<Vec<(Month, 
     Ok(parts.filter(|(_, first, last)| first <= last).collect())
 }
 
+/// Envelopes, and those acts that have content: names of files.
+const HAS_CONTENT: &str = "salt IS NOT NULL AND (kind = 1 OR kind = 3 AND LENGTH(body) > 0)";
+
 fn anything_left(conn: &Connection, to: i64) -> rusqlite::Result<bool> {
     for (month, first, last) in parts(conn, retained(conn)? + 1, to)? {
-        let sql = format!(
-            "SELECT 1 FROM {} WHERE seq BETWEEN ?1 AND ?2 AND kind = 1 AND salt IS NOT NULL",
-            month.name
-        );
+        let sql = format!("SELECT 1 FROM {} WHERE seq BETWEEN ?1 AND ?2 AND {HAS_CONTENT}", month.name);
         if conn.prepare(&sql)?.exists([first, last])? {
             return Ok(true);
         }
@@ -92,7 +92,7 @@ fn step(conn: &Connection, to: i64) -> rusqlite::Result<Destroyed> {
     let (mut done, mut cursors) = (Destroyed::default(), Cursors::default());
     for (month, first, last) in parts(conn, from, end)? {
         let mut query = conn.prepare_cached(&format!(
-            "SELECT seq, mailbox FROM {} WHERE seq BETWEEN ?1 AND ?2 AND kind = 1 AND salt IS NOT NULL",
+            "SELECT seq, mailbox FROM {} WHERE seq BETWEEN ?1 AND ?2 AND {HAS_CONTENT}",
             month.name
         ))?;
         let rows: Vec<(i64, Option<i64>)> =

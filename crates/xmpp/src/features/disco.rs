@@ -14,15 +14,23 @@ pub(super) const FEATURE: Feature = Feature {
     ..Feature::NONE
 };
 
-fn info(_: &mut C2s, request: &Request<'_, '_>) -> Reply {
+fn info(c2s: &mut C2s, request: &Request<'_, '_>) -> Reply {
     if let Some(error) = unknown(request) {
         return Reply::Error(error);
     }
-    Reply::Result(about(request.server, vars()))
+    Reply::Result(about(request.server, vars(), |w| {
+        if request.server {
+            super::about(c2s, w);
+        }
+    }))
 }
 
 /// What there is to know of the server, or of an account.
-pub(crate) fn about(server: bool, vars: impl Iterator<Item = &'static str>) -> Vec<u8> {
+pub(crate) fn about(
+    server: bool,
+    vars: impl Iterator<Item = &'static str>,
+    more: impl FnOnce(&mut Writer),
+) -> Vec<u8> {
     let mut w = Writer::new();
     w.open_ns("query", DISCO_INFO);
     let (category, kind) = if server { ("server", "im") } else { ("account", "registered") };
@@ -30,6 +38,7 @@ pub(crate) fn about(server: bool, vars: impl Iterator<Item = &'static str>) -> V
     for var in vars {
         w.open("feature").attr("var", var).end();
     }
+    more(&mut w);
     w.finish()
 }
 

@@ -9,6 +9,7 @@ pub(crate) mod resumption;
 pub(crate) mod roster;
 mod session;
 pub(crate) mod stream_management;
+mod upload;
 
 use crate::machine::{C2s, Reply, Request};
 use crate::translate::refusal::StanzaError;
@@ -21,6 +22,8 @@ pub(crate) type TakeNonza = fn(&mut C2s, &Stanza<'_>) -> bool;
 pub(crate) struct Feature {
     /// Names announced by service discovery (XEP-0030) for the server and for accounts.
     pub vars: &'static [&'static str],
+    /// What it adds to what service discovery says of the server, where that depends on the configuration.
+    pub about: Option<fn(&C2s, &mut Writer)>,
     /// Its stream feature, once authenticated.
     pub advertise: Option<fn(&C2s, &mut Writer)>,
     /// The requests it answers.
@@ -31,7 +34,7 @@ pub(crate) struct Feature {
 
 impl Feature {
     /// Nothing; fill in the rest.
-    pub const NONE: Feature = Feature { vars: &[], advertise: None, iqs: &[], nonzas: None };
+    pub const NONE: Feature = Feature { vars: &[], about: None, advertise: None, iqs: &[], nonzas: None };
 }
 
 /// Answers one kind of request.
@@ -53,6 +56,7 @@ const FEATURES: &[Feature] = &[
     roster::FEATURE,
     carbons::FEATURE,
     delayed::FEATURE,
+    upload::FEATURE,
 ];
 
 /// Appends the stream features of an authenticated stream.
@@ -63,6 +67,11 @@ pub(crate) fn advertise(c2s: &C2s, w: &mut Writer) {
 /// What service discovery announces.
 pub(crate) fn vars() -> impl Iterator<Item = &'static str> {
     FEATURES.iter().flat_map(|f| f.vars).copied()
+}
+
+/// Appends what service discovery says of the server besides.
+pub(crate) fn about(c2s: &C2s, w: &mut Writer) {
+    FEATURES.iter().filter_map(|f| f.about).for_each(|about| about(c2s, w));
 }
 
 /// Gives an element that is no stanza to the feature that understands it.

@@ -43,6 +43,8 @@ pub struct Config {
     pub s2s_window: usize,
     /// The same as `unacked`, for other servers.
     pub s2s_unacked: usize,
+    /// How large a file may be that somebody uploads (XEP-0363), in bytes; `None`: nothing is uploaded here.
+    pub upload: Option<u64>,
     /// Whom we carry for besides ourselves.
     pub carries: Carries,
     /// Answers for names nobody has.
@@ -85,6 +87,7 @@ impl Config {
             s2s_recheck: Duration::from_secs(900),
             s2s_window: 1024,
             s2s_unacked: 10_000,
+            upload: None,
             carries: Carries::default(),
             decoy: Decoy { secret, iterations },
             before_auth: Limits::BEFORE_AUTH,

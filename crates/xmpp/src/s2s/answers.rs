@@ -63,7 +63,7 @@ impl S2s {
         let node = || payload.attr("node").is_some_and(|n| !n.is_empty());
         let inner = match (server, set) {
             (true, false) if payload.is("ping", PING) => Vec::new(),
-            (true, false) if payload.is("query", DISCO_INFO) && !node() => disco::about(true, vars()),
+            (true, false) if payload.is("query", DISCO_INFO) && !node() => disco::about(true, vars(), |_| {}),
             (true, false) if payload.is("query", DISCO_ITEMS) && !node() => {
                 Writer::new().empty_ns("query", DISCO_ITEMS).finish()
             }

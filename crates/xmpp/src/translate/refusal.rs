@@ -19,11 +19,13 @@ pub struct StanzaError {
     pub alternative: Option<String>,
     /// Who says so, where that is this server.
     pub by_us: bool,
+    /// An element of an application's own, RFC 6120 section 8.3.4.
+    pub more: Option<Box<[u8]>>,
 }
 
 impl StanzaError {
     const fn new(condition: &'static str, kind: &'static str) -> StanzaError {
-        StanzaError { condition, kind, text: None, alternative: None, by_us: true }
+        StanzaError { condition, kind, text: None, alternative: None, by_us: true, more: None }
     }
 
     /// 8.3.3.1
@@ -62,6 +64,9 @@ impl StanzaError {
         w.end();
         if let Some(text) = &self.text {
             w.open_ns("text", STANZA_ERRORS).text(text).end();
+        }
+        if let Some(more) = &self.more {
+            w.raw(more);
         }
         w.end();
     }
@@ -113,7 +118,7 @@ pub fn render(refusal: &Refusal) -> StanzaError {
     let alternative = matches!(refusal.reason, Reason::Gone | Reason::Redirect)
         .then(|| refusal.alternative.as_ref().map(|a| format!("xmpp:{}", jid::bare(a))))
         .flatten();
-    StanzaError { condition, kind, text, alternative, by_us: refusal.fault == Fault::Server }
+    StanzaError { condition, kind, text, alternative, by_us: refusal.fault == Fault::Server, more: None }
 }
 
 /// An `<error/>` element as a refusal.

@@ -48,6 +48,10 @@ pub const MARKERS: &str = "urn:xmpp:chat-markers:0";
 pub const XML: &str = "http://www.w3.org/XML/1998/namespace";
 /// The `xmlns` prefix.
 pub const XMLNS: &str = "http://www.w3.org/2000/xmlns/";
+/// XEP-0363.
+pub const UPLOAD: &str = "urn:xmpp:http:upload:0";
+/// XEP-0004.
+pub const DATA_FORM: &str = "jabber:x:data";
 /// XEP-0280.
 pub const CARBONS: &str = "urn:xmpp:carbons:2";
 /// XEP-0297.

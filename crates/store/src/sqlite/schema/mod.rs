@@ -7,6 +7,7 @@ mod v1;
 mod v2_held;
 mod v3_lease;
 mod v4_agreed;
+mod v5_upload;
 
 use super::fault::trouble;
 use crate::Trouble;
@@ -23,7 +24,7 @@ struct Step {
 }
 
 /// The schema's version is the number of steps taken.
-const STEPS: &[Step] = &[v1::STEP, v2_held::STEP, v3_lease::STEP, v4_agreed::STEP];
+const STEPS: &[Step] = &[v1::STEP, v2_held::STEP, v3_lease::STEP, v4_agreed::STEP, v5_upload::STEP];
 
 /// How the schema of a file and that of this program compare.
 #[derive(Debug, Clone, PartialEq, Eq)]
