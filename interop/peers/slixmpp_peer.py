@@ -14,14 +14,19 @@ Commands arrive on standard input, events leave on standard output, one a line:
     carbons             carbons            stream-management
     cut                 resumed            not-resumed
     vanish, connect
+    upload FILE TYPE    uploaded URL / refused WHY    (XEP-0363)
+    fetch URL           fetched STATUS BYTES SHA-256 WORDS
 """
 
 import argparse
 import asyncio
+import hashlib
 import logging
+import pathlib
 import ssl
 import sys
 
+import aiohttp
 import slixmpp
 
 
@@ -49,7 +54,7 @@ class Peer(slixmpp.ClientXMPP):
         # Approving is what the tests are about: slixmpp must not do it unasked.
         self.auto_authorize = None
         self.auto_subscribe = False
-        for plugin in ("xep_0030", "xep_0085", "xep_0184", "xep_0199", "xep_0203", "xep_0280"):
+        for plugin in ("xep_0030", "xep_0085", "xep_0184", "xep_0199", "xep_0203", "xep_0280", "xep_0363"):
             self.register_plugin(plugin)
         self.plugin["xep_0184"].auto_ack = True
         if options.stream_management:
@@ -119,6 +124,16 @@ class Peer(slixmpp.ClientXMPP):
         elif stanza["from"].bare != self.boundjid.bare:
             say("presence", stanza["from"].bare, stanza["type"], stanza["status"])
 
+    async def upload(self, file, kind):
+        """Find the service, ask for a slot, put the file there; all of it is slixmpp's own."""
+        plugin = self.plugin["xep_0363"]
+        try:
+            say("uploaded", await plugin.upload_file(file.name, content_type=kind, input_file=file.open("rb"), timeout=30))
+        except slixmpp.exceptions.IqError as fault:
+            say("refused", fault.condition, fault.text)
+        except slixmpp.plugins.xep_0363.http_upload.FileUploadError as fault:
+            say("refused", type(fault).__name__, *fault.args)
+
     async def command(self, line):
         """Carry out one line."""
         verb, _, rest = line.partition(" ")
@@ -150,6 +165,13 @@ class Peer(slixmpp.ClientXMPP):
         elif verb == "disco":
             info = await self.plugin["xep_0030"].get_info(jid=who or self.boundjid.domain, timeout=10)
             say("features", *sorted(info["disco_info"]["features"]))
+        elif verb == "upload":
+            await self.upload(pathlib.Path(who), text)
+        elif verb == "fetch":
+            async with aiohttp.ClientSession() as session, session.get(who) as answer:
+                body = await answer.read()
+                words = body[:200].decode(errors="replace") if answer.status >= 400 else ""
+                say("fetched", answer.status, len(body), hashlib.sha256(body).hexdigest(), words)
         elif verb == "cut":
             self.abort()
         elif verb == "vanish":

@@ -19,6 +19,7 @@
 pub mod abroad;
 pub mod authority;
 pub mod baresip;
+pub mod clamd;
 pub mod converse;
 pub mod cutter;
 pub mod dice;

@@ -58,7 +58,8 @@ fn begin(name: String, account: &Account, way: &Way) -> Talk {
         .args(["--password", &way.password, "--port", &account.port.to_string()])
         .env("PYTHONUNBUFFERED", "1");
     if let Some(ca) = &account.ca {
-        command.arg("--ca").arg(ca);
+        // For HTTPS too.
+        command.arg("--ca").arg(ca).env("SSL_CERT_FILE", ca);
     }
     if way.direct {
         command.arg("--direct");

@@ -38,8 +38,9 @@ const PACKAGES: &[(&str, &str)] = &[
     ("iproute2", "/bin/ip"),
 ];
 
-/// The version of slixmpp that the stories were written against.
+/// The version of slixmpp that the stories were written against, and of what it uploads files with.
 const SLIXMPP: &str = "slixmpp==1.17.0";
+const AIOHTTP: &str = "aiohttp==3.14.5";
 
 /// Check that the machine can build the project at all, and name everything that is missing at once.
 pub fn check_machine() -> Result<(), String> {
@@ -88,14 +89,15 @@ fn apt(args: &[&str]) -> Command {
 fn slixmpp() -> Result<(), String> {
     let venv = place::workshop().join("venv");
     let python = venv.join("bin/python");
-    let here = "import slixmpp; print(slixmpp.__version__)";
+    let here =
+        "import slixmpp, aiohttp; print(f'slixmpp=={slixmpp.__version__} aiohttp=={aiohttp.__version__}')";
     let version = run::answer(Command::new(&python).args(["-c", here])).unwrap_or_default();
-    if version.trim() == SLIXMPP.trim_start_matches("slixmpp==") {
+    if version.trim() == format!("{SLIXMPP} {AIOHTTP}") {
         return Ok(());
     }
     // Debian's Python by its path: another one on the search path may be gone tomorrow.
     run::must(Command::new("/usr/bin/python3").args(["-m", "venv", "--clear"]).arg(&venv))?;
-    run::must(Command::new(&python).args(["-m", "pip", "install", "--quiet", SLIXMPP]))
+    run::must(Command::new(&python).args(["-m", "pip", "install", "--quiet", SLIXMPP, AIOHTTP]))
 }
 
 /// cargo-deny: the one on the search path, or one of our own.
