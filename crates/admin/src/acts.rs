@@ -111,6 +111,7 @@ pub const ACTS: &[Act] = &[
     act("files.list", "GET", "/v1/files", A | S | C, Grants),
     act("files.release", "POST", "/v1/files/{id}/release", A | S | C, Does),
     act("files.delete", "DELETE", "/v1/files/{id}", A | S | C, Does),
+    act("quarantine.expire", "POST", "/v1/quarantine/expire", A | S | C, Does),
     act("outbreak.status", "GET", "/v1/outbreak", ALL, Grants),
     act("outbreak.stop", "POST", "/v1/outbreak/stop", A | S, Does),
     act("outbreak.release", "POST", "/v1/outbreak/release", A | S, Does),

@@ -16,7 +16,6 @@ mod drain;
 mod expiry;
 mod house;
 mod lease;
-mod limit;
 mod lines;
 mod link;
 mod logins;
@@ -41,7 +40,6 @@ mod trace;
 mod twice;
 
 pub use house::{Consents, Hub, Parts};
-pub use limit::{Limit, Rates};
 pub use link::{HubEvent, Inbox, Link};
 pub use quarantine::{HeldRow, QuarantineError};
 pub use report::{AccountReport, DeviceReport};

@@ -6,7 +6,7 @@ use crate::pipeline::Context;
 use crate::router::{Committed, Plan};
 use crate::submit::broken;
 use model::codec::{Kept, decode};
-use model::{Address, Judgement, Outcome, Reason, Refusal, Seq, Settlement, Ticket};
+use model::{Address, Judgement, Outcome, Reason, Refusal, Seq, Settlement, Ticket, Timestamp};
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,6 +15,9 @@ use store::{MailboxCursor, Trouble};
 /// Rows that were decided, beyond the first that was not: so many are written down at most. What lies beyond comes up
 /// again after a crash.
 const DECIDED: usize = 100_000;
+
+/// Rows that are read at once.
+const PAGE: usize = 500;
 
 /// Which of the held rows are decided.
 #[derive(Default)]
@@ -157,10 +160,49 @@ impl Hub {
     /// [`QuarantineError`]
     pub fn discard_held(self: &Arc<Self>, seq: Seq, tell: bool) -> Result<(), QuarantineError> {
         let HeldRow { kept, .. } = self.held_row(seq)?;
+        self.end_held(seq, kept, tell, "it was looked at, and is not delivered")
+    }
+
+    /// Ends those that were held before this time and that nobody has decided about; their senders hear it. How many.
+    /// Blocks.
+    ///
+    /// # Errors
+    /// [`QuarantineError`]; what was ended until then is ended.
+    pub fn expire_held(self: &Arc<Self>, before: Timestamp) -> Result<usize, QuarantineError> {
+        let (mut ended, mut after) = (0, Seq(0));
+        loop {
+            let page = self.held(after, PAGE)?;
+            let Some(last) = page.last() else { return Ok(ended) };
+            after = last.seq;
+            for HeldRow { seq, kept } in page {
+                if kept.envelope.at >= before {
+                    continue;
+                }
+                match self.end_held(
+                    seq,
+                    kept,
+                    true,
+                    "it was held, nobody decided in time, and it is not delivered",
+                ) {
+                    Ok(()) => ended += 1,
+                    // Somebody has decided meanwhile.
+                    Err(QuarantineError::NotHeld(_)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+    }
+
+    fn end_held(
+        self: &Arc<Self>,
+        seq: Seq,
+        kept: Kept,
+        tell: bool,
+        words: &str,
+    ) -> Result<(), QuarantineError> {
         self.decide(seq)?;
         let rule = kept.judged.held.map(|hold| hold.rule).unwrap_or_default();
-        let refusal =
-            Refusal::new(Reason::Policy).with_text("it was looked at, and is not delivered").by_rule(rule);
+        let refusal = Refusal::new(Reason::Policy).with_text(words).by_rule(rule);
         let settlement = Settlement::from(Outcome::Refused(refusal));
         match tell {
             true => self.settle(seq, settlement),

@@ -2,7 +2,6 @@
 //! malware. Rules of hygiene decide before
 //! anybody reads, and say why.
 
-mod archive;
 mod clamd;
 mod eyes;
 mod files;
@@ -11,7 +10,6 @@ mod list;
 mod lists;
 mod names;
 
-pub use archive::ArchiveLimits;
 pub use clamd::{ClamdAt, ClamdSettings, ScannerView, ping};
 pub use eyes::{Acquaintances, Eyes, Lookalike, Settings, WAITS};
 pub use links::leads_somewhere;

@@ -5,10 +5,10 @@ const ALONE: u64 = 8;
 /// So many units in a time, and so many at once. Without units it is no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Rate {
-    pub(crate) units: u64,
+    units: u64,
     /// Nanoseconds.
-    pub(crate) per: u64,
-    pub(crate) burst: u64,
+    per: u64,
+    burst: u64,
 }
 
 impl Rate {

@@ -176,8 +176,7 @@ impl Entrance {
         let (clock, mode) = (self.clock, listener.tls);
         let side = Side::Server { tls, peers: listener.servers };
         let (pass, errand) = (Some(pass), None);
-        let server = listener.servers;
-        let gear = Gear { machine, link, inbox, clock, side, mode, drain, pass, server, tally, errand };
+        let gear = Gear { machine, link, inbox, clock, side, mode, drain, pass, tally, errand };
         tokio::spawn(drive(stream, gear));
     }
 }
@@ -414,7 +413,7 @@ impl Net {
             ));
         }
         let door = seat.read().door.clone();
-        tokio::spawn(datagram::read(socket, door, senders, self.gate.clone(), tally.clone(), stop.clone()));
+        tokio::spawn(datagram::read(socket, door, senders, tally.clone(), stop.clone()));
     }
 }
 

@@ -9,6 +9,7 @@ mod federation;
 mod handshake;
 mod inspect;
 mod learnt;
+mod meter;
 mod names;
 mod notes;
 mod paper;

@@ -69,6 +69,11 @@ impl<'a> Facts<'a> {
         }
     }
 
+    /// Is it how somebody of ours is, for whoever watches?
+    pub(crate) fn is_our_status(&self) -> bool {
+        self.from.local && matches!(self.envelope.event, Event::Publish(_))
+    }
+
     pub(crate) fn protocol(&self) -> Option<Protocol> {
         match self.envelope.origin.dialect {
             Dialect::Xmpp => Some(Protocol::Xmpp),

@@ -1,7 +1,7 @@
 //! A policy in force: what it decides, and why.
 
 use crate::content::{Detectors, masked};
-use crate::document::Then;
+use crate::document::{Direction, Then};
 use crate::facts::Facts;
 use crate::index::{Bits, Index};
 use crate::rule::Rule;
@@ -89,7 +89,11 @@ const ASKED: &[Asked] = &[
     ("except_from", |r, f, _| !who::means(&r.except_from, &f.envelope.from.address, &f.from)),
     ("except_to", |r, f, _| !who::means(&r.except_to, &f.envelope.to.address, &f.to)),
     ("features", |r, f, _| r.features.is_empty() || r.features.iter().any(|x| f.features().contains(x))),
-    ("direction", |r, f, _| r.direction.is_empty() || r.direction.contains(&f.direction())),
+    ("direction", |r, f, _| {
+        // Whoever looks for something in what leaves the house looks into statuses too: who watches may be anywhere.
+        let leaves = |r: &Rule| !r.content.is_empty() && r.direction.contains(&Direction::Out);
+        r.direction.is_empty() || r.direction.contains(&f.direction()) || (f.is_our_status() && leaves(r))
+    }),
     ("protocols", |r, f, _| r.protocols.is_empty() || f.protocol().is_some_and(|p| r.protocols.contains(&p))),
     ("devices", |r, f, _| r.devices.is_empty() || device(r, f)),
     ("verified", |r, f, _| r.verified.is_empty() || r.verified.iter().any(|word| word.means(f.verified()))),

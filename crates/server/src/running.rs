@@ -123,7 +123,7 @@ impl Running {
                 tracing::error!(%error, "the control socket failed");
             }
         });
-        let retention = tokio::spawn(forget(live.clone()));
+        let retention = tokio::spawn(forget(live.clone(), house.store.clone()));
         let tests = tokio::spawn(try_out(live.clone()));
         let clean = tokio::spawn(crate::clean::keep(live.clone()));
         let strangers = tokio::spawn(crate::strangers::keep(house.hub.clone(), house.guard.clone()));
@@ -241,17 +241,22 @@ async fn try_out(live: Arc<Live>) {
     }
 }
 
-/// Looks every hour whether content has become older than the rule of retention says.
-async fn forget(live: Arc<Live>) {
+/// Looks every hour whether content has become older than the rule of retention says, and what is held older than it may.
+async fn forget(live: Arc<Live>, store: Arc<store::SqliteStore>) {
     let mut hours =
         tokio::time::interval_at(tokio::time::Instant::now() + FIRST_LOOK, Duration::from_secs(3600));
     loop {
         hours.tick().await;
+        let (late, store) = (live.clone(), store.clone());
         let live = live.clone();
         let end =
             tokio::task::spawn_blocking(move || live.expire(record::Act::done("retention", "server"))).await;
         if let Ok(Err(trouble)) = end {
             tracing::error!(trouble, "content could not be destroyed by rule; the next run goes on");
+        }
+        let end = tokio::task::spawn_blocking(move || late.end_what_waits_too_long(store.as_ref())).await;
+        if let Ok(Err(trouble)) = end {
+            tracing::error!(trouble, "what is held too long could not be ended; the next run goes on");
         }
     }
 }

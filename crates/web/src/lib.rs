@@ -50,7 +50,7 @@ pub use policy::{
 };
 pub use probes::{Check, Probed, Verdict};
 pub use problem::{Problem, ProblemBody};
-pub use quarantine::{Discard, HeldList, HeldView, PartView};
+pub use quarantine::{Discard, Ended, HeldList, HeldView, Late, PartView};
 pub use requests::{RequestList, Word};
 pub use spim::{BlockOrder, BlockView, PartyView, SpimListView, SpimStatus};
 pub use status::{ListenerView, Status};
@@ -116,6 +116,7 @@ fn routes() -> (Router<Arc<Desk>>, utoipa::openapi::OpenApi) {
         .routes(routes!(uploads::list))
         .routes(routes!(uploads::release))
         .routes(routes!(uploads::delete))
+        .routes(routes!(quarantine::expire))
         .routes(routes!(outbreak::status))
         .routes(routes!(outbreak::stop))
         .routes(routes!(outbreak::release))

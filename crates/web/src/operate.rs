@@ -85,6 +85,9 @@ pub trait Operator: Send + Sync {
     /// Connections that are open.
     fn connections(&self) -> usize;
 
+    /// How long what is held waits for a decision, in days; none: for ever.
+    fn quarantine_days(&self) -> Option<u32>;
+
     /// For what two administrators are needed.
     fn four_eyes(&self) -> FourEyes;
 

@@ -1,16 +1,18 @@
+use crate::acts::now;
 use crate::problem::{Problem, ProblemBody, blocking};
 use crate::{Desk, Who};
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use hub::{HeldRow, QuarantineError};
-use model::{Event, Seq};
+use model::{Event, Seq, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
 
 /// Characters of a preview.
 const PREVIEW: usize = 2_000;
+const DAY_MS: u64 = 86_400_000;
 
 impl From<QuarantineError> for Problem {
     fn from(error: QuarantineError) -> Self {
@@ -150,6 +152,40 @@ pub async fn release(
     blocking(move || {
         desk.act(&who, "quarantine.release", &format!("row {seq}"), || {
             Ok(Json(desk.hub.release_held(Seq(seq))?))
+        })
+    })
+    .await
+}
+
+/// What nobody decided about in time.
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+pub struct Late {
+    /// Held longer ago than so many days; without it, what `[quarantine] days` says.
+    #[serde(default)]
+    pub days: Option<u32>,
+}
+
+/// What was ended.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct Ended {
+    /// Messages.
+    pub messages: usize,
+}
+
+/// Ends what was held too long; the senders hear it. The server does it by itself every hour where `[quarantine] days` is set.
+#[utoipa::path(post, path = "/v1/quarantine/expire", request_body = Late, responses(
+    (status = 200, body = Ended), (status = 400, body = ProblemBody)))]
+pub async fn expire(
+    State(desk): State<Arc<Desk>>,
+    who: Who,
+    Json(Late { days }): Json<Late>,
+) -> Result<Json<Ended>, Problem> {
+    blocking(move || {
+        let none = || Problem::bad("`[quarantine] days` is not set, so nothing is too late: name the days");
+        let days = days.or_else(|| desk.operator.quarantine_days()).ok_or_else(none)?;
+        let before = Timestamp(now().unix_ms().saturating_sub(u64::from(days) * DAY_MS));
+        desk.act(&who, "quarantine.expire", &format!("held before {before}"), || {
+            Ok(Json(Ended { messages: desk.hub.expire_held(before)? }))
         })
     })
     .await

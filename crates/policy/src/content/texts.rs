@@ -84,6 +84,14 @@ pub fn markup(bytes: &[u8]) -> Cow<'_, str> {
     let mut rest = &*text;
     while let Some(at) = rest.find('<') {
         decode(&rest[..at], &mut out);
+        // Nobody sees a comment, so it does not end a word either.
+        if let Some(comment) = rest[at..].strip_prefix("<!--") {
+            let (inside, after) = comment.split_once("-->").unwrap_or((comment, ""));
+            aside.push_str(inside);
+            aside.push('\n');
+            rest = after;
+            continue;
+        }
         let end = end_of_tag(&rest[at..]).map_or(rest.len(), |end| at + end);
         let tag = rest[at + 1..end].trim_end_matches('>');
         if let Some(data) = tag.strip_prefix("![CDATA[") {

@@ -3,7 +3,7 @@ use super::{Reach, json};
 use crate::failure::Failure;
 use clap::Subcommand;
 use std::process::ExitCode;
-use web::{Discard, HeldList, HeldView};
+use web::{Discard, Ended, HeldList, HeldView, Late};
 
 /// `rialto quarantine`
 #[derive(Debug, clap::Args)]
@@ -43,6 +43,14 @@ enum Act {
         /// Their rows.
         #[arg(required = true)]
         rows: Vec<u64>,
+        #[command(flatten)]
+        file: Reach,
+    },
+    /// Ends what nobody decided about in time; the senders hear it. The server does it every hour by `[quarantine] days`.
+    Expire {
+        /// Held longer ago than so many days, instead of what the configuration says.
+        #[arg(long)]
+        days: Option<u32>,
         #[command(flatten)]
         file: Reach,
     },
@@ -92,6 +100,14 @@ impl Quarantine {
                     }
                     waiting.end()
                 })?;
+            }
+            Act::Expire { days, file } => {
+                let done: Ended =
+                    with_server(
+                        &file,
+                        |c| async move { c.post("/v1/quarantine/expire", &Late { days }).await },
+                    )?;
+                println!("{} message(s) ended", done.messages);
             }
             Act::Delete { rows, tell, file } => {
                 with_server(&file, |c| async move {

@@ -2,7 +2,6 @@
 
 use super::control::ControlPart;
 use super::hygiene::HygienePart;
-use super::limits::Limits;
 use super::outbreak::OutbreakPart;
 use super::spim::SpimPart;
 use super::upload::UploadPart;
@@ -43,6 +42,9 @@ pub(super) struct File {
     /// What is unclean in what people send; see [Hygiene](hygiene.md).
     #[serde(default)]
     pub hygiene: HygienePart,
+    /// What rules hold back; see [Policy](policy.md#what-is-held).
+    #[serde(default)]
+    pub quarantine: QuarantinePart,
     /// Who administers; see [Administrators](administrators.md).
     #[serde(default)]
     pub control: ControlPart,
@@ -302,6 +304,38 @@ pub enum SipTransport {
     Tls,
 }
 
+/// Limits. Every one can be reached by somebody: what happens then is said in the handbook.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Messages a second one account may send on average; 0 switches the limit off.
+    pub messages_per_second: u32,
+    /// Messages one account may send at once.
+    pub burst: u32,
+    /// Most bytes of one message.
+    pub message_bytes: usize,
+    /// Failed logins after which an address must wait before it tries the same account again, a minute at first and an hour at
+    /// most; ten times as many at all accounts together. Nobody else has to wait. 0 switches that off.
+    pub login_failures: u32,
+    /// Connections in all.
+    pub connections: usize,
+    /// Connections from one address; an IPv6 /64 counts as one.
+    pub connections_per_source: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            messages_per_second: 50,
+            burst: 200,
+            message_bytes: 64 * 1024,
+            login_failures: 10,
+            connections: 100_000,
+            connections_per_source: 10_000,
+        }
+    }
+}
+
 /// Other companies.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -434,6 +468,15 @@ pub(super) struct MetricsPart {
     /// Address and port where [metrics](metrics.md) are told, without a password, besides the control socket.
     #[schemars(with = "Option<String>")]
     pub listen: Option<Spanned<SocketAddr>>,
+}
+
+/// What rules hold back.
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct QuarantinePart {
+    /// After so many days without a decision a held message ends, and its sender hears it; without this key it waits for ever.
+    #[schemars(with = "Option<u32>")]
+    pub days: Option<Spanned<u32>>,
 }
 
 /// What the record keeps.

@@ -3,7 +3,6 @@
 mod control;
 mod file;
 mod hygiene;
-mod limits;
 mod mistake;
 mod outbreak;
 mod overrides;
@@ -14,11 +13,10 @@ mod upload;
 
 pub use control::ControlPart;
 pub use file::{
-    AcmeChallenge, AcmePart, ConsentPart, FederationMode, FederationPart, Protocol, Serves, SipListen,
-    SipTransport, Strangers, Watchers, XmppListen, XmppTls,
+    AcmeChallenge, AcmePart, ConsentPart, FederationMode, FederationPart, Limits, Protocol, Serves,
+    SipListen, SipTransport, Strangers, Watchers, XmppListen, XmppTls,
 };
 pub use hygiene::HygienePart;
-pub use limits::Limits;
 pub use mistake::Mistake;
 pub use outbreak::OutbreakPart;
 pub use place::Source;
@@ -89,6 +87,8 @@ pub struct Config {
     pub federation: FederationPart,
     /// What is unclean. Files are still relative to [`Config::base`].
     pub hygiene: HygienePart,
+    /// How long what is held waits for a decision, in days.
+    pub quarantine_days: Option<u32>,
     /// Who reaches the control socket, and what two are needed for.
     pub administration: ControlPart,
     /// What people may upload.
@@ -263,6 +263,11 @@ impl Config {
         hygiene::checked(&file.hygiene, path, text, base)?;
         file.outbreak.check(path, text)?;
         file.control.check(path, text)?;
+        if let Some(days) = file.quarantine.days.as_ref().filter(|days| !(1..=3_650).contains(days.get_ref()))
+        {
+            let why = "`days` is a number from 1 to 3650; leave the key out to keep what is held for ever";
+            return Err(Mistake::at(path, text, days.span(), why));
+        }
         spim::checked(&file.spim, path, text, base)?;
         file.upload.check(path, text, tls.is_some() || file.acme.is_some() || kept)?;
         let retention = match &file.record.retention {
@@ -342,6 +347,7 @@ impl Config {
             sip_public_host: file.sip.public_host,
             federation: file.federation,
             hygiene: file.hygiene,
+            quarantine_days: file.quarantine.days.map(Spanned::into_inner),
             administration: file.control,
             upload: file.upload,
             limits: file.limits,

@@ -26,7 +26,6 @@ const KEYS: &[(&str, When, Reading)] = &[
     ("sip.public_host", When::NewSocket, |c| format!("{:?}", c.sip_public_host)),
     ("limits.messages_per_second", When::Now, |c| format!("{}", c.limits.messages_per_second)),
     ("limits.burst", When::Now, |c| format!("{}", c.limits.burst)),
-    ("limits", When::Now, |c| c.limits.shown()),
     ("limits.message_bytes", When::Now, |c| format!("{}", c.limits.message_bytes)),
     ("limits.connections", When::Now, |c| format!("{}", c.limits.connections)),
     ("limits.connections_per_source", When::Now, |c| format!("{}", c.limits.connections_per_source)),
@@ -74,6 +73,9 @@ const KEYS: &[(&str, When, Reading)] = &[
     ("control.four_eyes", When::Now, |c| {
         let eyes = c.administration.four_eyes();
         format!("{:?}, for {} hours", eyes.acts, eyes.hours)
+    }),
+    ("quarantine.days", When::Now, |c| {
+        c.quarantine_days.map_or_else(|| "for ever".to_owned(), |days| days.to_string())
     }),
     ("hygiene", When::Now, |c| c.hygiene.shown()),
     ("spim", When::Now, |c| c.spim.shown()),

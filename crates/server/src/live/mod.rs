@@ -188,6 +188,23 @@ impl Live {
         let _ = self.inner.hurry.set(hurry);
     }
 
+    /// Ends what was held for longer than the configuration says, and puts that on record. Blocks.
+    ///
+    /// # Errors
+    /// In words.
+    pub fn end_what_waits_too_long(&self, store: &SqliteStore) -> Result<(), String> {
+        let Some(days) = self.inner.now.lock().config.quarantine_days else { return Ok(()) };
+        let before = Timestamp(wall().unix_ms().saturating_sub(u64::from(days) * 86_400_000));
+        let ended = self.inner.hub.expire_held(before).map_err(|error| error.to_string())?;
+        if ended > 0 {
+            tracing::info!(ended, "held messages ended: nobody decided in time");
+            let act = record::Act::done("quarantine.expire", "server");
+            let act = act.on(format!("{ended} message(s) held before {before}"));
+            act.note(store, wall()).map_err(|trouble| trouble.to_string())?;
+        }
+        Ok(())
+    }
+
     /// Reads lists again whose files have changed, and who there is. Blocks.
     pub fn look_for_lists(&self, and_people: bool) {
         self.inner.eyes.refresh();

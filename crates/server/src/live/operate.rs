@@ -47,6 +47,10 @@ impl Operator for Live {
         Ok(web::Expired { rule: rule.to_string(), destroyed: done.rows, waiting: done.held })
     }
 
+    fn quarantine_days(&self) -> Option<u32> {
+        self.inner.now.lock().config.quarantine_days
+    }
+
     fn four_eyes(&self) -> web::FourEyes {
         self.inner.now.lock().config.administration.four_eyes()
     }

@@ -1,7 +1,7 @@
 //! Links and names that are unclean, on a running server.
 
 use crate::client::{Phone, Xmpp};
-use crate::harness::{LISTEN, Serve, prepared};
+use crate::harness::{LISTEN, Serve, prepared, prepared_for};
 
 fn online(serve: &Serve, user: &str) -> Xmpp {
     Xmpp::online(serve.at("xmpps-c2s"), &serve.path("ca.pem"), user)
@@ -143,4 +143,53 @@ fn links_that_look_like_ours_are_stopped() {
         assert!(juliet.hear("</message>").contains(text));
     }
     assert!(said(&serve, &["journal", "tail", "-n", "100"]).contains("hygiene:lookalike"));
+}
+
+/// Another company's server, which speaks to ours and is called almost like us; names are `user@domain`.
+fn neighbours(domain: &str, people: &[&str]) -> (Serve, Serve) {
+    let servers =
+        "[federation]\nmode = \"allow\"\n[[xmpp.listen]]\naddress = \"127.0.0.1:0\"\nserves = \"servers\"\n";
+    let names = "[hygiene.lookalike]\nthen = \"block\"\nexecutives = [\"Anna Smith\"]\n";
+    let ours = prepared("", &format!("{servers}{LISTEN}{names}"));
+    let ours = Serve::start_in(ours, &["romeo", "juliet"], |_| {});
+    let theirs = prepared_for(domain, "", &format!("{servers}{LISTEN}"));
+    let theirs = Serve::start_in(theirs, people, |_| {});
+    for (on, name, whose, there) in [(&ours, "them", domain, &theirs), (&theirs, "us", "example.com", &ours)]
+    {
+        let at = format!("xmpp:{}", there.at("xmpp-s2s"));
+        let ca = there.path("ca.pem");
+        let ca = ca.to_str().expect("text");
+        let said = said(
+            on,
+            &["partner", "add", name, "--domain", whose, "--protocol", "xmpp", "--route", &at, "--ca", ca],
+        );
+        assert!(said.contains("added"), "{said}");
+    }
+    (ours, theirs)
+}
+
+#[test]
+fn a_sender_who_looks_like_somebody_of_ours_is_stopped_on_the_wire() {
+    let people =
+        ["ju1iet@acme.example", "anna.smith2@acme.example", "juliet@acme.example", "bert@acme.example"];
+    let (ours, theirs) = neighbours("acme.example", &people);
+    let mut romeo = online(&ours, "romeo");
+    for (user, stopped) in [
+        ("ju1iet", Some("looks like")),
+        ("anna.smith2", Some("has the name of Anna Smith")),
+        ("juliet", None),
+        ("bert", None),
+    ] {
+        let mut one = Xmpp::online_at(theirs.at("xmpps-c2s"), &theirs.path("ca.pem"), user, "acme.example");
+        write_to(&mut one, "romeo", "m", &format!("from {user}"));
+        if let Some(why) = stopped {
+            let no = one.hear("</message>");
+            assert!(no.contains("policy-violation") && no.contains(why), "{user}: {no}");
+            assert!(!no.contains("juliet"), "nobody of ours is named: {no}");
+        } else {
+            assert!(romeo.hear("</message>").contains(&format!("from {user}")));
+        }
+    }
+    let record = said(&ours, &["journal", "tail", "-n", "20"]);
+    assert_eq!(record.matches("hygiene:lookalike").count(), 2, "{record}");
 }

@@ -102,8 +102,27 @@ text = "Not so loud."
     assert!(no.contains("type='error'") && no.contains("id='m5'"), "{no}");
     juliet.fence();
 
+    // What nobody decides about ends, and its sender hears it.
+    write(&mut romeo, "m6", "juliet", "look, nobody cares");
+    romeo.hear("Somebody will look at it.");
+    let none = serve.run(&["quarantine", "expire"]);
+    assert!(String::from_utf8(none.stderr).expect("text").contains("`[quarantine] days` is not set"));
+    assert_eq!(good(&serve, &["quarantine", "expire", "--days", "1"]), "0 message(s) ended\n");
+    assert_eq!(good(&serve, &["quarantine", "expire", "--days", "0"]), "1 message(s) ended\n");
+    let no = romeo.hear("</message>");
+    assert!(no.contains("id='m6'") && no.contains("nobody decided in time"), "{no}");
+    assert_eq!(good(&serve, &["quarantine", "list"]), "nothing waits\n");
+    juliet.fence();
+
     let record = good(&serve, &["journal", "tail", "-n", "100"]);
-    for words in ["rule:no-poison", "rule:cards", "rule:loud", "quarantine.release", "policy.set"] {
+    for words in [
+        "rule:no-poison",
+        "rule:cards",
+        "rule:loud",
+        "quarantine.release",
+        "policy.set",
+        "quarantine.expire held before",
+    ] {
         assert!(record.contains(words), "{words} in {record}");
     }
     good(&serve, &["journal", "verify"]);
