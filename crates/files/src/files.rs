@@ -301,7 +301,7 @@ impl Files {
         let looked = judging::by_look(self.inspector.as_ref(), &mut incoming.file);
         // Whoever looks may know worse; a person decides about what is left.
         Ok(match ruled {
-            Some(held) if looked.state != FileState::Malware => held,
+            Some(held) if looked.state.has_content() => held,
             _ => looked,
         })
     }

@@ -6,7 +6,7 @@ use model::{Address, Dialect, Envelope, EnvelopeId, Event, MAX_HOPS, Opaque, Ori
 use model::{Endpoint, Reason, Refusal};
 use policy::{Decision, FileFacts, Judge, Verdict as Word};
 use ports::{Inspector, Looked};
-use std::io::Read;
+use std::fs::File;
 use store::FileState;
 
 /// What somebody hears where a rule has no words of its own.
@@ -64,13 +64,14 @@ pub(crate) fn by_policy(
 }
 
 /// What whoever looks into files says.
-pub(crate) fn by_look(inspector: &dyn Inspector, content: &mut dyn Read) -> Verdict {
+pub(crate) fn by_look(inspector: &dyn Inspector, content: &mut File) -> Verdict {
     match inspector.inspect(content) {
         Looked::Clean => Verdict::clean(),
         Looked::Nobody => Verdict::new(FileState::Unseen, "", "nobody looks into files here"),
         Looked::Malware(name) => {
             Verdict::new(FileState::Malware, "hygiene:malware", format!("it is malware ({name})"))
         }
+        Looked::Bomb(why) => Verdict::new(FileState::Refused, "hygiene:archive", why),
         Looked::Failed { why, passes: true } => Verdict::new(
             FileState::Unseen,
             "hygiene:unscanned",

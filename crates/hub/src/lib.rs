@@ -16,6 +16,7 @@ mod drain;
 mod expiry;
 mod house;
 mod lease;
+mod limit;
 mod lines;
 mod link;
 mod logins;
@@ -40,6 +41,7 @@ mod trace;
 mod twice;
 
 pub use house::{Consents, Hub, Parts};
+pub use limit::{Limit, Rates};
 pub use link::{HubEvent, Inbox, Link};
 pub use quarantine::{HeldRow, QuarantineError};
 pub use report::{AccountReport, DeviceReport};

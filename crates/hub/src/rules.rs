@@ -1,7 +1,9 @@
 //! The operator's rules that may change while the server runs.
 
 use crate::house::Consents;
+use crate::limit::{Limit, Rates};
 use crate::stages::Strangers;
+use meter::{Dial, Rate};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 /// The rules as values.
@@ -9,10 +11,8 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize,
 pub struct RuleSet {
     /// Most bytes of all parts, subject and the sender's rendering together.
     pub message_bytes: usize,
-    /// Messages one account may send a second on average; 0 switches the limit off.
-    pub messages_per_second: u32,
-    /// Messages one account may send at once.
-    pub burst: u32,
+    /// How much may come and go.
+    pub rates: Rates,
     /// Failed logins after which an address must wait before it tries the account again; 0 switches that off.
     pub login_failures: u32,
     /// Who may write to somebody who has not accepted them.
@@ -28,8 +28,7 @@ impl Default for RuleSet {
         // RFC 6120 section 13.12 wants 10,000 bytes at least; the SIP wire accepts 64 kB.
         Self {
             message_bytes: 64 * 1024,
-            messages_per_second: 0,
-            burst: 1,
+            rates: Rates::default(),
             login_failures: 10,
             strangers: Strangers::Allow,
             consents: Consents::Ask,
@@ -42,8 +41,8 @@ impl Default for RuleSet {
 #[derive(Debug, Default)]
 pub struct Rules {
     message_bytes: AtomicUsize,
-    cost_us: AtomicU64,
-    burst_us: AtomicU64,
+    measures: AtomicBool,
+    rates: [Dial; Limit::ALL.len()],
     login_failures: AtomicU32,
     strangers: AtomicU8,
     colleagues_watch: AtomicBool,
@@ -60,11 +59,11 @@ impl Rules {
 
     /// Puts other values in force.
     pub fn set(&self, set: RuleSet) {
-        let cost =
-            if set.messages_per_second == 0 { 0 } else { 1_000_000 / u64::from(set.messages_per_second) };
         self.message_bytes.store(set.message_bytes, Relaxed);
-        self.cost_us.store(cost, Relaxed);
-        self.burst_us.store(cost * u64::from(set.burst.max(1)), Relaxed);
+        for limit in Limit::ALL {
+            self.rates[limit as usize].set(set.rates.of(limit));
+        }
+        self.measures.store(set.rates != Rates::default(), Relaxed);
         self.login_failures.store(set.login_failures, Relaxed);
         let strangers = match set.strangers {
             Strangers::Allow => 0,
@@ -80,9 +79,13 @@ impl Rules {
         self.message_bytes.load(Relaxed)
     }
 
-    /// Microseconds of allowance that one message costs, 0 for no limit, and how far ahead a sender may run.
-    pub(crate) fn throttle_us(&self) -> (u64, u64) {
-        (self.cost_us.load(Relaxed), self.burst_us.load(Relaxed))
+    /// Is any rate limited?
+    pub(crate) fn measures(&self) -> bool {
+        self.measures.load(Relaxed)
+    }
+
+    pub(crate) fn rate(&self, limit: Limit) -> Rate {
+        self.rates[limit as usize].get()
     }
 
     pub(crate) fn login_failures(&self) -> u32 {

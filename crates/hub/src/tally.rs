@@ -1,6 +1,7 @@
 //! What the hub counts, and what it holds at the moment. Counting costs one relaxed addition; nobody's name is in it.
 
 use crate::house::Hub;
+use crate::limit::{COUNTED, counted};
 use model::{Dialect, Event, Outcome, Reason, Refusal};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -34,6 +35,7 @@ pub(crate) struct Counting {
     refused: [[AtomicU64; Reason::ALL.len()]; STAGES.len()],
     held: AtomicU64,
     dropped: AtomicU64,
+    limited: [AtomicU64; COUNTED.len()],
     /// By dialect: failed, proven.
     logins: [[AtomicU64; 2]; DIALECTS.len()],
 }
@@ -75,6 +77,9 @@ impl Counting {
     }
 
     pub fn refused(&self, refusal: &Refusal) {
+        if let Some(at) = counted(refusal) {
+            self.limited[at].fetch_add(1, Relaxed);
+        }
         let rule = refusal.rule.as_deref().unwrap_or("other");
         // Which partner's rule it was is told elsewhere: no number of them may make numbers of metrics.
         let rule = match rule.split_once([':', '.']).map_or(rule, |(kind, _)| kind) {
@@ -100,6 +105,8 @@ pub struct Counters {
     pub held: u64,
     /// What was dropped without a word to its sender.
     pub dropped: u64,
+    /// What limits of rates refused, by limit and direction.
+    pub limited: Vec<(&'static str, &'static str, u64)>,
     /// Answers of devices to what was delivered to them, by the sender's dialect, the device's and the outcome.
     pub answered: Vec<(Dialect, Dialect, &'static str, u64)>,
     /// Passwords that were proven, and not, by dialect.
@@ -173,6 +180,11 @@ impl Hub {
             delivered: c.delivered.load(Relaxed),
             held: c.held.load(Relaxed),
             dropped: c.dropped.load(Relaxed),
+            limited: COUNTED
+                .iter()
+                .zip(&c.limited)
+                .map(|((l, way), n)| (*l, *way, n.load(Relaxed)))
+                .collect(),
             answered,
             logins: logins.collect(),
             refused,

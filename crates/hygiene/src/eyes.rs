@@ -1,5 +1,6 @@
 //! Everything together: who is asked about an envelope.
 
+use crate::archive::{ArchiveLimits, Source, bomb};
 use crate::clamd::{Clamd, ClamdSettings, Scanner, ScannerView};
 use crate::files::{files, has_files};
 use crate::links::{Link, links};
@@ -9,7 +10,8 @@ use model::{Address, Envelope, Event, Original};
 use parking_lot::{Mutex, RwLock};
 use ports::{Finding, Hygiene, Inspector, Linked, Links, Looked, Remedy};
 use std::collections::HashSet;
-use std::io::Read;
+use std::fs::File;
+use std::io::{Cursor, Read, SeekFrom};
 use std::sync::{Arc, OnceLock};
 
 /// What looks like something else.
@@ -32,6 +34,8 @@ pub struct Settings {
     pub lists: Vec<ListSettings>,
     /// Names.
     pub lookalike: Lookalike,
+    /// How much archives may be; none: nobody looks.
+    pub archives: Option<ArchiveLimits>,
     /// Who looks into files.
     pub clamd: Option<ClamdSettings>,
 }
@@ -140,23 +144,42 @@ impl Eyes {
 
     /// What is in the files. Blocks.
     fn files_of(&self, envelope: &Envelope, settings: &Settings, found: &mut Vec<Finding>) {
-        let Some(scanner) = self.scanner.read().clone() else { return };
-        let fail_open = settings.clamd.as_ref().is_some_and(|clamd| clamd.fail_open);
+        if self.scanner.read().is_none() && settings.archives.is_none() {
+            return;
+        }
         for file in files(envelope) {
-            let finding = match scanner.scan(&mut &file[..]) {
-                Ok(None) => continue,
-                Ok(Some(name)) => Finding {
-                    rule: "hygiene:malware".into(),
-                    remedy: Remedy::Block,
-                    text: format!("a file in it is malware ({name})"),
-                },
-                Err(_) => Finding {
-                    rule: "hygiene:unscanned".into(),
-                    remedy: if fail_open { Remedy::Note } else { Remedy::Hold },
-                    text: "a file in it could not be looked into now; a person will".into(),
-                },
+            let (rule, remedy, text) = match self.look_into(&mut Cursor::new(&file[..]), settings) {
+                Looked::Clean | Looked::Nobody => continue,
+                Looked::Malware(name) => {
+                    ("malware", Remedy::Block, format!("a file in it is malware ({name})"))
+                }
+                Looked::Bomb(why) => ("archive", Remedy::Block, format!("a file in it does not pass: {why}")),
+                Looked::Failed { passes, .. } => {
+                    let remedy = if passes { Remedy::Note } else { Remedy::Hold };
+                    ("unscanned", remedy, "a file in it could not be looked into now; a person will".into())
+                }
             };
-            add(found, finding);
+            add(found, Finding { rule: format!("hygiene:{rule}"), remedy, text });
+        }
+    }
+
+    /// Archives first: what unpacks without end is nothing to give to anybody.
+    fn look_into(&self, file: &mut dyn Source, settings: &Settings) -> Looked {
+        let fail_open = settings.clamd.as_ref().is_some_and(|clamd| clamd.fail_open);
+        let unread = |error: std::io::Error| Looked::Failed { why: error.to_string(), passes: false };
+        match settings.archives.map(|limits| bomb(file, limits)).transpose() {
+            Ok(Some(Some(why))) => return Looked::Bomb(why),
+            Ok(_) => {}
+            Err(error) => return unread(error),
+        }
+        let Some(scanner) = self.scanner.read().clone() else { return Looked::Nobody };
+        if let Err(error) = file.seek(SeekFrom::Start(0)) {
+            return unread(error);
+        }
+        match scanner.scan(&mut Plain(file)) {
+            Ok(None) => Looked::Clean,
+            Ok(Some(name)) => Looked::Malware(name),
+            Err(why) => Looked::Failed { why, passes: fail_open },
         }
     }
 
@@ -237,6 +260,15 @@ impl Eyes {
     }
 }
 
+/// A file that is only read.
+struct Plain<'a>(&'a mut dyn Source);
+
+impl Read for Plain<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
 fn shown_host(link: &Link) -> String {
     crate::links::shown(&link.host).into_owned()
 }
@@ -264,7 +296,7 @@ fn nick(envelope: &Envelope) -> Option<String> {
 
 impl Hygiene for Eyes {
     fn must_wait(&self, envelope: &Envelope) -> bool {
-        self.scanner.read().is_some() && has_files(envelope)
+        has_files(envelope) && (self.scanner.read().is_some() || self.settings.read().archives.is_some())
     }
 
     fn look(&self, envelope: &Envelope) -> Vec<Finding> {
@@ -309,16 +341,9 @@ impl Hygiene for Eyes {
 }
 
 impl Inspector for Eyes {
-    fn inspect(&self, file: &mut dyn Read) -> Looked {
-        let Some(scanner) = self.scanner.read().clone() else { return Looked::Nobody };
-        match scanner.scan(file) {
-            Ok(None) => Looked::Clean,
-            Ok(Some(name)) => Looked::Malware(name),
-            Err(why) => {
-                let passes = self.settings.read().clamd.as_ref().is_some_and(|clamd| clamd.fail_open);
-                Looked::Failed { why, passes }
-            }
-        }
+    fn inspect(&self, file: &mut File) -> Looked {
+        let settings = self.settings.read().clone();
+        self.look_into(file, &settings)
     }
 }
 

@@ -48,7 +48,7 @@ fn is_text(mime: &str) -> bool {
 }
 
 fn has_data(bytes: &[u8]) -> bool {
-    bytes.starts_with(b"<") && bytes.windows(4).any(|window| window == b"data".as_slice())
+    bytes.starts_with(b"<") && memchr::memmem::find(bytes, b"data").is_some()
 }
 
 /// What stands in `<data/>`: bits of binary (XEP-0231) and in-band bytestreams (XEP-0047).

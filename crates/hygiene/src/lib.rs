@@ -2,6 +2,7 @@
 //! malware. Rules of hygiene decide before
 //! anybody reads, and say why.
 
+mod archive;
 mod clamd;
 mod eyes;
 mod files;
@@ -10,6 +11,7 @@ mod list;
 mod lists;
 mod names;
 
+pub use archive::ArchiveLimits;
 pub use clamd::{ClamdAt, ClamdSettings, ScannerView, ping};
 pub use eyes::{Acquaintances, Eyes, Lookalike, Settings, WAITS};
 pub use links::leads_somewhere;

@@ -5,10 +5,10 @@ const ALONE: u64 = 8;
 /// So many units in a time, and so many at once. Without units it is no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Rate {
-    units: u64,
+    pub(crate) units: u64,
     /// Nanoseconds.
-    per: u64,
-    burst: u64,
+    pub(crate) per: u64,
+    pub(crate) burst: u64,
 }
 
 impl Rate {

@@ -1,5 +1,6 @@
 //! Driving the machines that share a datagram socket.
 
+use crate::admit::Gate;
 use crate::clock::Clock;
 use crate::draining::Draining;
 use crate::drive::{input_of, pass_to_hub};
@@ -39,6 +40,7 @@ pub(crate) async fn read(
     socket: Arc<UdpSocket>,
     door: Arc<dyn Connector>,
     shards: Vec<Sender<Datagram>>,
+    gate: Gate,
     tally: Arc<Tally>,
     stop: CancellationToken,
 ) {
@@ -53,6 +55,12 @@ pub(crate) async fn read(
                 let bytes = &buffer[..n];
                 let at = door.shard(bytes, source, shards.len()).min(shards.len() - 1);
                 tally.datagrams.one();
+                // Whoever floods the socket does not take the others' places in the queue.
+                if !gate.may_send(source.ip(), n) {
+                    tally.slowed.one();
+                    tally.datagrams_dropped.one();
+                    continue;
+                }
                 if shards[at].try_send((source, bytes.to_vec())).is_err() {
                     tally.datagrams_dropped.one();
                 }

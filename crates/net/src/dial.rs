@@ -255,6 +255,7 @@ impl Dialler {
             mode: target.tls,
             drain: self.drain.clone(),
             pass: None,
+            server: true,
             tally: self.tally.clone(),
             errand: Some(done),
         };

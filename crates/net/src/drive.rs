@@ -4,6 +4,7 @@ use crate::admit::Pass;
 use crate::clock::Clock;
 use crate::draining::Draining;
 use crate::outbox::{HIGH_WATER, Outbox};
+use crate::rein::Rein;
 use crate::stream::Stream;
 use crate::tally::Tally;
 use crate::tls::{self, Side};
@@ -53,6 +54,8 @@ pub(crate) struct Gear {
     pub drain: Arc<Draining>,
     /// `None` for connections we opened ourselves.
     pub pass: Option<Pass>,
+    /// Another server's.
+    pub server: bool,
     pub tally: Arc<Tally>,
     /// Who waits to hear what became of the machine's errand.
     pub errand: Option<oneshot::Sender<Result<(), Refusal>>>,
@@ -79,6 +82,8 @@ struct Driver {
     closing: Option<Instant>,
     closed: bool,
     stuck_since: Option<Instant>,
+    /// How fast it is read; `None` for connections we opened ourselves.
+    rein: Option<Box<Rein>>,
     timer: Option<Pin<Box<Sleep>>>,
     draining: Arc<Draining>,
     errand: Option<oneshot::Sender<Result<(), Refusal>>>,
@@ -87,7 +92,7 @@ struct Driver {
 
 /// Drives one connection from its first byte to its last.
 pub(crate) async fn drive(stream: tokio::net::TcpStream, gear: Gear) {
-    let Gear { machine, link, inbox, clock, side, mode, drain, pass, tally, errand } = gear;
+    let Gear { machine, link, inbox, clock, side, mode, drain, pass, server, tally, errand } = gear;
     let _counted = Counted(tally.clone());
     let mut driver = Driver {
         machine,
@@ -103,6 +108,7 @@ pub(crate) async fn drive(stream: tokio::net::TcpStream, gear: Gear) {
         closing: None,
         closed: false,
         stuck_since: None,
+        rein: pass.as_ref().map(|pass| Box::new(pass.rein(server))),
         timer: None,
         drain: Some(Box::pin(drain.begun())),
         draining: drain,
@@ -267,7 +273,7 @@ impl Driver {
             if self.closing.is_none() {
                 moved |= if roomy { self.poll_hub(cx)? } else { self.poll_first(cx)? };
             }
-            if open && roomy && !self.paused {
+            if open && roomy && !self.paused && self.reined().is_none() {
                 moved |= self.poll_bytes(cx)?;
             }
             moved |= self.poll_time(cx)?;
@@ -295,6 +301,11 @@ impl Driver {
                 return Poll::Pending;
             }
         }
+    }
+
+    /// Until when nothing is read, because too much came too fast.
+    fn reined(&mut self) -> Option<Instant> {
+        self.rein.as_mut().and_then(|rein| rein.until(Instant::now()))
     }
 
     fn is_hopeless(&mut self) -> bool {
@@ -331,6 +342,9 @@ impl Driver {
             HubEvent::Resumed(ticket, handover) if self.closing.is_none() => match handover.take() {
                 Some((link, inbox, state)) => {
                     (self.link, self.inbox) = (link, inbox);
+                    if let Some(rein) = &mut self.rein {
+                        rein.proven();
+                    }
                     self.feed_checked(Input::Resumed(ticket, state))
                 }
                 None => Ok(()),
@@ -340,7 +354,12 @@ impl Driver {
                 self.closing.get_or_insert_with(Instant::now);
                 Ok(())
             }
-            event => self.feed_checked(input_of(event)),
+            event => {
+                if let (HubEvent::Answer(_, Answer::Bound(_)), Some(rein)) = (&event, &mut self.rein) {
+                    rein.proven();
+                }
+                self.feed_checked(input_of(event))
+            }
         }
     }
 
@@ -351,6 +370,9 @@ impl Driver {
                 Poll::Pending => Ok(false),
                 Poll::Ready(Ok(())) if !buf.filled().is_empty() => {
                     let bytes = buf.filled();
+                    if self.rein.as_mut().is_some_and(|rein| rein.read(bytes.len(), Instant::now())) {
+                        self.tally.slowed.one();
+                    }
                     self.feed_checked(Input::Bytes(Flow::ACCEPTED, bytes)).map(|()| true)
                 }
                 // End of stream or failure: nothing can come any more.
@@ -389,6 +411,9 @@ impl Driver {
         if let Some(since) = self.stuck_since {
             let patience = since + if self.closing.is_some() { GOODBYE } else { SLOW_READER };
             at = Some(at.map_or(patience, |at| at.min(patience)));
+        }
+        if let Some(until) = self.reined().filter(|_| self.closing.is_none()) {
+            at = Some(at.map_or(until, |at| at.min(until)));
         }
         let Some(at) = at else { return };
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(at)));

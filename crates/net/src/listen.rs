@@ -176,7 +176,8 @@ impl Entrance {
         let (clock, mode) = (self.clock, listener.tls);
         let side = Side::Server { tls, peers: listener.servers };
         let (pass, errand) = (Some(pass), None);
-        let gear = Gear { machine, link, inbox, clock, side, mode, drain, pass, tally, errand };
+        let server = listener.servers;
+        let gear = Gear { machine, link, inbox, clock, side, mode, drain, pass, server, tally, errand };
         tokio::spawn(drive(stream, gear));
     }
 }
@@ -413,7 +414,7 @@ impl Net {
             ));
         }
         let door = seat.read().door.clone();
-        tokio::spawn(datagram::read(socket, door, senders, tally.clone(), stop.clone()));
+        tokio::spawn(datagram::read(socket, door, senders, self.gate.clone(), tally.clone(), stop.clone()));
     }
 }
 

@@ -8,6 +8,7 @@ pub(crate) struct Tally {
     pub accepted: Count,
     pub refused: Count,
     pub ended: Count,
+    pub slowed: Count,
     pub handshakes_failed: Count,
     pub handshakes_late: Count,
     pub datagrams: Count,
@@ -39,6 +40,8 @@ pub struct ListenerCounts {
     pub accepted: u64,
     /// Connections refused because there are too many.
     pub refused: u64,
+    /// Reads after which a peer had to wait, because it sent too fast.
+    pub slowed: u64,
     /// Accepted connections that are open.
     pub open: u64,
     /// TLS handshakes that failed.
@@ -69,6 +72,7 @@ impl Tally {
             addr,
             accepted,
             refused: self.refused.get(),
+            slowed: self.slowed.get(),
             open: accepted.saturating_sub(ended),
             handshakes_failed: self.handshakes_failed.get(),
             handshakes_late: self.handshakes_late.get(),

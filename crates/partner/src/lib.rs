@@ -9,7 +9,6 @@ mod federation;
 mod handshake;
 mod inspect;
 mod learnt;
-mod meter;
 mod names;
 mod notes;
 mod paper;

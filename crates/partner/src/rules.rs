@@ -4,8 +4,12 @@ use crate::RESPONDER;
 use crate::agreement::Day;
 use crate::federation::{Mode, is_answer};
 use crate::snapshot::{Agreed, Snapshot};
+use meter::Rate;
 use model::{Address, Dialect, DomainPair, Envelope, Event, Fault, Message, Reason, Refusal, Timestamp};
 use policy::{Feature, features};
+
+/// How many times a second's allowance may come at once.
+const BURST: u64 = 4;
 
 /// A no.
 #[derive(Debug)]
@@ -134,8 +138,8 @@ fn limits(agreed: &Agreed, envelope: &Envelope, way: Way, now: Timestamp) -> Res
             Way::Outward => (&agreed.used.outward, Fault::Server, "this server sends"),
             Way::Inward => (&agreed.used.inward, Fault::Peer, "your server sends"),
         };
-        if !meter.take(limits.messages_per_second, now.unix_ms()) {
-            let rate = limits.messages_per_second;
+        let rate = u64::from(limits.messages_per_second);
+        if meter.take(Rate::per_second(rate, rate * BURST), 1, now.unix_ms()).is_err() {
             let text =
                 format!("{who} more than the {rate} messages a second that were agreed on; wait a little");
             let refusal =

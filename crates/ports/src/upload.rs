@@ -1,7 +1,7 @@
 //! Files that people upload and others fetch.
 
 use model::{FileOffer, NoSlot, Slot};
-use std::io::Read;
+use std::fs::File;
 
 /// Keeps what people upload. Calls may block.
 pub trait Uploads: Send + Sync {
@@ -19,6 +19,8 @@ pub enum Looked {
     Clean,
     /// Malware, by its name.
     Malware(String),
+    /// An archive that nobody should unpack; in words, why.
+    Bomb(String),
     /// Nobody could look.
     Failed {
         /// Why not, in words.
@@ -32,8 +34,8 @@ pub enum Looked {
 
 /// Looks into files. Calls block, for as long as was configured at most.
 pub trait Inspector: Send + Sync {
-    /// Looks into one.
-    fn inspect(&self, file: &mut dyn Read) -> Looked;
+    /// Looks into one, all of it.
+    fn inspect(&self, file: &mut File) -> Looked;
 }
 
 /// How it stands with a file of ours that a link leads to.

@@ -165,7 +165,7 @@ pub fn stages(
         Box::new(Identity),
         Box::new(Federation { partners: partners.clone() }),
         Box::new(Limits { rules: rules.clone() }),
-        Box::new(Throttle::new(rules.clone())),
+        Box::new(Throttle::new(rules.clone(), partners.clone())),
         Box::new(Policy { judge: rulebook.clone(), rewriter: Arc::new(Renderings) }),
         Box::new(Spim { guard: guard.clone(), partners: partners.clone() }),
         Box::new(Hygiene { eyes: eyes.clone() }),
@@ -208,8 +208,7 @@ pub fn doors(
 pub fn rules_of(config: &Config) -> RuleSet {
     RuleSet {
         message_bytes: config.limits.message_bytes,
-        messages_per_second: config.limits.messages_per_second,
-        burst: config.limits.burst,
+        rates: config.limits.rates(),
         login_failures: config.limits.login_failures,
         strangers: match config.consent.messages {
             Strangers::Anyone => hub::stages::Strangers::Allow,

@@ -62,6 +62,18 @@ const METRICS: &[(&str, Kind, &[&str], &str)] = {
             "Answers of devices to what they were handed, by dialect of sender and device",
         ),
         ("rialto_rows_delivered", Counter, &[], "Journal rows that reached a device"),
+        (
+            "rialto_limited",
+            Counter,
+            &["limit", "direction"],
+            "What limits of rates refused; of whom, and whether it came from them (in) or was for them (out)",
+        ),
+        (
+            "rialto_reads_slowed",
+            Counter,
+            &["listener", "address"],
+            "Reads after which a peer had to wait because it sent too fast, and datagrams dropped for that",
+        ),
         ("rialto_events_dropped", Counter, &[], "What was not delivered without a word to its sender"),
         ("rialto_rows_held", Counter, &[], "Journal rows that rules held for a person to look at"),
         (
@@ -207,6 +219,7 @@ impl Sources<'_> {
             put("rialto_connections_refused", &labels, l.refused);
             put("rialto_tls_handshakes_failed", &[labels[0], &at, "error"], l.handshakes_failed);
             put("rialto_tls_handshakes_failed", &[labels[0], &at, "timeout"], l.handshakes_late);
+            put("rialto_reads_slowed", &labels, l.slowed);
             put("rialto_datagrams", &labels, l.datagrams);
             put("rialto_datagrams_dropped", &labels, l.datagrams_dropped);
             put("rialto_machine_panics", &labels, l.panics);
@@ -225,6 +238,9 @@ impl Sources<'_> {
             put("rialto_deliveries", &[from.name(), to.name(), outcome], *n);
         }
         put("rialto_rows_delivered", &[], counters.delivered);
+        for (limit, direction, n) in &counters.limited {
+            put("rialto_limited", &[limit, direction], *n);
+        }
         put("rialto_events_dropped", &[], counters.dropped);
         put("rialto_rows_held", &[], counters.held);
         for (stage, reason, n) in &counters.refused {

@@ -2,6 +2,7 @@
 
 use super::control::ControlPart;
 use super::hygiene::HygienePart;
+use super::limits::Limits;
 use super::outbreak::OutbreakPart;
 use super::spim::SpimPart;
 use super::upload::UploadPart;
@@ -302,38 +303,6 @@ pub enum SipTransport {
     Tcp,
     /// TLS over TCP.
     Tls,
-}
-
-/// Limits. Every one can be reached by somebody: what happens then is said in the handbook.
-#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Limits {
-    /// Messages a second one account may send on average; 0 switches the limit off.
-    pub messages_per_second: u32,
-    /// Messages one account may send at once.
-    pub burst: u32,
-    /// Most bytes of one message.
-    pub message_bytes: usize,
-    /// Failed logins after which an address must wait before it tries the same account again, a minute at first and an hour at
-    /// most; ten times as many at all accounts together. Nobody else has to wait. 0 switches that off.
-    pub login_failures: u32,
-    /// Connections in all.
-    pub connections: usize,
-    /// Connections from one address; an IPv6 /64 counts as one.
-    pub connections_per_source: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            messages_per_second: 50,
-            burst: 200,
-            message_bytes: 64 * 1024,
-            login_failures: 10,
-            connections: 100_000,
-            connections_per_source: 10_000,
-        }
-    }
 }
 
 /// Other companies.

@@ -1,7 +1,7 @@
 //! `[hygiene]`: what is unclean, and what becomes of it.
 
 use super::Mistake;
-use hygiene::{ClamdAt, ClamdSettings, ListSettings, Listed, Lookalike, Settings};
+use hygiene::{ArchiveLimits, ClamdAt, ClamdSettings, ListSettings, Listed, Lookalike, Settings};
 use model::Address;
 use ports::Remedy;
 use schemars::JsonSchema;
@@ -19,6 +19,8 @@ pub struct HygienePart {
     pub list: Vec<ListPart>,
     /// Names that look like others.
     pub lookalike: LookalikePart,
+    /// How much archives may be that people send.
+    pub archive: ArchivePart,
     /// Who looks into files.
     pub clamd: ClamdPart,
 }
@@ -91,6 +93,37 @@ impl ClamdPart {
     pub fn at(&self) -> Option<(ClamdAt, Duration)> {
         let at = self.address.as_ref()?.get_ref().parse().ok()?;
         Some((at, Duration::from_secs(self.timeout_seconds.max(1).into())))
+    }
+}
+
+/// How much archives may be, uploaded or within messages: ZIP and its kin, tar, gzip, bzip2, xz, zstd.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ArchivePart {
+    /// Bytes of all that is in one, with what is in archives within it; 0: nobody looks.
+    pub max_bytes: u64,
+    /// So many times its own size, once that is more than 16 MiB.
+    pub max_ratio: u32,
+    /// Archives within archives.
+    pub max_depth: u8,
+    /// Files in it.
+    pub max_files: u32,
+}
+
+impl Default for ArchivePart {
+    fn default() -> Self {
+        Self { max_bytes: 1 << 30, max_ratio: 200, max_depth: 5, max_files: 50_000 }
+    }
+}
+
+impl ArchivePart {
+    fn limits(&self) -> Option<ArchiveLimits> {
+        (self.max_bytes > 0).then(|| ArchiveLimits {
+            bytes: self.max_bytes,
+            ratio: self.max_ratio.max(1).into(),
+            depth: self.max_depth.max(1).into(),
+            files: self.max_files.max(1).into(),
+        })
     }
 }
 
@@ -177,6 +210,7 @@ impl HygienePart {
         Settings {
             domains: domains.iter().map(|domain| domain.domain().to_owned()).collect(),
             lists: self.list.iter().map(list).collect(),
+            archives: self.archive.limits(),
             clamd,
             lookalike: Lookalike {
                 remedy: match look.then {

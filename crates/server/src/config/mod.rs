@@ -3,6 +3,7 @@
 mod control;
 mod file;
 mod hygiene;
+mod limits;
 mod mistake;
 mod outbreak;
 mod overrides;
@@ -13,10 +14,11 @@ mod upload;
 
 pub use control::ControlPart;
 pub use file::{
-    AcmeChallenge, AcmePart, ConsentPart, FederationMode, FederationPart, Limits, Protocol, Serves,
-    SipListen, SipTransport, Strangers, Watchers, XmppListen, XmppTls,
+    AcmeChallenge, AcmePart, ConsentPart, FederationMode, FederationPart, Protocol, Serves, SipListen,
+    SipTransport, Strangers, Watchers, XmppListen, XmppTls,
 };
 pub use hygiene::HygienePart;
+pub use limits::Limits;
 pub use mistake::Mistake;
 pub use outbreak::OutbreakPart;
 pub use place::Source;

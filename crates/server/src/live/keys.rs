@@ -26,6 +26,7 @@ const KEYS: &[(&str, When, Reading)] = &[
     ("sip.public_host", When::NewSocket, |c| format!("{:?}", c.sip_public_host)),
     ("limits.messages_per_second", When::Now, |c| format!("{}", c.limits.messages_per_second)),
     ("limits.burst", When::Now, |c| format!("{}", c.limits.burst)),
+    ("limits", When::Now, |c| c.limits.shown()),
     ("limits.message_bytes", When::Now, |c| format!("{}", c.limits.message_bytes)),
     ("limits.connections", When::Now, |c| format!("{}", c.limits.connections)),
     ("limits.connections_per_source", When::Now, |c| format!("{}", c.limits.connections_per_source)),

@@ -11,7 +11,7 @@ use store::SqliteStore;
 use web::ListenerView;
 
 pub(super) fn admission(config: &Config) -> Admission {
-    Admission { total: config.limits.connections, per_source: config.limits.connections_per_source }
+    config.limits.admission()
 }
 
 pub(super) fn wanted(

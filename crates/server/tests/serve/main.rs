@@ -7,6 +7,7 @@ mod drain;
 mod handshake;
 mod harness;
 mod hygiene;
+mod limits;
 mod log;
 mod logins;
 mod metrics;

@@ -283,3 +283,44 @@ then = \"hold\"
     let no = romeo.hear("</message>");
     assert!(no.contains("policy-violation") && no.contains("does not pass"), "{no}");
 }
+
+#[test]
+fn an_archive_that_is_a_bomb_does_not_pass() {
+    let serve = start("[hygiene.archive]\nmax_files = 2\n");
+    let mut romeo = online(&serve, "romeo");
+    // A gzip of nothing but zeros, as gzip(1) makes it: 20 MiB in 20 KiB.
+    let mut gzip = std::process::Command::new("gzip");
+    let mut gzip = gzip
+        .arg("-9")
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("gzip is there");
+    let mut input = gzip.stdin.take().expect("piped");
+    let feeding = std::thread::spawn(move || {
+        for _ in 0..20 {
+            input.write_all(&vec![0; 1 << 20]).expect("it reads");
+        }
+    });
+    let bomb = gzip.wait_with_output().expect("it ends").stdout;
+    feeding.join().expect("it was fed");
+    assert!(bomb.len() < 64 * 1024);
+    let (to, from) = slot(&mut romeo, "logs.gz", bomb.len() as u64, "application/gzip");
+    let (head, words) = put(&serve, &to, &bomb);
+    assert!(head.starts_with("http/1.1 403"), "{head}");
+    let words = String::from_utf8_lossy(&words);
+    assert!(words.contains("unpacks to more than 200 times its size"), "{words}");
+    assert!(get(&serve, &from, "").0.starts_with("http/1.1 403"));
+    assert!(said(&serve, &["journal", "tail", "-n", "9"]).contains("refused by hygiene:archive"));
+    serve.metric("rialto_uploads_total{verdict=\"refused\"} 1");
+
+    // Within a message, too.
+    use base64::Engine;
+    let data = base64::engine::general_purpose::STANDARD.encode(&bomb[..]);
+    romeo.say(&format!(
+        "<message id='m' type='chat' to='juliet@example.com'><body>logs</body>\
+         <data xmlns='urn:xmpp:bob' cid='x' type='application/gzip'>{data}</data></message>"
+    ));
+    let no = romeo.hear("</message>");
+    assert!(no.contains("policy-violation") && no.contains("200 times its size"), "{no}");
+}

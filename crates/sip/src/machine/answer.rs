@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use connector::{Output, Transport};
-use model::{Address, Now, Refusal};
+use model::{Address, Now, Reason, Refusal};
 
 use super::{ACCEPT, ALLOW, Job, Owed, SOFTWARE, SipMachine, WINDOW};
 use crate::transaction::{Hop, ServerId};
@@ -67,6 +67,10 @@ impl SipMachine {
             // The store looks every second whether it can be written again.
             503 => {
                 w.header("Retry-After", "10");
+            }
+            // What a limit of a rate gives back meanwhile is enough for another try (RFC 3261 21.5.1).
+            500 if no.reason == Reason::Overloaded => {
+                w.header("Retry-After", "5");
             }
             _ => {}
         }
