@@ -92,7 +92,7 @@ fn of_message(message: &Message, envelope: &Envelope, all: &mut Vec<Carried>) {
     }
     all.append(&mut files);
     if let Some(shape) = shape.done() {
-        all.push(Artefact::of(Kind::Text, shape.as_bytes(), None).into());
+        all.push(Artefact::of(Kind::Text, shape, None).into());
     }
 }
 

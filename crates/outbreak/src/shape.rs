@@ -11,15 +11,35 @@ const LONGEST: usize = 4_096;
 /// A word without digits that is as long looks made by a machine, see [`is_token`].
 const TOKEN: usize = 20;
 
-/// May the byte stand within a word? Of what is not ASCII only the characters can tell.
-fn in_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'\'' || !byte.is_ascii()
-}
+/// Kinds of bytes, as bits, so that one look says what is in a word.
+const LOWER: u8 = 1;
+const UPPER: u8 = 2;
+const DIGIT: u8 = 4;
+const APOSTROPHE: u8 = 8;
+const BEYOND: u8 = 16;
+
+/// The kind of each byte; 0 for borders of words.
+static KINDS: [u8; 256] = {
+    let mut kinds = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        kinds[byte] = match byte as u8 {
+            b'a'..=b'z' => LOWER,
+            b'A'..=b'Z' => UPPER,
+            b'0'..=b'9' => DIGIT,
+            b'\'' => APOSTROPHE,
+            128.. => BEYOND,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    kinds
+};
 
 /// Collects the pieces of a text.
 #[derive(Default)]
 pub(crate) struct Shape {
-    text: String,
+    text: Vec<u8>,
     words: usize,
     letters: usize,
 }
@@ -28,66 +48,66 @@ impl Shape {
     /// Adds a piece. `names` are those of sender and addressee.
     pub fn add(&mut self, piece: &str, names: &[&str]) {
         let bytes = piece.as_bytes();
-        let mut at = 0;
         self.text.reserve(bytes.len().min(LONGEST) + 1);
-        while self.text.len() < LONGEST
-            && let Some(begin) = bytes[at..].iter().position(|b| in_word(*b)).map(|i| at + i)
-        {
-            let end = bytes[begin..].iter().position(|b| !in_word(*b)).map_or(bytes.len(), |i| begin + i);
-            let run = &piece[begin..end];
-            // Only what is not ASCII can have borders of words that are not.
-            if run.is_ascii() {
-                self.add_ascii(run, names);
-            } else {
-                let words = run.split(|c: char| !c.is_alphanumeric() && c != '\'').filter(|w| !w.is_empty());
-                words.for_each(|word| self.add_word(word, names));
+        let mut at = 0;
+        while at < bytes.len() && self.text.len() < LONGEST {
+            let first = KINDS[usize::from(bytes[at])];
+            if first == 0 {
+                at += 1;
+                continue;
             }
-            at = end;
+            let begin = at;
+            let mut rest = 0;
+            loop {
+                at += 1;
+                match bytes.get(at).map_or(0, |byte| KINDS[usize::from(*byte)]) {
+                    0 => break,
+                    kind => rest |= kind,
+                }
+            }
+            match (first | rest) & BEYOND {
+                0 => self.add_ascii(&bytes[begin..at], first, rest, names),
+                // Only the characters can tell where words end there.
+                _ => self.add_beyond(&piece[begin..at], names),
+            }
         }
     }
 
-    fn add_ascii(&mut self, word: &str, names: &[&str]) {
-        let (mut upper, mut digits, mut lower) = (0, 0, 0);
-        for byte in word.bytes() {
-            upper += usize::from(byte.is_ascii_uppercase());
-            lower += usize::from(byte.is_ascii_lowercase());
-            digits += usize::from(byte.is_ascii_digit());
-        }
-        let first = word.as_bytes()[0].is_ascii_uppercase();
-        let name = first && upper == 1 && lower > 0 && lower + 1 == word.len();
-        let named = || names.iter().any(|name| name.eq_ignore_ascii_case(word));
-        if name || digits > 0 || word.len() >= TOKEN || named() {
+    /// A word with the kind of its first byte and those of all others.
+    fn add_ascii(&mut self, word: &[u8], first: u8, rest: u8, names: &[&str]) {
+        let name = (first, rest) == (UPPER, LOWER);
+        let named = || names.iter().any(|name| name.as_bytes().eq_ignore_ascii_case(word));
+        if name || (first | rest) & DIGIT != 0 || word.len() >= TOKEN || named() {
             return;
         }
         self.words += 1;
         self.letters += word.len();
-        let at = self.text.len();
-        self.text.push_str(word);
-        self.text[at..].make_ascii_lowercase();
-        self.text.push(' ');
+        // Letters have this bit in lower case, and so has the apostrophe.
+        self.text.extend(word.iter().map(|byte| byte | 0x20));
+        self.text.push(b' ');
     }
 
-    fn add_word(&mut self, word: &str, names: &[&str]) {
-        if word.is_ascii() {
-            return self.add_ascii(word, names);
+    fn add_beyond(&mut self, run: &str, names: &[&str]) {
+        let words = run.split(|c: char| !c.is_alphanumeric() && c != '\'').filter(|w| !w.is_empty());
+        for word in words {
+            let mut chars = word.chars();
+            let first = chars.next().is_some_and(char::is_uppercase);
+            let name = first && chars.clone().next().is_some() && chars.all(char::is_lowercase);
+            let number = word.chars().any(char::is_numeric);
+            let named = || names.iter().any(|name| name.eq_ignore_ascii_case(word));
+            if name || number || is_token(word) || named() {
+                continue;
+            }
+            self.words += 1;
+            self.letters += word.chars().count();
+            self.text.extend(policy::fold(word).bytes());
+            self.text.push(b' ');
         }
-        let mut chars = word.chars();
-        let first = chars.next().is_some_and(char::is_uppercase);
-        let name = first && chars.clone().next().is_some() && chars.all(char::is_lowercase);
-        let number = word.chars().any(char::is_numeric);
-        let named = || names.iter().any(|name| name.eq_ignore_ascii_case(word));
-        if name || number || is_token(word) || named() {
-            return;
-        }
-        self.words += 1;
-        self.letters += word.chars().count();
-        self.text += &policy::fold(word);
-        self.text.push(' ');
     }
 
     /// The shape, if the text has enough of one.
-    pub fn done(&self) -> Option<&str> {
-        (self.words >= WORDS && self.letters >= LETTERS).then_some(self.text.as_str())
+    pub fn done(&self) -> Option<&[u8]> {
+        (self.words >= WORDS && self.letters >= LETTERS).then_some(&self.text[..])
     }
 }
 
@@ -98,7 +118,7 @@ mod tests {
     fn shape(text: &str, names: &[&str]) -> Option<String> {
         let mut shape = Shape::default();
         shape.add(text, names);
-        shape.done().map(str::to_owned)
+        shape.done().map(|shape| String::from_utf8(shape.to_vec()).unwrap())
     }
 
     #[test]
