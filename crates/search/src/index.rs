@@ -1,0 +1,150 @@
+//! The index of a running server.
+
+use crate::part::Part;
+use crate::shelf::Shelf;
+use crate::worker::Worker;
+use crate::{Ask, SearchError};
+use model::Seq;
+use parking_lot::{Condvar, Mutex, RwLock};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use store::Journal;
+
+/// Most rows of one page.
+const PAGE: usize = 1_000;
+
+/// A page of rows that were found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Their numbers, in the order that was asked for.
+    pub rows: Vec<Seq>,
+    /// Is there more? Then the last of these is the next page's cursor.
+    pub more: bool,
+}
+
+/// Where the index stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// The last row that can be found.
+    pub indexed: Seq,
+    /// The journal's last row.
+    pub head: Seq,
+    /// Rows that can be found.
+    pub rows: u64,
+    /// Bytes on disk.
+    pub bytes: u64,
+    /// Why it does not go on; it tries again by itself.
+    pub trouble: Option<String>,
+}
+
+/// What the searchers and the one who writes share.
+pub(crate) struct Shared {
+    pub parts: RwLock<Vec<Arc<Part>>>,
+    pub indexed: AtomicU64,
+    pub trouble: Mutex<Option<String>>,
+    pub orders: Mutex<Orders>,
+    pub bell: Condvar,
+}
+
+/// What is asked of the one who writes.
+#[derive(Default)]
+pub(crate) struct Orders {
+    pub stop: bool,
+    /// Rows, first and last, among which some have lost their content.
+    pub gone: Vec<(u64, u64)>,
+    /// How many such orders were carried out.
+    pub done: u64,
+}
+
+/// The index. Dropping it stops the thread that writes it.
+pub struct Index {
+    shared: Arc<Shared>,
+    shelf: Arc<Shelf>,
+    journal: Arc<dyn Journal>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Index {
+    /// Opens the index of a journal, or makes it, and goes on where it ended. `chain` names the journal's chain.
+    ///
+    /// # Errors
+    /// [`SearchError::Failed`] when the directory cannot be used.
+    pub fn open(dir: &Path, journal: Arc<dyn Journal>, chain: &str) -> Result<Self, SearchError> {
+        let shelf = Arc::new(Shelf::new(dir));
+        let (parts, note) = shelf.open(chain, journal.head().0)?;
+        let shared = Arc::new(Shared {
+            parts: RwLock::new(parts),
+            indexed: AtomicU64::new(note.next - 1),
+            trouble: Mutex::default(),
+            orders: Mutex::default(),
+            bell: Condvar::new(),
+        });
+        let worker = Worker::new(journal.clone(), shelf.clone(), shared.clone(), note);
+        let thread = std::thread::Builder::new().name("index".into()).spawn(move || worker.run());
+        let thread = thread.map_err(|e| SearchError::Failed(e.to_string()))?;
+        Ok(Self { shared, shelf, journal, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Finds rows, at most `limit`. Blocks.
+    ///
+    /// # Errors
+    /// [`SearchError`]
+    pub fn find(&self, ask: &Ask, limit: usize) -> Result<Found, SearchError> {
+        let limit = limit.clamp(1, PAGE);
+        let mut parts = self.shared.parts.read().clone();
+        if !ask.oldest {
+            parts.reverse();
+        }
+        let mut rows = Vec::new();
+        for part in &parts {
+            let query = ask.query(&part.fields)?;
+            rows.extend(part.find(&*query, limit + 1 - rows.len(), ask.oldest)?);
+            if rows.len() > limit {
+                break;
+            }
+        }
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        Ok(Found { rows: rows.into_iter().map(Seq).collect(), more })
+    }
+
+    /// Forgets the words of rows from `first` to `last` whose content is no longer in the journal, and waits until
+    /// nothing of them is left. Blocks.
+    pub fn content_gone(&self, first: Seq, last: Seq) {
+        let mut orders = self.shared.orders.lock();
+        orders.gone.push((first.0, last.0));
+        let mine = orders.done + orders.gone.len() as u64;
+        self.shared.bell.notify_all();
+        while orders.done < mine && !orders.stop {
+            self.shared.bell.wait(&mut orders);
+        }
+    }
+
+    /// Where it stands.
+    pub fn standing(&self) -> Standing {
+        Standing {
+            indexed: Seq(self.shared.indexed.load(Ordering::Acquire)),
+            head: self.journal.head(),
+            rows: self.shared.parts.read().iter().map(|part| part.len()).sum(),
+            bytes: self.shelf.size(),
+            trouble: self.shared.trouble.lock().clone(),
+        }
+    }
+
+    /// Writes what was read and stops. Called by drop.
+    pub fn close(&self) {
+        self.shared.orders.lock().stop = true;
+        self.shared.bell.notify_all();
+        if let Some(thread) = self.thread.lock().take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Index {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
