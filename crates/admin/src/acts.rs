@@ -122,6 +122,11 @@ pub const ACTS: &[Act] = &[
     act("spim.forgive", "POST", "/v1/spim/{who}/forgive", A | S, Does),
     act("journal.list", "GET", "/v1/journal", A | S | C | U, Grants),
     act("journal.read", "GET", "/v1/journal/{seq}", A | C, Grants),
+    act("search", "POST", "/v1/search", A | S | C | U, Grants),
+    act("search.content", "POST", "/v1/search/content", A | C, Grants),
+    act("search.context", "POST", "/v1/search/context", A | C, Grants),
+    act("trace", "GET", "/v1/trace", A | S | C | U | H, Grants),
+    act("losses", "GET", "/v1/losses", A | S | C | U, Grants),
     act("journal.verify", "POST", "/v1/journal/verify", A | S | C | U, Never),
     act("admin.whoami", "GET", "/v1/admins/me", ALL, Never),
     act("admin.list", "GET", "/v1/admins", A | S | C | U, Grants),
@@ -183,7 +188,7 @@ mod tests {
         }
         let reads = |role| ACTS.iter().filter(move |a| a.is_for(role) && a.method != "GET").map(|a| a.name);
         let auditor: Vec<_> = reads(Role::Auditor).collect();
-        let harmless = ["partner.read", "policy.check", "policy.explain", "journal.verify"];
+        let harmless = ["partner.read", "policy.check", "policy.explain", "search", "journal.verify"];
         let only: Vec<_> =
             auditor.iter().filter(|name| !harmless.contains(name) && !name.starts_with("approve.")).collect();
         assert!(only.is_empty(), "an auditor changes nothing: {only:?}");

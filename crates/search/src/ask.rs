@@ -23,6 +23,8 @@ pub struct Ask {
     pub to: Option<String>,
     /// Sender or addressee: all of these, each an address or a domain.
     pub with: Vec<String>,
+    /// Sender or addressee: any of these; `*.example.com` is every domain below that one.
+    pub among: Vec<String>,
     /// What it is: `message`, `receipt`, `subscribe`, `authorize`, `outcomes`, `admin`...
     pub kind: Option<String>,
     /// The dialect it came by.
@@ -47,6 +49,8 @@ pub struct Ask {
     pub before: Option<u64>,
     /// Only rows after this number.
     pub after: Option<u64>,
+    /// Only what passed between people: neither acts of administration, searches among them, nor outcomes.
+    pub between_people: bool,
     /// The oldest first, instead of the newest.
     pub oldest: bool,
 }
@@ -87,6 +91,13 @@ impl Ask {
             let either = [fields.from, fields.to].map(|field| (Occur::Should, term(field, &who)));
             must(Box::new(BooleanQuery::new(either.into())));
         }
+        if !self.among.is_empty() {
+            let any =
+                self.among.iter().map(lower).flat_map(|who| {
+                    [fields.from, fields.to].map(|field| (Occur::Should, below(field, &who)))
+                });
+            must(Box::new(BooleanQuery::new(any.collect())));
+        }
         let exact = [
             (fields.kind, &self.kind),
             (fields.dialect, &self.dialect),
@@ -107,12 +118,28 @@ impl Ask {
         if self.after.is_some() || self.before.is_some() {
             must(range(fields.seq, self.after.map(Bound::Excluded), self.before.map(Bound::Excluded)));
         }
+        if self.between_people {
+            all.push((Occur::Must, Box::new(AllQuery)));
+            all.extend(["admin", "outcomes"].map(|kind| (Occur::MustNot, term(fields.kind, kind))));
+        }
         Ok(if all.is_empty() { Box::new(AllQuery) } else { Box::new(BooleanQuery::new(all)) })
     }
 }
 
 fn term(field: Field, value: &str) -> Box<dyn Query> {
     Box::new(TermQuery::new(Term::from_field_text(field, value), IndexRecordOption::Basic))
+}
+
+/// A domain, or all below one.
+fn below(field: Field, domain: &str) -> Box<dyn Query> {
+    let Some(parent) = domain.strip_prefix("*.") else { return term(field, domain) };
+    let plain: String =
+        parent.chars().flat_map(|c| (!c.is_alphanumeric()).then_some('\\').into_iter().chain([c])).collect();
+    match RegexQuery::from_pattern(&format!(".*\\.{plain}"), field) {
+        Ok(query) => Box::new(query),
+        // It was escaped, so this does not come to pass; and the name itself is nobody's.
+        Err(_) => term(field, domain),
+    }
 }
 
 pub(crate) fn number(field: Field, value: u64) -> Box<dyn Query> {
@@ -226,7 +253,8 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        let read = pieces("Budget \"next  Quarter\" -draft -\"not this\" off* OR http://x.example/a").unwrap();
+        let read =
+            pieces("Budget \"next  Quarter\" -draft -\"not this\" off* OR http://x.example/a").unwrap();
         let expected = [
             Piece::Must(list(&["budget"])),
             Piece::Must(list(&["next", "quarter"])),

@@ -10,10 +10,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use store::Journal;
 
 /// Most rows of one page.
 const PAGE: usize = 1_000;
+
+/// How often whoever waits looks whether there is trouble.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// A page of rows that were found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -111,14 +115,14 @@ impl Index {
     }
 
     /// Forgets the words of rows from `first` to `last` whose content is no longer in the journal, and waits until
-    /// nothing of them is left. Blocks.
+    /// nothing of them is left, or the index is in trouble; then it does so when it is well again. Blocks.
     pub fn content_gone(&self, first: Seq, last: Seq) {
         let mut orders = self.shared.orders.lock();
         orders.gone.push((first.0, last.0));
         let mine = orders.done + orders.gone.len() as u64;
         self.shared.bell.notify_all();
-        while orders.done < mine && !orders.stop {
-            self.shared.bell.wait(&mut orders);
+        while orders.done < mine && !orders.stop && self.shared.trouble.lock().is_none() {
+            self.shared.bell.wait_for(&mut orders, LOOK);
         }
     }
 

@@ -167,13 +167,7 @@ impl Worker {
         Ok(())
     }
 
-    fn strip(
-        &self,
-        part: &Part,
-        writer: &mut IndexWriter,
-        first: u64,
-        last: u64,
-    ) -> Result<(), SearchError> {
+    fn strip(&self, part: &Part, writer: &mut IndexWriter, first: u64, last: u64) -> Result<(), SearchError> {
         let (mut from, mut any) = (first, false);
         loop {
             let page = self.bare(part, from, last, PAGE)?;

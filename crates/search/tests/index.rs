@@ -3,7 +3,7 @@
 use model::codec::{encode_body, encode_head, encode_outcome};
 use model::{
     Address, Dialect, Envelope, EnvelopeId, Event, Hold, Judgement, MAX_HOPS, Message, Origin, Outcome, Part,
-    Refusal, Reason, Security, Seq, Timestamp, Vouch,
+    Reason, Refusal, Security, Seq, Timestamp, Vouch,
 };
 use search::{Ask, AskError, Index, SearchError};
 use std::path::Path;
@@ -81,10 +81,7 @@ fn rows_are_found_by_what_they_say_and_who_says_it() {
     say(&store, 2, NOVEMBER + 1, "bob@a.example", "eve@b.example", "Quarter next: budgets");
     let refused = Judgement::refused(Refusal::new(Reason::Policy).by_rule("wall"));
     put(&store, &message(3, NOVEMBER + 2, "eve@b.example", "ann@a.example", "budget offshore"), &refused);
-    let held = Judgement {
-        held: Some(Hold { rule: "cards".into(), text: None }),
-        ..Judgement::default()
-    };
+    let held = Judgement { held: Some(Hold { rule: "cards".into(), text: None }), ..Judgement::default() };
     put(&store, &message(4, NOVEMBER + 3, "ann@a.example", "eve@b.example", "card 4711"), &held);
     let mut head = Vec::new();
     encode_outcome(&mut head, Seq(1), &Outcome::Delivered, &[]);
@@ -113,6 +110,15 @@ fn rows_are_found_by_what_they_say_and_who_says_it() {
         (Ask { from: some("Ann@A.example"), ..Ask::default() }, vec![4, 1]),
         (Ask { to: some("b.example"), ..Ask::default() }, vec![4, 2]),
         (Ask { with: vec!["eve@b.example".into(), "ann@a.example".into()], ..Ask::default() }, vec![4, 3]),
+        (
+            Ask {
+                among: vec!["c.example".into(), "*.example".into()],
+                from: some("bob@a.example"),
+                ..Ask::default()
+            },
+            vec![2],
+        ),
+        (Ask { among: vec!["*.b.example".into()], ..Ask::default() }, vec![]),
         (Ask { verdict: some("refused"), ..Ask::default() }, vec![3]),
         (Ask { rule: some("cards"), ..Ask::default() }, vec![4]),
         (Ask { dialect: some("sip"), ..Ask::default() }, vec![4, 2]),
@@ -120,6 +126,7 @@ fn rows_are_found_by_what_they_say_and_who_says_it() {
         (Ask { id: Some(EnvelopeId(3).to_string()), ..Ask::default() }, vec![3]),
         (Ask { about: Some(1), ..Ask::default() }, vec![5]),
         (Ask { kind: some("outcomes"), ..Ask::default() }, vec![5]),
+        (Ask { between_people: true, ..Ask::default() }, vec![4, 3, 2, 1]),
         (Ask { since: Some(NOVEMBER + 1), until: Some(NOVEMBER + 3), ..Ask::default() }, vec![3, 2]),
         (Ask { oldest: true, after: Some(2), ..Ask::default() }, vec![3, 4, 5]),
     ];
@@ -188,8 +195,7 @@ fn what_lost_its_content_is_found_by_its_parties_only() {
     };
     assert!(known("supercalifragilistic5"));
     assert!(!known("supercalifragilistic3") && !known("supercalifragilistic20"));
-    let segments: Vec<_> =
-        disk.searchable_segment_ids().unwrap().iter().map(|id| id.uuid_string()).collect();
+    let segments: Vec<_> = disk.searchable_segment_ids().unwrap().iter().map(|id| id.uuid_string()).collect();
     for file in std::fs::read_dir(&month).unwrap() {
         let name = file.unwrap().file_name().into_string().unwrap();
         let hidden = name.starts_with('.') || name == "meta.json";

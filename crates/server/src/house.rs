@@ -43,6 +43,8 @@ pub struct House {
     pub files: Option<Arc<files::Files>>,
     /// The record's chain.
     pub chain: record::ChainId,
+    /// The record's index.
+    pub search: Option<Arc<search::Index>>,
     /// Who writes down what connections say, if the operator asked for it.
     pub recorder: Option<Arc<Recorder>>,
 }
@@ -67,6 +69,17 @@ pub fn open_store(config: &Config) -> Result<(Arc<SqliteStore>, record::ChainId)
     Ok((Arc::new(store), chain))
 }
 
+/// Opens the record's index, which goes on from where it ended.
+fn open_index(
+    config: &Config,
+    store: &Arc<SqliteStore>,
+    chain: record::ChainId,
+) -> Result<Arc<search::Index>, Failure> {
+    let opened = search::Index::open(&config.index(), store.clone(), &chain.to_string());
+    let wrong = |error| Failure::new(format!("{}: {error}", config.index().display()));
+    opened.map(Arc::new).map_err(wrong)
+}
+
 /// The chain that a store is in.
 ///
 /// # Errors
@@ -88,6 +101,10 @@ pub fn now() -> model::Timestamp {
 /// [`Failure`] with what could not be built.
 pub fn build(config: &Config, workers: usize) -> Result<House, Failure> {
     let (store, chain) = open_store(config)?;
+    let search = match config.search {
+        true => Some(open_index(config, &store, chain)?),
+        false => None,
+    };
     let identity = Arc::new(identity::LocalAccounts::new(store.clone()));
     let rules = Arc::new(Rules::new(rules_of(config)));
     let exporter = config.traces.clone().map(|(endpoint, ratio)| Arc::new(Exporter::start(endpoint, ratio)));
@@ -131,6 +148,7 @@ pub fn build(config: &Config, workers: usize) -> Result<House, Failure> {
         guard,
         exporter,
         chain,
+        search,
         recorder: None,
     })
 }

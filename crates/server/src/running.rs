@@ -36,6 +36,7 @@ pub struct Running {
     files_at: Option<SocketAddr>,
     files: Vec<JoinHandle<()>>,
     store: Arc<store::SqliteStore>,
+    search: Option<Arc<search::Index>>,
     api: JoinHandle<()>,
     retention: JoinHandle<()>,
     tests: JoinHandle<()>,
@@ -89,6 +90,7 @@ impl Running {
             files: house.files.clone(),
             signer: partner::Signer::new(house.store.clone()),
             journal: house.store.clone(),
+            search: house.search.clone(),
             chain: house.chain,
             operator: live.clone(),
             started: live.started(),
@@ -144,6 +146,7 @@ impl Running {
             files,
             control,
             store: house.store,
+            search: house.search,
             api,
             retention,
             tests,
@@ -200,10 +203,13 @@ impl Running {
         self.files.iter().for_each(JoinHandle::abort);
         self.api.abort();
         let _ = std::fs::remove_file(&self.control);
-        let (store, guard) = (self.store, self.guard);
+        let (store, guard, search) = (self.store, self.guard, self.search);
         let last = move || {
             guard.write_down(usize::MAX, house::now().unix_ms());
-            store.close()
+            if let Some(search) = search {
+                search.close();
+            }
+            store.close();
         };
         let _ = tokio::task::spawn_blocking(last).await;
     }

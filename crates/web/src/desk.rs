@@ -32,6 +32,8 @@ pub struct Desk {
     pub signer: partner::Signer,
     /// The record.
     pub journal: Arc<dyn Journal>,
+    /// The record's index, if it has one.
+    pub search: Option<Arc<search::Index>>,
     /// The record's chain.
     pub chain: ChainId,
     /// The running server.

@@ -187,7 +187,8 @@ pub fn view(row: &Row) -> JournalRow {
     shown
 }
 
-fn settled(entry: &model::codec::SettledEntry) -> SettledView {
+/// How an earlier row ended, as the API shows it.
+pub(crate) fn settled(entry: &model::codec::SettledEntry) -> SettledView {
     SettledView {
         seq: entry.seq.0,
         outcome: entry.outcome.name().to_owned(),

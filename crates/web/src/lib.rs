@@ -22,8 +22,10 @@ mod probes;
 mod problem;
 mod quarantine;
 mod requests;
+mod search;
 mod spim;
 mod status;
+mod trace;
 mod uploads;
 mod users;
 mod who;
@@ -52,8 +54,10 @@ pub use probes::{Check, Probed, Verdict};
 pub use problem::{Problem, ProblemBody};
 pub use quarantine::{Discard, Ended, HeldList, HeldView, Late, PartView};
 pub use requests::{RequestList, Word};
+pub use search::{Context, Hit, SearchPage, SearchQuestion};
 pub use spim::{BlockOrder, BlockView, PartyView, SpimListView, SpimStatus};
 pub use status::{ListenerView, Status};
+pub use trace::{Ledger, LossLine, Step, Traced, Traces};
 pub use uploads::{FileList, FileView};
 pub use users::{NewUser, PasswordChange, UserList};
 pub use who::Who;
@@ -128,6 +132,11 @@ fn routes() -> (Router<Arc<Desk>>, utoipa::openapi::OpenApi) {
         .routes(routes!(journal::rows))
         .routes(routes!(journal::verify))
         .routes(routes!(journal::read))
+        .routes(routes!(search::find))
+        .routes(routes!(search::read))
+        .routes(routes!(search::context))
+        .routes(routes!(trace::trace))
+        .routes(routes!(trace::losses))
         .routes(routes!(backups::made))
         .routes(routes!(admins::list, admins::add))
         .routes(routes!(admins::me))

@@ -3,7 +3,7 @@ use super::{Reach, json};
 use crate::failure::Failure;
 use clap::Subcommand;
 use std::process::ExitCode;
-use web::{Expired, JournalRow, JournalRows, RefusalView, RowContent, Verification};
+use web::{Expired, JournalRow, JournalRows, LossView, RefusalView, RowContent, Verification};
 
 /// `rialto journal`
 #[derive(Debug, clap::Args)]
@@ -120,7 +120,8 @@ fn verdict(row: &JournalRow) -> String {
     verdict
 }
 
-fn print(row: &JournalRow) {
+/// A row for people, in one line or a few.
+pub(super) fn print(row: &JournalRow) {
     let text = |o: &Option<String>| o.clone().unwrap_or_default();
     match row.kind.as_str() {
         "envelope" => {
@@ -141,9 +142,7 @@ fn print(row: &JournalRow) {
                 let why = entry.refused.as_ref().map(|r| format!(" {}", refused(r))).unwrap_or_default();
                 println!("{:>18}: {}{why}", entry.seq, entry.outcome);
                 for loss in &entry.losses {
-                    let became =
-                        if loss.became.is_empty() { String::new() } else { format!(" to {}", loss.became) };
-                    println!("{:>20}{} {}{became} ({} to {})", "", loss.kind, loss.what, loss.from, loss.to);
+                    println!("{:>20}{}", "", lost(loss));
                 }
             }
         }
@@ -151,7 +150,14 @@ fn print(row: &JournalRow) {
     }
 }
 
-fn refused(r: &RefusalView) -> String {
+/// What a translation lost, in words.
+pub(super) fn lost(loss: &LossView) -> String {
+    let became = if loss.became.is_empty() { String::new() } else { format!(" to {}", loss.became) };
+    format!("{} {}{became} ({} to {})", loss.kind, loss.what, loss.from, loss.to)
+}
+
+/// A refusal in words.
+pub(super) fn refused(r: &RefusalView) -> String {
     let by = r.rule.as_ref().map(|r| format!(" by {r}")).unwrap_or_default();
     let text = r.text.as_ref().map(|t| format!(": {t}")).unwrap_or_default();
     format!("refused{by} ({}{text})", r.reason)

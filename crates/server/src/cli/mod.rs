@@ -12,6 +12,7 @@ mod files;
 mod group;
 mod init;
 mod journal;
+mod losses;
 mod offline;
 mod outbreak;
 mod partner;
@@ -20,11 +21,14 @@ mod quarantine;
 mod reach;
 mod reload;
 mod restore;
+mod search;
 mod serve;
 mod spim;
 mod status;
+mod trace;
 mod upgrade;
 mod user;
+mod when;
 
 use crate::failure::Failure;
 use clap::{Parser, Subcommand};
@@ -110,6 +114,12 @@ enum Command {
     Certificate(certificate::Certificate),
     /// Reads and verifies the journal.
     Journal(journal::Journal),
+    /// Finds what was said, by whom, when, and what the rules said of it.
+    Search(search::Search),
+    /// Tells where a message is, and why.
+    Trace(trace::Trace),
+    /// Tells what translation between protocols has lost, by partner, route and kind.
+    Losses(losses::Losses),
     /// Copies store and configuration into a new directory, also while the server runs, and proves the copy.
     Backup(backup::Backup),
     /// Puts a backup back into an empty place, and proves it before and after.
@@ -146,6 +156,9 @@ impl Cli {
             Command::Drill(command) => command.run(),
             Command::Certificate(command) => command.run(),
             Command::Journal(command) => command.run(),
+            Command::Search(command) => command.run(),
+            Command::Trace(command) => command.run(),
+            Command::Losses(command) => command.run(),
             Command::Backup(command) => command.run(),
             Command::Restore(command) => command.run(),
             Command::Upgrade(command) => command.run(),

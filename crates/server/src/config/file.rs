@@ -449,12 +449,20 @@ pub(super) struct QuarantinePart {
 }
 
 /// What the record keeps.
-#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RecordPart {
     /// How long content is kept: `forever`, as without this key, or `N days`; see [The record](record.md).
     #[schemars(with = "Option<String>")]
     pub retention: Option<Spanned<String>>,
+    /// Keep an index, for `rialto search`, `rialto trace` and `rialto losses`.
+    pub search: bool,
+}
+
+impl Default for RecordPart {
+    fn default() -> Self {
+        Self { retention: None, search: true }
+    }
 }
 
 /// How the server ends.

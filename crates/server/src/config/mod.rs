@@ -107,6 +107,8 @@ pub struct Config {
     pub drain: Duration,
     /// How long content is kept.
     pub retention: record::Rule,
+    /// Keep an index of the record?
+    pub search: bool,
     /// Where XMPP clients are sent at the end, `host:port`.
     pub go_to: Option<String>,
     /// Where metrics are told, besides the control socket.
@@ -357,6 +359,7 @@ impl Config {
             outbreak: file.outbreak,
             spim: file.spim,
             retention,
+            search: file.record.search,
             drain: Duration::from_secs(file.drain.seconds.into()),
             traces,
             log: Settings { format: file.log.format, level: file.log.level, targets },
@@ -382,6 +385,11 @@ impl Config {
     /// The store's file.
     pub fn store(&self) -> PathBuf {
         self.data.join("rialto.db")
+    }
+
+    /// The directory of the record's index.
+    pub fn index(&self) -> PathBuf {
+        self.data.join("search")
     }
 }
 

@@ -31,6 +31,7 @@ const KEYS: &[(&str, When, Reading)] = &[
     ("limits.connections", When::Now, |c| format!("{}", c.limits.connections)),
     ("limits.connections_per_source", When::Now, |c| format!("{}", c.limits.connections_per_source)),
     ("record.retention", When::Now, |c| format!("{}", c.retention)),
+    ("record.search", When::Restart("the index is opened at the start"), |c| format!("{}", c.search)),
     ("xmpp.listen.trusted", When::Now, |c| {
         format!("{:?}", c.xmpp.iter().map(XmppListen::proxies).collect::<Vec<_>>())
     }),

@@ -6,11 +6,25 @@ use crate::certificates;
 use crate::failure::Failure;
 use crate::metrics::Sources;
 use crate::probe;
+use model::Seq;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use store::Retain;
 use web::{Answered, ListenerView, Operator, Reloaded};
+
+impl Live {
+    /// Takes out of the index what is no longer in the journal, also what a process before this one destroyed. Blocks.
+    fn forget_words(&self) -> Result<(), String> {
+        let Some(search) = &self.inner.search else { return Ok(()) };
+        let to = self.inner.store.destroyed_to().map_err(|trouble| trouble.to_string())?;
+        if to > Seq(0) {
+            search.content_gone(Seq(1), to);
+        }
+        Ok(())
+    }
+}
 
 /// Between two steps of destruction by rule, so that messages need not wait for it.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -44,6 +58,7 @@ impl Operator for Live {
             tracing::info!(%rule, rows = done.rows, held = done.held, "content destroyed by rule");
         }
         let done = done.unwrap_or_default();
+        self.forget_words()?;
         Ok(web::Expired { rule: rule.to_string(), destroyed: done.rows, waiting: done.held })
     }
 

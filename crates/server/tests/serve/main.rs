@@ -20,6 +20,7 @@ mod probe;
 mod proxy;
 mod record;
 mod reload;
+mod search;
 mod spim;
 mod traces;
 mod upload;

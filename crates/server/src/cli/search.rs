@@ -1,0 +1,124 @@
+use super::offline::with_server;
+use super::when::when;
+use super::{Reach, journal, json};
+use crate::failure::Failure;
+use std::process::ExitCode;
+use web::{Context, SearchPage, SearchQuestion};
+
+/// Columns to the left of what people wrote.
+const MARGIN: usize = 10;
+
+/// `rialto search`
+#[derive(Debug, clap::Args)]
+pub struct Search {
+    /// Words that must be there. In one argument: "a phrase", -without, begin*, this OR that.
+    words: Vec<String>,
+    /// Who sent it: an address, or a domain.
+    #[arg(long)]
+    from: Option<String>,
+    /// Whom it was for: an address, or a domain.
+    #[arg(long)]
+    to: Option<String>,
+    /// Who sent it or was to get it; may be given twice, for what passed between two.
+    #[arg(long)]
+    with: Vec<String>,
+    /// What passed between us and a partner, by name.
+    #[arg(long)]
+    partner: Option<String>,
+    /// What it is: message, receipt, subscribe, authorize...; outcomes and admin are found only when they are named.
+    #[arg(long)]
+    kind: Option<String>,
+    /// The protocol it came by: xmpp, sip.
+    #[arg(long)]
+    protocol: Option<String>,
+    /// What the rules said: passed, refused, held, changed, released.
+    #[arg(long)]
+    verdict: Option<String>,
+    /// The rule that said so, such as rule:cards.
+    #[arg(long)]
+    rule: Option<String>,
+    /// What there is in it: files, e2e...
+    #[arg(long)]
+    has: Option<String>,
+    /// Not earlier: a time, a day, or how long ago (30m, 12h, 7d).
+    #[arg(long, value_parser = when)]
+    since: Option<u64>,
+    /// Earlier than this.
+    #[arg(long, value_parser = when)]
+    until: Option<u64>,
+    /// Only rows before this one: the next page.
+    #[arg(long)]
+    before: Option<u64>,
+    /// Rows of a page.
+    #[arg(long, short = 'n', default_value_t = 20)]
+    limit: usize,
+    /// Show what people wrote.
+    #[arg(long)]
+    content: bool,
+    /// Instead: this row in its conversation, with content.
+    #[arg(long, value_name = "ROW", conflicts_with_all = ["words", "content"])]
+    around: Option<u64>,
+    /// For programs.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    file: Reach,
+}
+
+impl Search {
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        let Self { file, json: for_programs, around, limit, .. } = &self;
+        let page: SearchPage = match around {
+            Some(row) => {
+                let asked = Context { row: *row, around: *limit / 2 };
+                with_server(file, |c| async move { c.post("/v1/search/context", &asked).await })?
+            }
+            None => {
+                let question = self.question();
+                let path = if self.content { "/v1/search/content" } else { "/v1/search" };
+                with_server(file, |c| async move { c.post(path, &question).await })?
+            }
+        };
+        if *for_programs {
+            print!("{}", json(&page)?);
+            return Ok(ExitCode::SUCCESS);
+        }
+        for hit in &page.hits {
+            journal::print(&hit.row);
+            for line in hit.text.iter().flat_map(|text| text.lines()) {
+                println!("{:MARGIN$}{}", "", line.replace(char::is_control, " "));
+            }
+        }
+        if page.hits.is_empty() {
+            println!("nothing is found");
+        }
+        if let Some(next) = page.next {
+            println!("there is more: --before {next}");
+        }
+        // A search is itself a row, so the last few are always to come.
+        if page.head > page.indexed + 1_000 {
+            println!("row {} of {} is indexed: what is newer cannot be found yet", page.indexed, page.head);
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn question(&self) -> SearchQuestion {
+        let words = Some(self.words.join(" ")).filter(|words| !words.trim().is_empty());
+        SearchQuestion {
+            words,
+            from: self.from.clone(),
+            to: self.to.clone(),
+            with: self.with.clone(),
+            partner: self.partner.clone(),
+            kind: self.kind.clone(),
+            dialect: self.protocol.clone(),
+            verdict: self.verdict.clone(),
+            rule: self.rule.clone(),
+            has: self.has.clone(),
+            since: self.since,
+            until: self.until,
+            before: self.before,
+            limit: Some(self.limit),
+        }
+    }
+}
