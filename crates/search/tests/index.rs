@@ -23,7 +23,7 @@ fn message(n: u64, at: u64, from: &str, to: &str, text: &str) -> Envelope {
         id: EnvelopeId(u128::from(n)),
         at: Timestamp(at),
         origin: Origin {
-            dialect: if n % 2 == 0 { Dialect::Sip } else { Dialect::Xmpp },
+            dialect: if n.is_multiple_of(2) { Dialect::Sip } else { Dialect::Xmpp },
             security: Security::Tls,
             vouch: Vouch::Account(address(from)),
         },

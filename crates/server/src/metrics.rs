@@ -123,6 +123,9 @@ const METRICS: &[(&str, Kind, &[&str], &str)] = {
         ("rialto_link_jobs", Gauge, &[], "Jobs of sessions that wait for the disk"),
         ("rialto_senders_waiting", Gauge, &[], "Senders who wait to hear how a row ended"),
         ("rialto_journal_rows", Gauge, &[], "Rows in the journal"),
+        ("rialto_index_rows", Gauge, &[], "The last row that a search can find"),
+        ("rialto_index_bytes", Gauge, &[], "What the index takes on disk"),
+        ("rialto_index_ill", Gauge, &[], "1 while the index does not go on; nothing but searches suffers"),
         ("rialto_journal_queue_rows", Gauge, &[], "Rows that wait for the journal's writer"),
         ("rialto_journal_queue_bytes", Gauge, &[], "Bytes of these rows"),
         ("rialto_journal_queue_outcomes", Gauge, &[], "Outcomes that wait for the writer"),
@@ -169,6 +172,8 @@ pub struct Sources<'a> {
     pub hub: &'a Hub,
     /// The store.
     pub store: &'a SqliteStore,
+    /// The record's index.
+    pub search: Option<&'a search::Index>,
     /// The watch for outbreaks.
     pub outbreaks: &'a outbreak::Outbreaks,
     /// The guard against unwanted messages.
@@ -245,6 +250,11 @@ impl Sources<'_> {
         put("rialto_rows_held", &[], counters.held);
         for (stage, reason, n) in &counters.refused {
             put("rialto_refusals", &[stage, reason], *n);
+        }
+        if let Some(index) = self.search.map(search::Index::standing) {
+            put("rialto_index_rows", &[], index.indexed.0);
+            put("rialto_index_bytes", &[], index.bytes);
+            put("rialto_index_ill", &[], u64::from(index.trouble.is_some()));
         }
         let found = self.outbreaks.counts();
         for (step, n) in [("hold", found.found), ("mute", found.muted), ("isolate", found.isolated)] {

@@ -34,6 +34,12 @@ pub struct Status {
     pub online: BTreeMap<String, Vec<String>>,
     /// Rows in the journal.
     pub journal_head: u64,
+    /// The last row that a search can find; none where there is no index.
+    #[serde(default)]
+    pub indexed: Option<u64>,
+    /// Why the index does not go on.
+    #[serde(default)]
+    pub index_trouble: Option<String>,
     /// Why nothing can be put on record now, and so is refused; none while all is well.
     pub disk_trouble: Option<String>,
     /// The scanner of files, in words; none where none is configured.
@@ -63,6 +69,7 @@ pub async fn status(State(desk): State<Arc<Desk>>) -> Json<Status> {
         })
         .collect();
     let health = desk.journal.health();
+    let index = desk.search.as_ref().map(|index| index.standing());
     Json(Status {
         disk_trouble: health.trouble.map(|t| t.to_string()),
         scanner: desk.operator.scanner(),
@@ -74,6 +81,8 @@ pub async fn status(State(desk): State<Arc<Desk>>) -> Json<Status> {
         listeners: desk.operator.listeners(),
         online,
         journal_head: desk.journal.head().0,
+        indexed: index.as_ref().map(|index| index.indexed.0),
+        index_trouble: index.and_then(|index| index.trouble),
         messages: counters.messages.iter().map(|(_, n)| n).sum(),
         delivered: counters.delivered,
         refused: counters.refused_by_reason(),

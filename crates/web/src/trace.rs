@@ -6,7 +6,7 @@ use crate::problem::{Problem, ProblemBody, blocking};
 use axum::Json;
 use axum::extract::{Query, State};
 use model::codec::{decode, decode_outcomes};
-use model::{Address, Event, Security, Seq, Vouch};
+use model::{Address, Event, Proof, Security, Seq, Vouch};
 use search::Ask;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -139,7 +139,14 @@ fn traced(desk: &Desk, row: &Row) -> Result<Option<Traced>, Problem> {
         vouched: match &envelope.origin.vouch {
             Vouch::Nobody => "nobody".into(),
             Vouch::Account(account) => format!("{account}, logged in"),
-            Vouch::Domain(domain) => format!("the server of {domain}"),
+            Vouch::Domain(domain, proof) => {
+                let how = match proof {
+                    Proof::Certificate => ", by its certificate",
+                    Proof::Dialback => ", by a call back",
+                    Proof::Unsaid => "",
+                };
+                format!("the server of {domain}{how}")
+            }
             Vouch::Server => "this server".into(),
         },
         hops: envelope.hops,

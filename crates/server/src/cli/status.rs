@@ -21,6 +21,11 @@ impl Show {
         println!("connections  {}", s.connections);
         println!("online       {} account(s), {devices} device(s)", s.online.len());
         println!("journal      {} row(s), a commit takes {:.1} ms", s.journal_head, s.commit_ms);
+        match (s.indexed, &s.index_trouble) {
+            (Some(row), None) => println!("index        up to row {row}"),
+            (Some(row), Some(why)) => println!("index        up to row {row}, DOES NOT GO ON: {why}"),
+            (None, _) => println!("index        none: `[record] search` is false"),
+        }
         if let Some(trouble) = &s.disk_trouble {
             println!("DISK         {trouble}: what needs it is refused until it is well");
         }

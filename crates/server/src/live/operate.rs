@@ -135,6 +135,7 @@ impl Operator for Live {
         Sources {
             hub: &inner.hub,
             store: &inner.store,
+            search: inner.search.as_deref(),
             outbreaks,
             guard,
             scanner: inner.eyes.scanner(),

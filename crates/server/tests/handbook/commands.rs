@@ -18,6 +18,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("cargo xtask crash", "interop/tests/crash.rs runs a few rounds"),
     ("cargo xtask fuzz", "fuzz/tests tries every target briefly"),
     ("rialto certificate install", "crates/server/tests/serve/certificates.rs has an authority that answers"),
+    ("rialto trace", "crates/server/tests/serve/search.rs has messages to trace"),
     ("cargo xtask deb", "xtask/tests/package.rs makes the package"),
     ("apt install", "xtask/tests/package.rs installs the package, with dpkg"),
     ("systemctl restart", "needs systemd; xtask/tests/package.rs starts the server as the unit does"),
