@@ -9,9 +9,9 @@ use connector::{Flow, Input, Machine, Output, TlsFacts};
 use model::{
     Activity, Address, Admission, Answer, Ask, Authorize, Basic, Call, Certificates, Composing, Credential,
     Decision, Delivery, DeliveryId, Device, Dialect, DomainPair, Endpoint, Envelope, EnvelopeId, Event,
-    LeaseKey, Left, Line, LineNews, Message, Notice, Notify, Opaque, Origin, Original, Outcome, Part,
-    PresenceDoc, Reason, Receipt, ReceiptKind, Refusal, Role, RosterItem, Settlement, Subscribe,
-    Subscription, Term, Ticket, Tuple, Vouch, WatchState,
+    LeaseKey, Left, Line, LineNews, Message, NoSlot, Notice, Notify, Opaque, Origin, Original, Outcome, Part,
+    PresenceDoc, Reason, Receipt, ReceiptKind, Refusal, Role, RosterItem, Settlement, Slot, Subscribe,
+    Subscription, Term, Ticket, Timestamp, Tuple, Vouch, WatchState,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -283,6 +283,17 @@ impl<D: Door> World<D> {
                 )
             }
             Ask::Resume { .. } => Answer::Refused(Refusal::new(Reason::Internal)),
+            Ask::Slot(_) => Answer::Slot(match n.is_multiple_of(2) {
+                true => Ok(Slot {
+                    put: "https://files.example/put?a&b".into(),
+                    get: "https://files.example/<get>".into(),
+                }),
+                false => Err(NoSlot {
+                    refusal: Refusal::new(Reason::TooLarge),
+                    most: Some(n as u64),
+                    retry: Some(Timestamp(n as u64)),
+                }),
+            }),
         }
     }
 
