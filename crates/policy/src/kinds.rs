@@ -25,9 +25,13 @@ pub fn features(envelope: &Envelope) -> &'static [Feature] {
     }
 }
 
+/// Namespace of what clients send beside the link of a file that they have uploaded (XEP-0066).
+const LINKED: &[u8] = b"jabber:x:oob";
+
 fn has_file(message: &Message) -> bool {
     let text = |mime: &str| mime.split('/').next().is_some_and(|kind| kind.eq_ignore_ascii_case("text"));
     message.parts.iter().any(|part| !text(&part.mime) && !part.mime.starts_with("message/"))
+        || message.original.as_ref().is_some_and(|original| memmem::find(&original.bytes, LINKED).is_some())
 }
 
 /// Namespaces of what only the addressee can read: OMEMO, OpenPGP (XEP-0373, XEP-0027), RFC 3923, MLS, XEP-0380.
@@ -116,11 +120,19 @@ mod tests {
             let part = Part { mime: mime.into(), lang: None, body: "x".into() };
             Event::Message(Message { parts: vec![part], ..Message::default() })
         };
+        let linked = Event::Message(Message {
+            original: Some(Original {
+                dialect: Dialect::Xmpp,
+                bytes: "<message><x xmlns='jabber:x:oob'><url>https://h/f/a</url></x></message>".into(),
+            }),
+            ..Message::default()
+        });
         let all: &[Feature] = &Feature::ALL;
         for (event, uses) in [
             (message("text/plain"), &[Feature::Im][..]),
             (message("TEXT/html;charset=utf-8"), &[Feature::Im]),
             (message("image/png"), &[Feature::Im, Feature::Files]),
+            (linked, &[Feature::Im, Feature::Files]),
             (opaque("<iq><query xmlns='http://jabber.org/protocol/disco#info'/></iq>"), &[]),
             (opaque("<iq><jingle xmlns='urn:xmpp:jingle:1'/></iq>"), &[Feature::Calls]),
             (

@@ -21,6 +21,9 @@ pub const STORE: &str = "rialto.db";
 /// The configuration's name within a backup.
 pub const CONFIG: &str = "rialto.toml";
 
+/// Where the contents of uploaded files are, within a backup and within `data`.
+pub const BLOBS: &str = "blobs";
+
 /// What a backup holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -92,6 +95,8 @@ fn fill(
     if with_keys {
         names.extend(kept_certificates(config, to)?);
     }
+    // After the store, which then names none that has not come yet.
+    names.extend(contents(config, to, listener)?);
     let (chain, report) = prove(&store, listener)?;
     let (head, link) = report.last.map_or((0, [0; 32]), |(seq, link)| (seq.0, link));
     let mut files = BTreeMap::new();
@@ -113,6 +118,36 @@ fn fill(
     write(&to.join(MANIFEST), &mut &text[..])?;
     sync_directory(to)?;
     Ok(manifest)
+}
+
+/// The contents of uploaded files. What is destroyed meanwhile was destroyed by rule, and is left out.
+fn contents(config: &Config, to: &Path, listener: &mut dyn Listener) -> Result<Vec<String>, Failure> {
+    let mut found = Vec::new();
+    for shelf in fs::read_dir(config.data.join(BLOBS)).into_iter().flatten() {
+        let shelf = shelf?;
+        let name = shelf.file_name().to_string_lossy().into_owned();
+        // What is not complete has another name.
+        if name.len() != 2 {
+            continue;
+        }
+        for blob in fs::read_dir(shelf.path())? {
+            found.push(format!("{BLOBS}/{name}/{}", blob?.file_name().to_string_lossy()));
+        }
+    }
+    let (mut names, total) = (Vec::new(), found.len() as u64);
+    for (at, name) in found.into_iter().enumerate() {
+        let file = to.join(&name);
+        if let Some(shelf) = file.parent() {
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(shelf)?;
+        }
+        match copy(&config.data.join(&name), &file) {
+            Ok(()) => names.push(name),
+            Err(_) if !config.data.join(&name).exists() => {}
+            Err(failure) => return Err(failure),
+        }
+        listener.hear("copying files", at as u64 + 1, total);
+    }
+    Ok(names)
 }
 
 /// The certificates that the server keeps by itself, with their keys and its account with the authority.

@@ -162,7 +162,7 @@ fn keep_files(
     hub: &Arc<Hub>,
 ) -> Result<Option<Arc<files::Files>>, Failure> {
     let Some(settings) = config.upload.settings() else { return Ok(None) };
-    let (dir, store, judge) = (config.data.join("blobs"), store.clone(), rulebook.clone());
+    let (dir, store, judge) = (config.data.join(crate::backup::BLOBS), store.clone(), rulebook.clone());
     let files = files::Files::open(dir, settings, store.clone(), store, judge, eyes.clone())?;
     let files = Arc::new(files);
     eyes.know_files_by(files.clone());

@@ -1,7 +1,7 @@
 //! Putting a backup back: proved before, under way, and after. The chain goes on in a new epoch, for nobody can know
 //! whether the old server wrote more rows after the backup was made.
 
-use crate::backup::{self, CONFIG, Listener, MANIFEST, Manifest, STORE};
+use crate::backup::{self, BLOBS, CONFIG, Listener, MANIFEST, Manifest, STORE};
 use crate::config::Config;
 use crate::failure::Failure;
 use record::{Act, Chain, Restore};
@@ -73,6 +73,7 @@ pub fn put_back(
     private_dir(&work)?;
     let done = store(from, &manifest, &work, listener).and_then(|line| {
         lines.push(line);
+        lines.extend(contents(from, &manifest, &data)?);
         lines.extend(put_aside(&target)?);
         fs::rename(work.join(STORE), &target)?;
         backup::sync_directory(&data)
@@ -108,7 +109,7 @@ fn examine(from: &Path) -> Result<Manifest, Failure> {
 /// Configuration and keys, where there are none.
 fn configuration(from: &Path, manifest: &Manifest, dir: &Path) -> Result<Vec<String>, Failure> {
     let mut lines = Vec::new();
-    for name in manifest.files.keys().filter(|name| *name != STORE) {
+    for name in manifest.files.keys().filter(|name| *name != STORE && !is_content(name)) {
         let to = dir.join(name);
         if to.exists() {
             lines.push(format!("kept {}", to.display()));
@@ -131,6 +132,31 @@ fn configuration(from: &Path, manifest: &Manifest, dir: &Path) -> Result<Vec<Str
         Ok(_) => {}
     }
     Ok(lines)
+}
+
+fn is_content(name: &str) -> bool {
+    Path::new(name).starts_with(BLOBS)
+}
+
+/// The contents of uploaded files, where they are not there already: their names are their hashes.
+fn contents(from: &Path, manifest: &Manifest, data: &Path) -> Result<Option<String>, Failure> {
+    let mut count = 0;
+    for name in manifest.files.keys().filter(|name| is_content(name)) {
+        let to = data.join(name);
+        count += 1;
+        if to.exists() {
+            continue;
+        }
+        let shelf = to.parent().unwrap_or(data);
+        private_dir(shelf)?;
+        // Under its name only when it is whole.
+        let part = shelf.join(format!("restoring-{}", std::process::id()));
+        let _ = fs::remove_file(&part);
+        backup::copy(&from.join(name), &part)?;
+        fs::rename(&part, &to)?;
+        backup::sync_directory(shelf)?;
+    }
+    Ok((count > 0).then(|| format!("{count} contents of uploaded files")))
 }
 
 /// Makes the store in a place of its own, so that a crash leaves nothing that looks like a store.

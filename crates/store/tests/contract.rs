@@ -7,17 +7,35 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use store::{
-    Accounts, Authorization, Authorizations, Blank, Consent, Done, Draft, Erase, Journal, Lease, Leases,
-    MailboxCursor, MemoryStore, Options, Partners, RosterEntry, Rosters, RowKind, SealedPasswords, Settings,
-    SettledRow, Shelf, SqliteStore, Trouble,
+    Accounts, Authorization, Authorizations, Blank, Consent, Done, Draft, Erase, FileState, Journal, Lease,
+    Leases, MailboxCursor, MemoryStore, Options, Partners, RosterEntry, Rosters, RowKind, SealedPasswords,
+    Settings, SettledRow, Shelf, SqliteStore, StoredFile, Trouble, Uploads,
 };
 
 trait Whole:
-    Journal + Erase + Accounts + Rosters + Authorizations + Settings + SealedPasswords + Leases + Partners
+    Journal
+    + Erase
+    + Accounts
+    + Rosters
+    + Authorizations
+    + Settings
+    + SealedPasswords
+    + Leases
+    + Partners
+    + Uploads
 {
 }
 impl<
-    T: Journal + Erase + Accounts + Rosters + Authorizations + Settings + SealedPasswords + Leases + Partners,
+    T: Journal
+        + Erase
+        + Accounts
+        + Rosters
+        + Authorizations
+        + Settings
+        + SealedPasswords
+        + Leases
+        + Partners
+        + Uploads,
 > Whole for T
 {
 }
@@ -351,5 +369,46 @@ fn agreements_are_documents_by_kind_and_name() {
         assert_eq!(store.remove_document(Shelf::Partner, "acme"), Ok(true));
         assert_eq!(store.remove_document(Shelf::Partner, "acme"), Ok(false));
         assert_eq!((names(Shelf::Partner), names(Shelf::Group)), (vec!["zeta".into()], vec!["acme".into()]));
+    });
+}
+
+#[test]
+fn uploaded_files_are_found_by_state_time_owner_and_content() {
+    each(|store| {
+        let file = |id: &str, owner: &str, hash: u8, at: u64, state: FileState| StoredFile {
+            id: id.into(),
+            secret: "s".into(),
+            owner: address(owner),
+            hash: [hash; 32],
+            size: 10,
+            name: "cat.jpg".into(),
+            mime: "image/jpeg".into(),
+            at: Timestamp(at),
+            state,
+            why: String::new(),
+        };
+        let ids = |files: Vec<StoredFile>| files.into_iter().map(|f| f.id).collect::<Vec<_>>();
+        let (a, b) =
+            (file("a", "r@x", 1, 100, FileState::Waiting), file("b", "r@x", 1, 200, FileState::Clean));
+        let c = file("c", "j@x", 2, 300, FileState::Malware);
+        for one in [&a, &b, &c] {
+            assert_eq!(store.add_file(one), Ok(true));
+            assert_eq!(store.add_file(one), Ok(false));
+        }
+        assert_eq!((store.file("b"), store.file("d")), (Ok(Some(b)), Ok(None)));
+        assert_eq!(ids(store.files(&FileState::ALL, 2).unwrap()), ["c", "b"]);
+        assert_eq!(ids(store.files(&[FileState::Waiting], 9).unwrap()), ["a"]);
+        assert_eq!(ids(store.files_before(Timestamp(300), 9).unwrap()), ["a", "b"]);
+        assert_eq!(store.uploaded_since(&address("r@x"), Timestamp(100)), Ok((20, Some(Timestamp(100)))));
+        assert_eq!(store.uploaded_since(&address("r@x"), Timestamp(101)), Ok((10, Some(Timestamp(200)))));
+        assert_eq!(store.uploaded_since(&address("r@x"), Timestamp(201)), Ok((0, None)));
+        assert_eq!((store.wants_content(&[1; 32]), store.wants_content(&[2; 32])), (Ok(true), Ok(false)));
+        // Only from the state that was seen.
+        assert_eq!(store.set_file_state("a", FileState::Held, FileState::Clean, ""), Ok(false));
+        assert_eq!(store.set_file_state("a", FileState::Waiting, FileState::Refused, "why"), Ok(true));
+        let changed = StoredFile { state: FileState::Refused, why: "why".into(), ..a };
+        assert_eq!(store.file("a"), Ok(Some(changed)));
+        assert_eq!((store.remove_file("b"), store.remove_file("b")), (Ok(true), Ok(false)));
+        assert_eq!(store.wants_content(&[1; 32]), Ok(false));
     });
 }

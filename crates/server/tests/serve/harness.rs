@@ -110,10 +110,14 @@ impl Serve {
         panic!("no server: {}", self.log());
     }
 
-    /// Kills it without warning, and starts it again on what it left.
-    pub fn crash_and_restart(&mut self) {
+    /// Kills it without warning.
+    pub fn crash(&mut self) {
         self.child.kill().expect("our child");
         self.child.wait().expect("our child");
+    }
+
+    /// Starts it again after a crash.
+    pub fn restart(&mut self) {
         self.child = Self::spawn(&self.dir, |_| {});
         self.listen();
     }

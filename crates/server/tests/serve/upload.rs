@@ -214,7 +214,8 @@ fn what_is_not_whole_is_not_there() {
     tls.write_all(&[1; 600_000]).expect("it reads");
     tls.flush().expect("it reads");
     serve.until("a part lies there", |serve| below(&serve.path("data/blobs/parts")) == 1);
-    serve.crash_and_restart();
+    serve.crash();
+    serve.restart();
     assert_eq!(below(&serve.path("data/blobs")), 1);
     assert_eq!(get(&serve, &whole, "").1, b"whole");
     assert!(get(&serve, &from, "").0.starts_with("http/1.1 404"));
@@ -323,4 +324,38 @@ fn an_archive_that_is_a_bomb_does_not_pass() {
     ));
     let no = romeo.hear("</message>");
     assert!(no.contains("policy-violation") && no.contains("200 times its size"), "{no}");
+}
+
+#[test]
+fn a_backup_has_the_files_too() {
+    let mut serve = start("");
+    let mut romeo = online(&serve, "romeo");
+    let (to, from) = slot(&mut romeo, "letter.txt", 6, "text/plain");
+    assert!(put(&serve, &to, b"letter").0.starts_with("http/1.1 201"));
+    let backup = serve.path("backup");
+    let backup = backup.to_str().expect("text");
+    assert!(serve.run(&["backup", backup]).status.success());
+    serve.crash();
+    std::fs::remove_dir_all(serve.path("data/blobs")).expect("ours");
+    let said = said(&serve, &["restore", backup, "--replace"]);
+    assert!(said.contains("1 contents of uploaded files"), "{said}");
+    serve.restart();
+    assert_eq!(get(&serve, &from, "").1, b"letter");
+}
+
+#[test]
+fn nobody_takes_all_the_connections() {
+    let serve = start("");
+    let mut open: Vec<_> = (0..40).map(|_| connect(serve.at("files"))).collect();
+    // Those that are too many are closed without a word.
+    let is_closed = |stream: &mut std::net::TcpStream| {
+        stream.set_nonblocking(true).expect("ours");
+        matches!(stream.read(&mut [0]), Ok(0))
+    };
+    serve.until("eight are closed", |_| {
+        open.iter().filter(|s| is_closed(&mut s.try_clone().expect("ours"))).count() == 8
+    });
+    open.clear();
+    // And the places are free again.
+    serve.until("there is room", |serve| tls_on(connect(serve.at("files")), &serve.path("ca.pem")).is_some());
 }

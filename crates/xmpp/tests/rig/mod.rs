@@ -168,6 +168,7 @@ impl Connection {
                 return;
             }
             "no resumption" => self.config.resume_secs = 0,
+            "upload" => self.config.upload = Some(1000),
             "direct" => self.config.listeners[0].tls = TlsMode::Direct,
             "plain" => {
                 self.config.listeners[0].tls = TlsMode::None;
