@@ -1,8 +1,10 @@
 //! What feature something is a use of.
 
 use crate::Feature;
+use aho_corasick::AhoCorasick;
 use memchr::memmem;
 use model::{Envelope, Event, Message, Opaque, ReceiptKind};
+use std::sync::LazyLock;
 
 /// What an envelope uses; empty for what only keeps the rest going (service discovery, pings, errors).
 pub fn features(envelope: &Envelope) -> &'static [Feature] {
@@ -62,8 +64,12 @@ pub fn is_encrypted(message: &Message) -> bool {
         return true;
     }
     let Some(original) = &message.original else { return false };
-    let sealed = |bytes: &[u8]| SEALED.iter().any(|ns| memmem::find(bytes, ns.as_bytes()).is_some());
-    // Most messages name no namespace but the usual ones, and are short.
+    // All in one look: every message passes here.
+    static LOOKED_FOR: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| AhoCorasick::new(SEALED).ok());
+    let sealed = |bytes: &[u8]| match &*LOOKED_FOR {
+        Some(all) => all.is_match(bytes),
+        None => SEALED.iter().any(|ns| memmem::find(bytes, ns.as_bytes()).is_some()),
+    };
     sealed(&original.bytes)
         || memmem::find(&original.bytes, DISGUISE).is_some_and(|at| {
             // A reference before the text begins, or within a tag, spells out a name another way.
