@@ -1,6 +1,6 @@
 //! The index of a running server.
 
-use crate::part::Part;
+use crate::shared::Shared;
 use crate::shelf::Shelf;
 use crate::worker::Worker;
 use crate::{Ask, SearchError};
@@ -41,25 +41,6 @@ pub struct Standing {
     pub bytes: u64,
     /// Why it does not go on; it tries again by itself.
     pub trouble: Option<String>,
-}
-
-/// What the searchers and the one who writes share.
-pub(crate) struct Shared {
-    pub parts: RwLock<Vec<Arc<Part>>>,
-    pub indexed: AtomicU64,
-    pub trouble: Mutex<Option<String>>,
-    pub orders: Mutex<Orders>,
-    pub bell: Condvar,
-}
-
-/// What is asked of the one who writes.
-#[derive(Default)]
-pub(crate) struct Orders {
-    pub stop: bool,
-    /// Rows, first and last, among which some have lost their content.
-    pub gone: Vec<(u64, u64)>,
-    /// How many such orders were carried out.
-    pub done: u64,
 }
 
 /// The index. Dropping it stops the thread that writes it.

@@ -8,6 +8,7 @@ mod document;
 mod fields;
 mod index;
 mod part;
+mod shared;
 mod shelf;
 mod words;
 mod worker;

@@ -3,8 +3,8 @@
 use crate::SearchError;
 use crate::ask::{number, range};
 use crate::document::document;
-use crate::index::Shared;
 use crate::part::{Note, Part};
+use crate::shared::Shared;
 use crate::shelf::Shelf;
 use model::{Seq, Timestamp};
 use std::ops::Bound;

@@ -1,5 +1,5 @@
 use super::offline::with_server;
-use super::when::when;
+use super::when::Stretch;
 use super::{Reach, journal, json};
 use crate::failure::Failure;
 use std::process::ExitCode;
@@ -40,12 +40,8 @@ pub struct Search {
     /// What there is in it: files, e2e...
     #[arg(long)]
     has: Option<String>,
-    /// Not earlier: a time, a day, or how long ago (30m, 12h, 7d).
-    #[arg(long, value_parser = when)]
-    since: Option<u64>,
-    /// Earlier than this.
-    #[arg(long, value_parser = when)]
-    until: Option<u64>,
+    #[command(flatten)]
+    stretch: Stretch,
     /// Only rows before this one: the next page.
     #[arg(long)]
     before: Option<u64>,
@@ -115,8 +111,8 @@ impl Search {
             verdict: self.verdict.clone(),
             rule: self.rule.clone(),
             has: self.has.clone(),
-            since: self.since,
-            until: self.until,
+            since: self.stretch.since,
+            until: self.stretch.until,
             before: self.before,
             limit: Some(self.limit),
         }

@@ -1,6 +1,6 @@
 use super::offline::with_server;
-use super::when::when;
-use super::{Reach, escape, journal, json};
+use super::when::Stretch;
+use super::{Reach, journal, json};
 use crate::failure::Failure;
 use std::process::ExitCode;
 use web::{Traced, Traces};
@@ -16,12 +16,8 @@ pub struct Trace {
     /// Whom it was for: an address, or a domain.
     #[arg(long)]
     to: Option<String>,
-    /// Not earlier: a time, a day, or how long ago (30m, 12h, 7d).
-    #[arg(long, value_parser = when)]
-    since: Option<u64>,
-    /// Earlier than this.
-    #[arg(long, value_parser = when)]
-    until: Option<u64>,
+    #[command(flatten)]
+    stretch: Stretch,
     /// For programs.
     #[arg(long)]
     json: bool,
@@ -32,10 +28,7 @@ pub struct Trace {
 impl Trace {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         let texts = [("id", &self.id), ("from", &self.from), ("to", &self.to)];
-        let texts = texts.into_iter().filter_map(|(k, v)| Some(format!("{k}={}", escape(v.as_ref()?))));
-        let times = [("since", self.since), ("until", self.until)];
-        let times = times.into_iter().filter_map(|(k, v)| Some(format!("{k}={}", v?)));
-        let path = format!("/v1/trace?{}", texts.chain(times).collect::<Vec<_>>().join("&"));
+        let path = format!("/v1/trace?{}", self.stretch.query(&texts));
         let traces: Traces = with_server(&self.file, |c| async move { c.get(&path).await })?;
         if self.json {
             print!("{}", json(&traces)?);

@@ -1,5 +1,28 @@
 //! Times on the command line.
 
+use super::escape;
+
+/// A stretch of time.
+#[derive(Debug, clap::Args)]
+pub(super) struct Stretch {
+    /// Not earlier: a time, a day, or how long ago (30m, 12h, 7d).
+    #[arg(long, value_parser = when)]
+    pub since: Option<u64>,
+    /// Earlier than this.
+    #[arg(long, value_parser = when)]
+    pub until: Option<u64>,
+}
+
+impl Stretch {
+    /// The query of a URL with these texts, where they are given, and the stretch.
+    pub(super) fn query(&self, texts: &[(&str, &Option<String>)]) -> String {
+        let texts = texts.iter().filter_map(|(k, v)| Some(format!("{k}={}", escape(v.as_ref()?))));
+        let times = [("since", self.since), ("until", self.until)];
+        let times = times.into_iter().filter_map(|(k, v)| Some(format!("{k}={}", v?)));
+        texts.chain(times).collect::<Vec<_>>().join("&")
+    }
+}
+
 /// Reads a time into Unix milliseconds: `2026-11-22T08:00:00Z`, `2026-11-22` (its beginning, UTC), or `30m`, `12h`, `7d` ago.
 ///
 /// # Errors

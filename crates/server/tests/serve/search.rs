@@ -126,7 +126,8 @@ fn the_index_goes_on_after_a_kill_and_forgets_what_the_journal_forgets() {
     };
     speak(&serve, "nightingale");
     soon(&serve, &["search", "nightingale"], "juliet@example.com");
-    serve.crash_and_restart();
+    serve.crash();
+    serve.restart();
     speak(&serve, "lark");
     soon(&serve, &["search", "lark"], "juliet@example.com");
     assert!(said(&serve, &["search", "nightingale"]).1.contains("juliet@example.com"));
