@@ -116,6 +116,12 @@ impl Serve {
         self.child.wait().expect("our child");
     }
 
+    /// Kills it without warning, and starts it again on what it left.
+    pub fn crash_and_restart(&mut self) {
+        self.crash();
+        self.restart();
+    }
+
     /// Starts it again after a crash.
     pub fn restart(&mut self) {
         self.child = Self::spawn(&self.dir, |_| {});

@@ -214,8 +214,7 @@ fn what_is_not_whole_is_not_there() {
     tls.write_all(&[1; 600_000]).expect("it reads");
     tls.flush().expect("it reads");
     serve.until("a part lies there", |serve| below(&serve.path("data/blobs/parts")) == 1);
-    serve.crash();
-    serve.restart();
+    serve.crash_and_restart();
     assert_eq!(below(&serve.path("data/blobs")), 1);
     assert_eq!(get(&serve, &whole, "").1, b"whole");
     assert!(get(&serve, &from, "").0.starts_with("http/1.1 404"));
