@@ -184,7 +184,9 @@ impl<D: Door> World<D> {
                 self.give(Input::Deliver(delivery));
             }
             b'n' => {
-                let notice = match n % 4 {
+                let notice = match n % 6 {
+                    4 => Notice::Blocked(vec![address("romeo@example.net")]),
+                    5 => Notice::Unblocked(Vec::new()),
                     0 => Notice::Roster(contact()),
                     1 => Notice::RosterRemoved(address("romeo@example.net")),
                     2 => Notice::Replaced,
@@ -260,7 +262,8 @@ impl<D: Door> World<D> {
                 Answer::Bound(self.device.clone())
             }
             Ask::Roster { .. } => Answer::Roster(vec![contact(); n % 3]),
-            Ask::EditRoster { .. } => Answer::Done,
+            Ask::EditRoster { .. } | Ask::EditBlocked { .. } => Answer::Done,
+            Ask::Blocked { .. } => Answer::Blocked(vec![address("romeo@example.net"); n % 3]),
             Ask::Claim { key, .. } => Answer::Claimed((n.is_multiple_of(2)).then(|| {
                 let left = self.left.get(key).map(|(_, state)| state.clone());
                 left.unwrap_or(Bytes::from_static(b"left by another"))

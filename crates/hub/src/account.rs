@@ -23,6 +23,8 @@ pub(crate) struct Slot {
     pub announces: bool,
     /// It asked for the contact list, so it hears of changes and of subscription requests.
     pub roster: bool,
+    /// It asked for the list of those who are blocked, so it hears of changes.
+    pub blocks: bool,
     /// Unacknowledged deliveries.
     pub in_flight: u32,
     /// To whom it sent presence directly, and who must hear when it goes (RFC 6121 section 4.6).

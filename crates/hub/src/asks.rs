@@ -37,6 +37,8 @@ impl Hub {
             Ask::Bind { account, device, .. } => self.bind(link, &account, device).map_err(told),
             Ask::Roster { device } => self.roster(link, &device).map_err(told),
             Ask::EditRoster { device, edit } => self.edit_roster(link, &device, edit).map_err(told),
+            Ask::Blocked { device } => self.block_list(link, &device).map_err(told),
+            Ask::EditBlocked { device, edit } => self.edit_block_list(link, &device, edit).map_err(told),
             Ask::Watches { watcher, presentity } => {
                 Ok(Answer::Verified(self.watches_abroad(&watcher, &presentity)))
             }
@@ -123,6 +125,7 @@ impl Hub {
                 attend: None,
                 announces: false,
                 roster: false,
+                blocks: false,
                 in_flight: 0,
                 directed: Vec::new(),
             });

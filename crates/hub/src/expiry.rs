@@ -108,6 +108,7 @@ mod tests {
             bus: Arc::new(bus::LocalBus::default()),
             rules: Arc::default(),
             partners: Arc::new(crate::Secluded),
+            blocking: None,
             tracer: None,
             lanes: 1,
         })

@@ -60,6 +60,8 @@ pub struct Parts {
     pub bus: Arc<dyn Bus>,
     /// The rules in force.
     pub rules: Arc<Rules>,
+    /// Whom people do not want to hear from, if anybody keeps that.
+    pub blocking: Option<Arc<dyn ports::Blocking>>,
     /// Who follows envelopes on their way, if anybody does.
     pub tracer: Option<Arc<dyn Tracer>>,
     /// Threads that route: as many as there are workers.

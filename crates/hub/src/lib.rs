@@ -9,6 +9,7 @@
 mod account;
 mod again;
 mod asks;
+mod blocklist;
 mod choice;
 mod clock;
 mod copies;

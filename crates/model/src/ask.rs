@@ -1,6 +1,6 @@
 use crate::{
-    Address, Admission, Certificates, Device, Dialect, DomainPair, Endpoint, FileOffer, LeaseKey, NoSlot,
-    Opener, Refusal, RosterEdit, RosterItem, Slot,
+    Address, Admission, BlockEdit, Certificates, Device, Dialect, DomainPair, Endpoint, FileOffer, LeaseKey,
+    NoSlot, Opener, Refusal, RosterEdit, RosterItem, Slot,
 };
 use bytes::Bytes;
 use compact_str::CompactString;
@@ -115,6 +115,19 @@ pub enum Ask {
         /// The change.
         edit: RosterEdit,
     },
+    /// Whom the bound device's account does not want to hear from. Answered by `Blocked` or `Refused`; from then on `device` hears
+    /// `Notice::Blocked` and `Notice::Unblocked`.
+    Blocked {
+        /// The bound device that asks.
+        device: Endpoint,
+    },
+    /// Change that list. Answered by `Done` or `Refused`.
+    EditBlocked {
+        /// The bound device that asks.
+        device: Endpoint,
+        /// The change.
+        edit: BlockEdit,
+    },
     /// Take over what a machine of this door leased under a key, with the deliveries that wait for it.
     /// Answered by `Claimed`; `None` if the key is unknown, lapsed or belongs to another owner.
     Claim {
@@ -199,6 +212,8 @@ pub enum Answer {
     Bound(Endpoint),
     /// To `Roster`.
     Roster(Vec<RosterItem>),
+    /// Whom somebody does not want to hear from.
+    Blocked(Vec<Address>),
     /// To `EditRoster`.
     Done,
     /// To `Claim`, and to `Resume` of a session that is gone: the state the door left with the lease.

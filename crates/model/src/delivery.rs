@@ -46,6 +46,10 @@ pub enum Notice {
     Roster(RosterItem),
     /// A contact left the account's list.
     RosterRemoved(Address),
+    /// These were put on the list of those whom the account's owner does not want to hear from.
+    Blocked(Vec<Address>),
+    /// These were taken off it; none: everybody was.
+    Unblocked(Vec<Address>),
     /// Another machine bound the same device: this one must end (XMPP stream error `conflict`).
     Replaced,
     /// Another machine goes on with this session: this one must hand it over (`Output::Linger`) and end.

@@ -6,6 +6,7 @@
 
 mod address;
 mod ask;
+mod blocking;
 pub mod codec;
 mod delivery;
 mod envelope;
@@ -22,6 +23,7 @@ mod upload;
 
 pub use address::{Address, AddressError, Device, Endpoint};
 pub use ask::{Answer, Ask, Credential, Left, Scheme, Secret};
+pub use blocking::{BlockEdit, Complaint, Report};
 pub use delivery::{Delivery, LineNews, Notice, Role};
 pub use envelope::{Dialect, Envelope, MAX_HOPS, Origin, Original, Proof, Security, Vouch};
 pub use event::{Authorize, Call, Composing, Decision, Event, Opaque, Receipt, ReceiptKind, Subscribe, Term};

@@ -1,5 +1,6 @@
 //! Ports: traits only, spoken by the hub and the server, answered by rooms that know nothing of them.
 
+mod blocking;
 mod federation;
 mod hygiene;
 mod published;
@@ -7,6 +8,7 @@ mod spim;
 mod upload;
 mod watch;
 
+pub use blocking::Blocking;
 pub use federation::{Applicant, Dialler, Hop, HopSecurity, Partners, Route, Told, Ways};
 pub use hygiene::{Finding, Hygiene, Remedy};
 pub use published::{Published, Signed, Tlsa};

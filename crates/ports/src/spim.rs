@@ -1,4 +1,4 @@
-use model::{Envelope, Hold, Outcome, Refusal, Seq, Timestamp};
+use model::{Address, Envelope, Hold, Outcome, Refusal, Seq, Timestamp};
 
 /// How the two of an envelope stand to one another, as far as the hub knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +36,9 @@ pub trait Spim: Send + Sync {
     /// # Errors
     /// The refusal of what comes from somebody who was blocked meanwhile.
     fn still_passes(&self, envelope: &Envelope, now: Timestamp) -> Result<(), Refusal>;
+
+    /// May one see the other's presence, as far as both want it?
+    fn may_see(&self, watcher: &Address, presentity: &Address) -> bool;
 
     /// An envelope was stopped, by whatever rule.
     fn stopped(&self, envelope: &Envelope, outcome: &Outcome);

@@ -131,6 +131,7 @@ pub fn build(config: &Config, workers: usize) -> Result<House, Failure> {
         partners: partners.clone(),
         bus: Arc::new(bus::LocalBus::default()),
         rules: rules.clone(),
+        blocking: Some(guard.clone()),
         tracer: exporter.clone().map(|exporter| exporter as Arc<dyn Tracer>),
         lanes: workers,
     })?;

@@ -2,10 +2,11 @@
 
 use crate::house::{self, House};
 use hub::{Hub, QuarantineError};
-use model::Seq;
+use model::{Address, Report, Seq};
 use spim::{Act, Guard};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
+use store::SqliteStore;
 
 /// How often the guard looks around.
 const LOOK: Duration = Duration::from_secs(5);
@@ -16,9 +17,14 @@ const PAGE: usize = 1_000;
 /// Ties the guard of a house to its hub.
 pub fn attend(house: &House) {
     let (hub, runtime) = (Arc::downgrade(&house.hub), tokio::runtime::Handle::current());
+    let (guard, store) = (Arc::downgrade(&house.guard), house.store.clone());
     house.guard.act_by(move |act| {
         let Some(hub) = hub.upgrade() else { return };
         match act {
+            Act::Reported { by, who, report } => {
+                let (guard, store) = (guard.clone(), store.clone());
+                drop(runtime.spawn_blocking(move || reported(&guard, store.as_ref(), &by, &who, &report)));
+            }
             Act::Ask { from, to, text } => hub.say_as(&from, &to, &text),
             Act::Release(rows) => drop(runtime.spawn_blocking(move || {
                 end(&rows, |seq| hub.release_held(seq));
@@ -28,6 +34,23 @@ pub fn attend(house: &House) {
             })),
         }
     });
+}
+
+/// A report lowers a reputation, and is on record like an act of administration.
+fn reported(guard: &Weak<Guard>, store: &SqliteStore, by: &Address, who: &Address, report: &Report) {
+    let Some(guard) = guard.upgrade() else { return };
+    let again = if guard.report(by, who, house::now().unix_ms()) { "" } else { ", again" };
+    let mut on = format!("{who}: {}{again}", report.complaint.name());
+    if !report.messages.is_empty() {
+        on += &format!(", messages {}", report.messages.join(", "));
+    }
+    if let Some(text) = &report.text {
+        on += &format!(", {text:?}");
+    }
+    tracing::info!(%by, %who, complaint = report.complaint.name(), "reported");
+    if let Err(error) = record::Act::done("spim.report", by.as_str()).on(on).note(store, house::now()) {
+        tracing::error!(%error, "a report could not be put on record");
+    }
 }
 
 fn end(rows: &[Seq], how: impl Fn(Seq) -> Result<(), QuarantineError>) {

@@ -69,10 +69,19 @@ pub enum Act {
         /// The question.
         text: String,
     },
+    /// Somebody of ours reports somebody, which is to go on record.
+    Reported {
+        /// Who.
+        by: Address,
+        /// Whom.
+        who: Address,
+        /// As what.
+        report: model::Report,
+    },
 }
 
-pub(crate) const CAUSES: [&str; 8] =
-    ["blocked", "list", "reputation", "link", "rate", "greylist", "challenge", "answer"];
+pub(crate) const CAUSES: [&str; 9] =
+    ["personal", "blocked", "list", "reputation", "link", "rate", "greylist", "challenge", "answer"];
 
 type Hearer = Box<dyn Fn(Act) + Send + Sync>;
 
@@ -96,6 +105,8 @@ pub struct Guard {
     pub(crate) first: AtomicU64,
     pub(crate) reports: AtomicU64,
     pub(crate) stopped: [AtomicU64; CAUSES.len()],
+    pub(crate) personal: RwLock<HashMap<Address, Vec<Address>>>,
+    pub(crate) personal_any: AtomicBool,
     hearer: OnceLock<Hearer>,
 }
 
@@ -106,7 +117,7 @@ impl Guard {
     /// [`Trouble`] when it cannot be read.
     pub fn open(store: Arc<dyn Partners>, settings: Settings) -> Result<Self, Trouble> {
         let (known, repute) = (Known::default(), Repute::default());
-        let mut blocks = HashMap::new();
+        let (mut blocks, mut personal) = (HashMap::new(), HashMap::new());
         for (name, doc) in store.documents(Shelf::Spim)? {
             let damaged = |e: serde_json::Error| Trouble::Damaged(format!("{name}: {e}"));
             if name.starts_with("known-") {
@@ -115,6 +126,10 @@ impl Guard {
                 repute.put(who.to_owned(), serde_json::from_slice(&doc).map_err(damaged)?);
             } else if let Some(who) = name.strip_prefix("block:") {
                 blocks.insert(who.to_owned(), serde_json::from_slice(&doc).map_err(damaged)?);
+            } else if let Some(Ok(account)) = name.strip_prefix("list:").map(Address::parse) {
+                let words: Vec<String> = serde_json::from_slice(&doc).map_err(damaged)?;
+                let list: Vec<Address> = words.iter().filter_map(|w| Address::parse(w).ok()).collect();
+                personal.insert(account, list);
             }
         }
         let guard = Self {
@@ -135,6 +150,8 @@ impl Guard {
             first: AtomicU64::new(0),
             reports: AtomicU64::new(0),
             stopped: Default::default(),
+            personal_any: AtomicBool::new(!personal.is_empty()),
+            personal: RwLock::new(personal),
             hearer: OnceLock::new(),
         };
         guard.set(settings);
@@ -390,6 +407,9 @@ impl ports::Spim for Guard {
         if let Some(refusal) = self.blocked(from, now) {
             return Ruling::Refuse(refusal);
         }
+        if let Some(ruling) = self.personally(envelope, standing) {
+            return ruling;
+        }
         // Between colleagues, as most messages are, there is nothing more to do.
         let local = standing.ours && standing.to_ours;
         if from == to || (local && !self.colleagues.load(Relaxed)) {
@@ -411,7 +431,14 @@ impl ports::Spim for Guard {
     }
 
     fn still_passes(&self, envelope: &Envelope, now: Timestamp) -> Result<(), Refusal> {
+        if self.is_unwanted(&envelope.to.address, &envelope.from.address) {
+            return Err(unwanted());
+        }
         self.blocked(&envelope.from.address, now.unix_ms()).map_or(Ok(()), Err)
+    }
+
+    fn may_see(&self, watcher: &Address, presentity: &Address) -> bool {
+        !self.is_unwanted(presentity, watcher) && !self.is_unwanted(watcher, presentity)
     }
 
     fn stopped(&self, envelope: &Envelope, outcome: &Outcome) {
@@ -433,7 +460,29 @@ impl ports::Spim for Guard {
     }
 }
 
+/// What whoever is blocked hears: what one hears of somebody who is not there (XEP-0191 section 3.5).
+fn unwanted() -> Refusal {
+    Refusal::new(Reason::Unavailable).by_rule("spim:personal")
+}
+
 impl Guard {
+    /// Does one of the two not want to hear from the other?
+    fn personally(&self, envelope: &Envelope, standing: Standing) -> Option<Ruling> {
+        let (from, to) = (&envelope.from.address, &envelope.to.address);
+        if standing.to_ours && self.is_unwanted(to, from) {
+            self.count("personal");
+            let asks =
+                opens(&envelope.event) || matches!(&envelope.event, Event::Opaque(o) if o.wants_answer);
+            return Some(if asks { Ruling::Refuse(unwanted()) } else { Ruling::Drop(unwanted()) });
+        }
+        if standing.ours && opens(&envelope.event) && self.is_unwanted(from, to) {
+            let text = "you have blocked this address; unblock it first";
+            let no = Refusal::new(Reason::NotAcceptable).with_text(text).by_rule("spim:personal");
+            return Some(Ruling::Refuse(no));
+        }
+        None
+    }
+
     fn found(&self, envelope: &Envelope, mark: Mark) {
         let half_life = self.settings().half_life;
         self.repute.note(&envelope.from.address, mark, None, envelope.at.unix_ms(), half_life);

@@ -10,6 +10,7 @@ mod keys;
 mod known;
 mod list;
 mod lists;
+mod personal;
 mod recent;
 mod repute;
 mod settings;

@@ -87,6 +87,7 @@ pub fn input(text: &str) -> Option<Input<'static>> {
         "done" => about(Answer::Done),
         "refused" => about(Answer::Refused(refusal(words.get(2).unwrap_or(&"overloaded")))),
         "roster" => about(Answer::Roster(words[2..].iter().map(|w| contact(w)).collect())),
+        "blocklist" => about(Answer::Blocked(everybody(&words[2..]))),
         "claimed" => {
             about(Answer::Claimed(Some(words[2..].join(" ").replace("\\n", "\n").into_bytes().into())))
         }
@@ -109,6 +110,8 @@ pub fn input(text: &str) -> Option<Input<'static>> {
             Some(Input::Line(LineNews::Said(Line(words[1].parse().expect(text)), said.into())))
         }
         "ended" => Some(Input::Line(LineNews::Ended(Line(words[1].parse().expect(text))))),
+        "blocked" => Some(Input::Notice(device(1), Notice::Blocked(everybody(&words[2..])))),
+        "unblocked" => Some(Input::Notice(device(1), Notice::Unblocked(everybody(&words[2..])))),
         "push" => Some(Input::Notice(device(1), Notice::Roster(contact(words[2])))),
         "removed" => Some(Input::Notice(device(1), Notice::RosterRemoved(device(2).address))),
         "replaced" => Some(Input::Notice(device(1), Notice::Replaced)),
@@ -122,6 +125,10 @@ pub fn input(text: &str) -> Option<Input<'static>> {
         }
         _ => None,
     }
+}
+
+fn everybody(words: &[&str]) -> Vec<model::Address> {
+    words.iter().map(|word| address_of(word)).collect()
 }
 
 fn left(text: &str) -> Vec<model::Left> {
@@ -205,6 +212,8 @@ fn question(ask: &Ask) -> String {
         }
         Ask::Roster { device } => format!("roster {device}"),
         Ask::EditRoster { device, edit } => format!("edit-roster {device} {edit:?}"),
+        Ask::Blocked { device } => format!("blocked {device}"),
+        Ask::EditBlocked { device, edit } => format!("edit-blocked {device} {edit:?}"),
         Ask::Claim { key, owner } => format!("claim {} {owner}", key.0),
         Ask::Inherit { prefix } => format!("inherit {prefix}"),
         Ask::Resume { key, owner } => format!("resume {} {owner}", key.0),

@@ -126,6 +126,8 @@ pub async fn remove(
                 return Err(Problem::missing(format!("there is no {address}")));
             }
             desk.hub.revoke(&address, true);
+            // Whoever has the name next blocks nobody.
+            ports::Blocking::unblock(desk.guard.as_ref(), &address, &[])?;
             Ok(Json(()))
         })
     })

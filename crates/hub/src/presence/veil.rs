@@ -22,7 +22,7 @@ impl Hub {
         self.blocking(move || hub.accounts_at_hand().iter().for_each(|account| hub.look_again(account)));
     }
 
-    fn look_again(self: &Arc<Self>, account: &Arc<Account>) {
+    pub(crate) fn look_again(self: &Arc<Self>, account: &Arc<Account>) {
         let _in_order = account.telling.lock();
         let presentity = &account.address;
         let mut turned = Vec::new();

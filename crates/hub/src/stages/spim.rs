@@ -1,5 +1,5 @@
 use crate::pipeline::{Context, Stage, Verdict};
-use model::{Envelope, Hold, Outcome, Refusal, Seq, Vouch};
+use model::{Address, Envelope, Hold, Outcome, Refusal, Seq, Vouch};
 use ports::{Partners, Ruling, Standing};
 use std::sync::Arc;
 
@@ -44,6 +44,10 @@ impl Stage for Spim {
             Vouch::Server => Ok(()),
             _ => self.guard.still_passes(envelope, crate::clock::wall()),
         }
+    }
+
+    fn may_see(&self, watcher: &Address, presentity: &Address) -> bool {
+        self.guard.may_see(watcher, presentity)
     }
 
     fn settled(&self, envelope: &Envelope, outcome: &Outcome, _: &Context) {

@@ -42,6 +42,7 @@ pub fn parts(store: &Arc<MemoryStore>, domain: &str) -> Parts {
         bus: Arc::new(bus::LocalBus::default()),
         rules: Arc::new(Rules::new(RuleSet::default())),
         partners: Arc::new(Secluded),
+        blocking: None,
         tracer: None,
         lanes: 1,
     }

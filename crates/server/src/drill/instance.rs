@@ -74,6 +74,7 @@ impl Instance {
             partners,
             bus: Arc::new(bus::LocalBus::default()),
             rules,
+            blocking: None,
             tracer: None,
             lanes: 1,
         })?;

@@ -100,6 +100,10 @@ fn neutral(input: &Taken, shadow: &mut Shadow, cast: &mut Cast) -> Result<(), &'
                         items.iter().map(|item| format!(" {}", contact(item, cast))).collect();
                     format!("roster #{}{items}", ticket.0)
                 }
+                Answer::Blocked(who) => {
+                    let who: String = who.iter().map(|who| format!(" {}", cast.jid(who.as_str()))).collect();
+                    format!("blocklist #{}{who}", ticket.0)
+                }
                 // What a door left for itself is full of names.
                 Answer::Claimed(_) => format!("unclaimed #{}", ticket.0),
                 // Whoever knows such a link has the file.
@@ -117,6 +121,11 @@ fn neutral(input: &Taken, shadow: &mut Shadow, cast: &mut Cast) -> Result<(), &'
             match notice {
                 Notice::Roster(item) => format!("push {device} {}", contact(item, cast)),
                 Notice::RosterRemoved(who) => format!("removed {device} {}", cast.jid(who.as_str())),
+                Notice::Blocked(who) | Notice::Unblocked(who) => {
+                    let word = if matches!(notice, Notice::Blocked(_)) { "blocked" } else { "unblocked" };
+                    let who: String = who.iter().map(|who| format!(" {}", cast.jid(who.as_str()))).collect();
+                    format!("{word} {device}{who}")
+                }
                 Notice::Replaced => format!("replaced {device}"),
                 Notice::Taken => format!("taken {device}"),
                 Notice::Revoked => format!("revoked {device}"),

@@ -65,6 +65,7 @@ impl House {
             partners: Arc::new(hub::Secluded),
             bus: Arc::new(bus::LocalBus::default()),
             rules: Arc::new(hub::Rules::new(hub::RuleSet::default())),
+            blocking: None,
             tracer: None,
             lanes: 1,
         })

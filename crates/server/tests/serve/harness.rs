@@ -142,6 +142,12 @@ impl Serve {
         self.until(line, |serve| serve.api("GET", "/metrics").1.lines().any(|l| l == line));
     }
 
+    /// The same directory, served again after the server has ended.
+    pub fn restarted(mut ended: Self) -> Self {
+        let empty = tempfile::tempdir().expect("a temporary directory");
+        Self::start_in(std::mem::replace(&mut ended.dir, empty), &[], |_| {})
+    }
+
     /// Where the first listener of this name is.
     pub fn at(&self, name: &str) -> SocketAddr {
         self.listeners.iter().find(|(n, _)| n == name).expect("it listens there").1

@@ -1,6 +1,7 @@
 //! `rialto serve` as a process: what an operator does to it while it runs.
 
 mod admins;
+mod blocking;
 mod certificates;
 mod client;
 mod drain;

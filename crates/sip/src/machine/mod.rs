@@ -448,7 +448,11 @@ impl SipMachine {
             }
             // A SIP phone keeps its own contact list.
             // Nothing of ours can be taken over so.
-            Notice::Roster(_) | Notice::RosterRemoved(_) | Notice::Taken => {}
+            Notice::Roster(_)
+            | Notice::RosterRemoved(_)
+            | Notice::Blocked(_)
+            | Notice::Unblocked(_)
+            | Notice::Taken => {}
         }
     }
 

@@ -1,6 +1,7 @@
 //! Features of the server: one file for each specification, one line in the table.
 
 mod bind;
+pub(crate) mod blocking;
 pub(crate) mod carbons;
 pub(crate) mod delayed;
 pub(crate) mod disco;
@@ -54,6 +55,7 @@ const FEATURES: &[Feature] = &[
     disco::FEATURE,
     ping::FEATURE,
     roster::FEATURE,
+    blocking::FEATURE,
     carbons::FEATURE,
     delayed::FEATURE,
     upload::FEATURE,

@@ -4,7 +4,7 @@ use connector::{Flow, FlushedAck, Output};
 use model::{Delivery, Endpoint, Notice, Outcome, Role, Settlement};
 
 use crate::features::stream_management::Handed;
-use crate::features::{carbons, delayed, roster};
+use crate::features::{blocking, carbons, delayed, roster};
 use crate::translate::render::{self, Wire};
 use crate::wire::{Condition, STREAM_ERRORS, Writer, with_children};
 
@@ -74,6 +74,8 @@ impl C2s {
         match notice {
             Notice::Roster(item) => roster::push(self, &item),
             Notice::RosterRemoved(contact) => roster::push_removed(self, &contact),
+            Notice::Blocked(who) => blocking::push(self, "block", &who),
+            Notice::Unblocked(who) => blocking::push(self, "unblock", &who),
             Notice::Replaced => {
                 // The device is somebody else's now: it is not ours to unbind.
                 self.bound = None;

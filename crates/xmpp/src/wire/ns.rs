@@ -32,6 +32,10 @@ pub const SM: &str = "urn:xmpp:sm:3";
 pub const DISCO_INFO: &str = "http://jabber.org/protocol/disco#info";
 /// XEP-0030.
 pub const DISCO_ITEMS: &str = "http://jabber.org/protocol/disco#items";
+/// XEP-0191.
+pub const BLOCKING: &str = "urn:xmpp:blocking";
+/// XEP-0377.
+pub const REPORTING: &str = "urn:xmpp:reporting:1";
 /// XEP-0199.
 pub const PING: &str = "urn:xmpp:ping";
 /// XEP-0203.
