@@ -7,7 +7,7 @@ use rialto_bench::{
     Result, env,
     opts::{Cli, Opts, Scenario},
     report::Report,
-    scenario::{c2s, gateway, idle, login, policy, presence, s2s, sip, trunk},
+    scenario::{c2s, gateway, idle, login, policy, presence, s2s, search, sip, trunk},
 };
 use rustix::{
     process::{Resource, Rlimit, getrlimit, setrlimit},
@@ -75,6 +75,10 @@ fn run(cli: Cli) -> Result<()> {
         Scenario::Policy => {
             r.put("scenario", "policy");
             policy::measure(r)?;
+        }
+        Scenario::Search { rows, dir } => {
+            r.put("scenario", "search");
+            search::measure(rows, &dir, r)?;
         }
         Scenario::Login => {
             r.put("scenario", "login");

@@ -101,6 +101,15 @@ pub enum Scenario {
     Login,
     /// Decisions of a policy with 10,000 rules for 100,000 users in 1,000 groups, and looking into texts; no server.
     Policy,
+    /// Building the record's index, and searching in it; no server.
+    Search {
+        /// Rows of the journal.
+        #[arg(long, default_value_t = 1_000_000)]
+        rows: u64,
+        /// Where the index is made, and removed afterwards.
+        #[arg(long, default_value = "rialto-bench-index")]
+        dir: std::path::PathBuf,
+    },
     /// Writes an accounts file (user and password, a line each) for --users accounts to the standard output.
     Accounts,
 }

@@ -7,6 +7,7 @@ pub mod login;
 pub mod policy;
 pub mod presence;
 pub mod s2s;
+pub mod search;
 pub mod sip;
 pub mod trunk;
 
