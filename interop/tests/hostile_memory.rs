@@ -10,6 +10,8 @@ const ROUNDS: u64 = 20;
 /// How much more memory the server may use in the last quarter of the rounds than in the first. Below it lie the allocator's reserves
 /// and what is kept on purpose for a while: transactions for 32 seconds, used nonces for five minutes.
 const BOUND_KIB: u64 = 20 * 1024;
+/// What the index gathers before it writes, and has in hand while it merges what it wrote.
+const INDEX_KIB: u64 = 2 * 16 * 1024;
 /// Refused messages are on record, so what the database grew by passed through its page cache, which keeps up to this
 /// much.
 const PAGE_CACHE_KIB: u64 = 64 * 1024;
@@ -37,7 +39,7 @@ fn batteries_leave_nothing_behind() {
         let before = memory[..part].iter().max().copied().unwrap_or_default();
         let after = memory[memory.len() - part..].iter().min().copied().unwrap_or_default();
         println!("idle {idle} KiB, after each round {memory:?} KiB");
-        let bound = BOUND_KIB + (rialto.stored_kib() - stored).min(PAGE_CACHE_KIB);
+        let bound = BOUND_KIB + INDEX_KIB + (rialto.stored_kib() - stored).min(PAGE_CACHE_KIB);
         assert!(after <= before + bound, "grew from {before} to {after} KiB: {memory:?}");
         rialto.finish();
     });

@@ -130,7 +130,11 @@ fn the_power_goes_in_the_middle_of_an_upgrade() {
         for change in 1.. {
             for entry in std::fs::read_dir(&data).expect("the directory is there") {
                 let path = entry.expect("an entry").path();
-                std::fs::remove_file(&path).expect("it can be removed");
+                match path.is_dir() {
+                    true => std::fs::remove_dir_all(&path),
+                    false => std::fs::remove_file(&path),
+                }
+                .expect("it can be removed");
             }
             std::fs::copy(&first, data.join("rialto.db")).expect("the stored file is there");
             disk.cut_at(change, 4_711 + change);

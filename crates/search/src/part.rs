@@ -9,8 +9,8 @@ use tantivy::directory::MmapDirectory;
 use tantivy::query::Query;
 use tantivy::{Index, IndexReader, IndexWriter, Order, ReloadPolicy};
 
-/// Memory of a writer, in bytes, before it writes a segment.
-const BUDGET: usize = 48 << 20;
+/// Memory of a writer, in bytes, before it writes a segment; tantivy wants 15 MB at least.
+const BUDGET: usize = 16 << 20;
 
 /// What a commit says of itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
