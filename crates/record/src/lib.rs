@@ -1,18 +1,28 @@
 //! The record: what makes the journal evidence.
 //!
 //! [`Chain`] seals each row as the store's writer commits it, [`verify`] proves afterwards that no row was changed,
-//! removed, added or moved, and [`describe`] puts a row in words. The format is written down in `FORMAT.md` and is for
-//! ever.
+//! removed, added or moved, and [`describe`] puts a row in words. A [`Checkpoint`] is the operator's signature under all
+//! rows so far, and [`Evidence`] a row as it leaves the house. The format is written down in `FORMAT.md` and is for ever.
 
 mod act;
 mod chain;
+mod checkpoint;
 mod describe;
+mod evidence;
+mod hex;
+mod merkle;
 mod retention;
 mod salt;
+mod signer;
 mod verify;
 
 pub use act::{Act, Approved, FileAct, Restore, Retention};
 pub use chain::{Chain, ChainId, body_digest, link};
+pub use checkpoint::{Checkpoint, Signed};
 pub use describe::describe;
+pub use evidence::Evidence;
+pub use hex::{hex, unhex};
+pub use merkle::{Frontier, Paths, audit_path, root_of};
 pub use retention::{Rule, expire};
+pub use signer::{Signer, is_signed};
 pub use verify::{Fault, Finding, NewEpoch, Report, verify};
