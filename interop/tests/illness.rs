@@ -50,6 +50,15 @@ impl Writers {
         came
     }
 
+    /// One message from juliet; gives the refusal.
+    fn say(&mut self, to: &str, id: &str, more: &str) -> Option<String> {
+        let to = at(to);
+        self.juliet
+            .wire
+            .send(format!("<message to='{to}' id='{id}' type='chat'><body>word {id}</body>{more}</message>"));
+        self.handled().into_iter().find(|e| e.contains("type='error'"))
+    }
+
     /// One message from each; says how each was answered.
     fn write(&mut self) -> (Option<String>, interop::raw::sip::Received) {
         self.count += 1;
@@ -160,6 +169,42 @@ fn a_slow_disk() {
         let mut nurse = Receiver::new("nurse");
         nurse.xmpp(&place, Until::Has(&writers.kept));
         assert_eq!(nurse.check(), 0, "nothing came twice");
+        rialto.finish();
+    });
+}
+
+/// What the house lets pass while nothing can be put on record reaches those who are there, is counted, and is on record
+/// afterwards; what it does not name is refused as ever.
+#[test]
+fn a_full_disk_and_messages_that_may_pass() {
+    judge("illness::a_full_disk_and_messages_that_may_pass", || {
+        let more = "[[record.fail_open]]\npartner = \"here\"\nfeatures = [\"im\"]\n";
+        let mut rialto = Rialto::start_with(&["juliet", "romeo", "nurse"], more, "info");
+        rialto.on_ill_disk();
+        let mut writers = Writers::new(&rialto);
+        rialto.disk().be("full");
+        until("the disk is ill", || writers.say("nurse", "probe", "").is_some());
+        // Romeo is there, the nurse is not.
+        assert_eq!(writers.say("romeo", "passes", ""), None);
+        let heard = writers.romeo.next(Instant::now() + SOON).expect("a message");
+        assert!(heard.head.starts_with("MESSAGE ") && heard.body.contains("word passes"), "{}", heard.head);
+        writers.romeo.accept(&heard);
+        let refused = writers.say("nurse", "stays", "").expect("there is nowhere to wait");
+        assert!(refused.contains("resource-constraint"), "{refused}");
+        let file = "<x xmlns='jabber:x:oob'><url>https://files.example.com/a.pdf</url></x>";
+        assert!(writers.say("romeo", "file", file).is_some(), "files are not named");
+        let found = rialto.refused(&["doctor"]);
+        assert!(found.contains("1 message(s) passed without"), "{found}");
+        assert!(!rialto.journal().contains("word passes"));
+
+        rialto.disk().be("well");
+        until("the row follows", || rialto.command(&["journal", "tail", "--admin"]).contains("record.gap"));
+        let acts = rialto.command(&["journal", "tail", "--admin"]);
+        assert!(acts.contains("1 message(s) passed") && acts.contains("1 follow(s), 0 not"), "{acts}");
+        until("the index has it", || {
+            rialto.command(&["search", "passes", "--rule", "record.late"]).contains("juliet")
+        });
+        rialto.verify();
         rialto.finish();
     });
 }

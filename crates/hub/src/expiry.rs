@@ -109,6 +109,7 @@ mod tests {
             rules: Arc::default(),
             partners: Arc::new(crate::Secluded),
             blocking: None,
+            unrecorded: None,
             tracer: None,
             lanes: 1,
         })

@@ -3,6 +3,7 @@
 use crate::account::Account;
 use crate::choice::Choices;
 use crate::expiry::Expiries;
+use crate::late::Late;
 use crate::lease::Leases;
 use crate::lines::Lines;
 use crate::link::LinkCore;
@@ -62,6 +63,8 @@ pub struct Parts {
     pub rules: Arc<Rules>,
     /// Whom people do not want to hear from, if anybody keeps that.
     pub blocking: Option<Arc<dyn ports::Blocking>>,
+    /// What may pass while nothing can be put on record, if anything may.
+    pub unrecorded: Option<Arc<dyn ports::Unrecorded>>,
     /// Who follows envelopes on their way, if anybody does.
     pub tracer: Option<Arc<dyn Tracer>>,
     /// Threads that route: as many as there are workers.
@@ -84,6 +87,7 @@ pub struct Hub {
     pub(crate) expiries: Expiries,
     pub(crate) counting: Counting,
     pub(crate) quarantine: Quarantine,
+    pub(crate) late: Late,
     pub(crate) logins: Logins,
     /// Pairs of domains for which rows wait.
     pub(crate) waiting: Waiting,
@@ -123,6 +127,7 @@ impl Hub {
             expiries,
             counting: Counting::default(),
             quarantine: Quarantine::default(),
+            late: Late::default(),
             logins: Logins::default(),
             waiting: Waiting::default(),
             choices: Choices::default(),

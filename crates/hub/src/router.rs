@@ -11,7 +11,7 @@ use model::{Envelope, Event, Hold, Outcome, Reason, Refusal, Seq, Settlement, Ti
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use store::Trouble;
+use store::{Draft, Trouble};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// Where an envelope goes.
@@ -40,6 +40,8 @@ pub(crate) struct Committed {
     pub ticket: Ticket,
     pub outcome_wanted: bool,
     pub trail: Option<Trail>,
+    /// The row once more, where it may pass without.
+    pub late: Option<Box<Draft>>,
 }
 
 impl Committed {
@@ -53,7 +55,7 @@ impl Committed {
         trail: Option<Trail>,
     ) -> Self {
         let result = Err(Trouble::Busy(String::new()));
-        Self { result, envelope, plan, link: link.clone(), ticket, outcome_wanted, trail }
+        Self { result, envelope, plan, link: link.clone(), ticket, outcome_wanted, trail, late: None }
     }
 }
 
@@ -110,10 +112,15 @@ impl Hub {
         let _ = lane.send(committed);
     }
 
-    fn route(self: &Arc<Self>, committed: Committed) {
+    fn route(self: &Arc<Self>, mut committed: Committed) {
         let seq = match &committed.result {
             Ok(seq) => *seq,
             Err(trouble) => {
+                if let Some(draft) = committed.late.take()
+                    && self.pass_unrecorded(&committed, trouble, *draft)
+                {
+                    return;
+                }
                 // The store has said once, and louder, that it cannot be written.
                 tracing::debug!(id = %committed.envelope.id, %trouble, "not on record, so not delivered");
                 let Committed { link, ticket, envelope, .. } = &committed;

@@ -122,6 +122,7 @@ impl Hub {
             }
             hub.expire();
             hub.let_go_of_watched();
+            hub.record_late();
         }
     }
 }

@@ -225,6 +225,7 @@ impl Hub {
             head: encode_head(envelope, judged),
             body: encode_body(envelope),
         };
+        let late = self.late_row(envelope, &entering.plan, judged, &draft);
         let hub = self.clone();
         let queued = entering.trail.as_ref().map_or(0, |_| now());
         self.parts.journal.append(
@@ -234,7 +235,7 @@ impl Hub {
                 if let Some(trail) = &entering.trail {
                     trail.span("journal", queued, None);
                 }
-                lane.to_lane(Committed { result, ..entering });
+                lane.to_lane(Committed { result, late, ..entering });
             }),
         );
     }

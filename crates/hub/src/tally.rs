@@ -35,6 +35,7 @@ pub(crate) struct Counting {
     refused: [[AtomicU64; Reason::ALL.len()]; STAGES.len()],
     held: AtomicU64,
     dropped: AtomicU64,
+    unrecorded: AtomicU64,
     limited: [AtomicU64; COUNTED.len()],
     /// By dialect: failed, proven.
     logins: [[AtomicU64; 2]; DIALECTS.len()],
@@ -76,6 +77,10 @@ impl Counting {
         self.dropped.fetch_add(1, Relaxed);
     }
 
+    pub fn unrecorded(&self) {
+        self.unrecorded.fetch_add(1, Relaxed);
+    }
+
     pub fn refused(&self, refusal: &Refusal) {
         if let Some(at) = counted(refusal) {
             self.limited[at].fetch_add(1, Relaxed);
@@ -105,6 +110,8 @@ pub struct Counters {
     pub held: u64,
     /// What was dropped without a word to its sender.
     pub dropped: u64,
+    /// Messages that passed while they could not be put on record.
+    pub unrecorded: u64,
     /// What limits of rates refused, by limit and direction.
     pub limited: Vec<(&'static str, &'static str, u64)>,
     /// Answers of devices to what was delivered to them, by the sender's dialect, the device's and the outcome.
@@ -180,6 +187,7 @@ impl Hub {
             delivered: c.delivered.load(Relaxed),
             held: c.held.load(Relaxed),
             dropped: c.dropped.load(Relaxed),
+            unrecorded: c.unrecorded.load(Relaxed),
             limited: COUNTED
                 .iter()
                 .zip(&c.limited)

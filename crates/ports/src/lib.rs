@@ -5,6 +5,7 @@ mod federation;
 mod hygiene;
 mod published;
 mod spim;
+mod unrecorded;
 mod upload;
 mod watch;
 
@@ -13,6 +14,7 @@ pub use federation::{Applicant, Dialler, Hop, HopSecurity, Partners, Route, Told
 pub use hygiene::{Finding, Hygiene, Remedy};
 pub use published::{Published, Signed, Tlsa};
 pub use spim::{Ruling, Spim, Standing};
+pub use unrecorded::{Gap, Unrecorded};
 pub use upload::{Inspector, Linked, Links, Looked, Uploads};
 pub use watch::Watch;
 

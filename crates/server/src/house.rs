@@ -6,6 +6,7 @@ use crate::conformance::Residents;
 use crate::failure::Failure;
 use crate::recording::Recorder;
 use crate::traces::Exporter;
+use crate::unrecorded::Exceptions;
 use connector::{Carries, Connector, Listener, TlsMode, Transport};
 use hub::pipeline::{Pipeline, Stage};
 use hub::stages::{Consent, Federation, Hygiene, Identity, Limits, Outbreak, Policy, Spim, Throttle};
@@ -39,6 +40,8 @@ pub struct House {
     pub outbreaks: Arc<outbreak::Outbreaks>,
     /// The guard against unwanted messages of strangers.
     pub guard: Arc<spim::Guard>,
+    /// What may pass while the record cannot be written.
+    pub exceptions: Arc<Exceptions>,
     /// What people upload, if they may.
     pub files: Option<Arc<files::Files>>,
     /// The record's chain.
@@ -101,7 +104,7 @@ pub fn now() -> model::Timestamp {
 /// [`Failure`] with what could not be built.
 pub fn build(config: &Config, workers: usize) -> Result<House, Failure> {
     let (store, chain) = open_store(config)?;
-    let search = match config.search {
+    let search = match config.record.search {
         true => Some(open_index(config, &store, chain)?),
         false => None,
     };
@@ -119,6 +122,8 @@ pub fn build(config: &Config, workers: usize) -> Result<House, Failure> {
     let outbreaks = Arc::new(outbreak::Outbreaks::open(store.clone(), config.outbreak.settings())?);
     let guard = Arc::new(spim::Guard::open(store.clone(), config.spim.settings(config.base()))?);
     let stages = stages(&partners, &rules, &rulebook, &guard, &eyes, &outbreaks);
+    let exceptions = Exceptions::new(config.record.fail_open.clone(), partners.clone(), store.clone());
+    let exceptions = Arc::new(exceptions);
     let hub = Hub::open(Parts {
         domains,
         pipeline: Pipeline::new(stages),
@@ -132,6 +137,7 @@ pub fn build(config: &Config, workers: usize) -> Result<House, Failure> {
         bus: Arc::new(bus::LocalBus::default()),
         rules: rules.clone(),
         blocking: Some(guard.clone()),
+        unrecorded: Some(exceptions.clone()),
         tracer: exporter.clone().map(|exporter| exporter as Arc<dyn Tracer>),
         lanes: workers,
     })?;
@@ -147,6 +153,7 @@ pub fn build(config: &Config, workers: usize) -> Result<House, Failure> {
         eyes,
         outbreaks,
         guard,
+        exceptions,
         exporter,
         chain,
         search,

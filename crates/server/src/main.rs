@@ -27,6 +27,7 @@ mod setup;
 mod strangers;
 mod supervisor;
 mod traces;
+mod unrecorded;
 mod upload;
 
 use clap::Parser;

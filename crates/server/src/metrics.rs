@@ -75,6 +75,12 @@ const METRICS: &[(&str, Kind, &[&str], &str)] = {
             "Reads after which a peer had to wait because it sent too fast, and datagrams dropped for that",
         ),
         ("rialto_events_dropped", Counter, &[], "What was not delivered without a word to its sender"),
+        (
+            "rialto_unrecorded",
+            Counter,
+            &[],
+            "Messages that passed while they could not be put on record, as `[record] fail_open` says",
+        ),
         ("rialto_rows_held", Counter, &[], "Journal rows that rules held for a person to look at"),
         (
             "rialto_refusals",
@@ -247,6 +253,7 @@ impl Sources<'_> {
             put("rialto_limited", &[limit, direction], *n);
         }
         put("rialto_events_dropped", &[], counters.dropped);
+        put("rialto_unrecorded", &[], counters.unrecorded);
         put("rialto_rows_held", &[], counters.held);
         for (stage, reason, n) in &counters.refused {
             put("rialto_refusals", &[stage, reason], *n);

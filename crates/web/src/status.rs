@@ -42,6 +42,9 @@ pub struct Status {
     pub index_trouble: Option<String>,
     /// Why nothing can be put on record now, and so is refused; none while all is well.
     pub disk_trouble: Option<String>,
+    /// Messages that passed while they could not be put on record, since the start.
+    #[serde(default)]
+    pub unrecorded: u64,
     /// The scanner of files, in words; none where none is configured.
     pub scanner: Option<String>,
     /// How long a commit takes on average, in milliseconds.
@@ -85,6 +88,7 @@ pub async fn status(State(desk): State<Arc<Desk>>) -> Json<Status> {
         index_trouble: index.and_then(|index| index.trouble),
         messages: counters.messages.iter().map(|(_, n)| n).sum(),
         delivered: counters.delivered,
+        unrecorded: counters.unrecorded,
         refused: counters.refused_by_reason(),
     })
 }

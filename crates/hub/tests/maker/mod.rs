@@ -43,6 +43,7 @@ pub fn parts(store: &Arc<MemoryStore>, domain: &str) -> Parts {
         rules: Arc::new(Rules::new(RuleSet::default())),
         partners: Arc::new(Secluded),
         blocking: None,
+        unrecorded: None,
         tracer: None,
         lanes: 1,
     }

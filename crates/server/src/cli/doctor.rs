@@ -165,8 +165,13 @@ fn server(reach: &Reach) -> Result<Finding, Failure> {
     let control = reach.control()?;
     Ok(runtime(1)?.block_on(async {
         match control.get::<web::Status>("/v1/status").await {
-            Ok(web::Status { disk_trouble: Some(why), .. }) => Finding::Bad(
-                format!("the server puts nothing on record: {why}"),
+            Ok(web::Status { disk_trouble: Some(why), unrecorded, .. }) => Finding::Bad(
+                match unrecorded {
+                    0 => format!("the server puts nothing on record: {why}"),
+                    n => format!(
+                        "the server puts nothing on record: {why}; since its start {n} message(s) passed without, as [record] fail_open says"
+                    ),
+                },
                 "messages are refused until the disk is well; the server notices by itself, no restart is needed",
             ),
             Ok(s) => Finding::Good(format!(

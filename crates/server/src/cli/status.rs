@@ -29,6 +29,9 @@ impl Show {
         if let Some(trouble) = &s.disk_trouble {
             println!("DISK         {trouble}: what needs it is refused until it is well");
         }
+        if s.unrecorded > 0 {
+            println!("unrecorded   {} message(s) passed while nothing could be put on record", s.unrecorded);
+        }
         if let Some(scanner) = &s.scanner {
             println!("scanner      {scanner}");
         }

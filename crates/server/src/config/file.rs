@@ -4,6 +4,7 @@ use super::control::ControlPart;
 use super::hygiene::HygienePart;
 use super::limits::Limits;
 use super::outbreak::OutbreakPart;
+use super::record::RecordPart;
 use super::spim::SpimPart;
 use super::upload::UploadPart;
 use crate::log::{Format, Level};
@@ -446,23 +447,6 @@ pub(super) struct QuarantinePart {
     /// After so many days without a decision a held message ends, and its sender hears it; without this key it waits for ever.
     #[schemars(with = "Option<u32>")]
     pub days: Option<Spanned<u32>>,
-}
-
-/// What the record keeps.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct RecordPart {
-    /// How long content is kept: `forever`, as without this key, or `N days`; see [The record](record.md).
-    #[schemars(with = "Option<String>")]
-    pub retention: Option<Spanned<String>>,
-    /// Keep an index, for `rialto search`, `rialto trace` and `rialto losses`.
-    pub search: bool,
-}
-
-impl Default for RecordPart {
-    fn default() -> Self {
-        Self { retention: None, search: true }
-    }
 }
 
 /// How the server ends.

@@ -8,6 +8,7 @@ mod mistake;
 mod outbreak;
 mod overrides;
 mod place;
+mod record;
 pub mod reference;
 mod spim;
 mod upload;
@@ -22,6 +23,7 @@ pub use limits::Limits;
 pub use mistake::Mistake;
 pub use outbreak::OutbreakPart;
 pub use place::Source;
+pub use record::{FailOpen, RecordPart};
 pub use spim::SpimPart;
 pub use upload::UploadPart;
 
@@ -105,10 +107,8 @@ pub struct Config {
     pub outbreak: OutbreakPart,
     /// How long the end may take at most.
     pub drain: Duration,
-    /// How long content is kept.
-    pub retention: record::Rule,
-    /// Keep an index of the record?
-    pub search: bool,
+    /// What the record keeps.
+    pub record: RecordPart,
     /// Where XMPP clients are sent at the end, `host:port`.
     pub go_to: Option<String>,
     /// Where metrics are told, besides the control socket.
@@ -274,10 +274,7 @@ impl Config {
         }
         spim::checked(&file.spim, path, text, base)?;
         file.upload.check(path, text, tls.is_some() || file.acme.is_some() || kept)?;
-        let retention = match &file.record.retention {
-            Some(rule) => rule.get_ref().parse().map_err(|why| Mistake::at(path, text, rule.span(), why))?,
-            None => record::Rule::default(),
-        };
+        file.record.check(path, text)?;
         let listens = file.xmpp.listen.iter().map(|l| (&l.address, l.proxy_protocol, &l.trusted, false));
         let sip_listens = file
             .sip
@@ -358,8 +355,7 @@ impl Config {
             consent: file.consent,
             outbreak: file.outbreak,
             spim: file.spim,
-            retention,
-            search: file.record.search,
+            record: file.record,
             drain: Duration::from_secs(file.drain.seconds.into()),
             traces,
             log: Settings { format: file.log.format, level: file.log.level, targets },
@@ -512,6 +508,8 @@ mod tests {
         }
         let m = mistake("domains = [\"a\"]\n[record]\nretention = \"a year\"\n");
         assert!(m.starts_with("rialto.toml:3:13: write \"forever\" or \"N days\""), "{m}");
+        let m = mistake("domains = [\"a\"]\n[[record.fail_open]]\nfeatures = [\"im\", \"calls\"]\n");
+        assert!(m.starts_with("rialto.toml:3:12: only what is recorded"), "{m}");
         let m = mistake("domains = [\"a\"]\n[drain]\ngo_to = \"<x>\"\n");
         assert!(m.starts_with("rialto.toml:3:9: write a host"), "{m}");
     }

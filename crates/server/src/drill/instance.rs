@@ -75,6 +75,7 @@ impl Instance {
             bus: Arc::new(bus::LocalBus::default()),
             rules,
             blocking: None,
+            unrecorded: None,
             tracer: None,
             lanes: 1,
         })?;

@@ -1,6 +1,6 @@
 //! Which keys of the configuration show at once, and which wait for a restart.
 
-use crate::config::{Config, SipListen, SipTransport, XmppListen};
+use crate::config::{Config, FailOpen, SipListen, SipTransport, XmppListen};
 use web::Reloaded;
 
 /// When a changed key shows.
@@ -30,8 +30,15 @@ const KEYS: &[(&str, When, Reading)] = &[
     ("limits.message_bytes", When::Now, |c| format!("{}", c.limits.message_bytes)),
     ("limits.connections", When::Now, |c| format!("{}", c.limits.connections)),
     ("limits.connections_per_source", When::Now, |c| format!("{}", c.limits.connections_per_source)),
-    ("record.retention", When::Now, |c| format!("{}", c.retention)),
-    ("record.search", When::Restart("the index is opened at the start"), |c| format!("{}", c.search)),
+    ("record.retention", When::Now, |c| format!("{}", c.record.rule())),
+    ("record.search", When::Restart("the index is opened at the start"), |c| format!("{}", c.record.search)),
+    ("record.fail_open", When::Now, |c| {
+        let shown = |open: &FailOpen| {
+            let features = open.features.as_ref().map(toml::Spanned::get_ref);
+            format!("{:?} {features:?}", open.partner.as_ref().map(toml::Spanned::get_ref))
+        };
+        format!("{:?}", c.record.fail_open.iter().map(shown).collect::<Vec<_>>())
+    }),
     ("xmpp.listen.trusted", When::Now, |c| {
         format!("{:?}", c.xmpp.iter().map(XmppListen::proxies).collect::<Vec<_>>())
     }),

@@ -18,6 +18,7 @@ use crate::log::Log;
 use crate::published::Look;
 use crate::recording::Recorder;
 use crate::supervisor::Supervisor;
+use crate::unrecorded::Exceptions;
 use hub::{Hub, Rules};
 use model::Timestamp;
 use net::{Bound, Net, Tls};
@@ -44,6 +45,7 @@ struct Inner {
     rules: Arc<Rules>,
     outbreaks: Arc<outbreak::Outbreaks>,
     guard: Arc<spim::Guard>,
+    exceptions: Arc<Exceptions>,
     search: Option<Arc<search::Index>>,
     now: Mutex<Now>,
     bound: RwLock<Vec<Bound>>,
@@ -116,6 +118,7 @@ impl Live {
             rules,
             outbreaks: house.outbreaks.clone(),
             guard: house.guard.clone(),
+            exceptions: house.exceptions.clone(),
             search: house.search.clone(),
             now,
             bound,
@@ -293,6 +296,7 @@ impl Inner {
         }
         self.rules.set(house::rules_of(&config));
         self.outbreaks.set(config.outbreak.settings());
+        self.exceptions.set(config.record.fail_open.clone());
         self.guard.set(config.spim.settings(config.base()));
         self.partners.set(federation);
         self.eyes.set(config.hygiene.settings(config.base(), &config.domains));

@@ -51,7 +51,7 @@ impl Operator for Live {
     }
 
     fn expire(&self, by: record::Act) -> Result<web::Expired, String> {
-        let rule = self.inner.now.lock().config.retention;
+        let rule = self.inner.now.lock().config.record.rule();
         let done = record::expire(self.inner.store.as_ref(), rule, by, wall(), || std::thread::sleep(PAUSE));
         let done = done.map_err(|trouble| trouble.to_string())?;
         if let Some(done) = done.filter(|d| d.rows > 0) {

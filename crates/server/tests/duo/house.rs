@@ -66,6 +66,7 @@ impl House {
             bus: Arc::new(bus::LocalBus::default()),
             rules: Arc::new(hub::Rules::new(hub::RuleSet::default())),
             blocking: None,
+            unrecorded: None,
             tracer: None,
             lanes: 1,
         })
