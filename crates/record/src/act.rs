@@ -1,5 +1,6 @@
 //! Acts of administrators and of the server itself, as rows of the journal.
 
+use crate::Signed;
 use model::{Address, Seq, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Write as _};
@@ -37,6 +38,9 @@ pub struct Act {
     /// Set on the first row after a restore.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restore: Option<Restore>,
+    /// Set where rows were closed with a checkpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<Signed>,
 }
 
 /// That a second administrator has said yes.
@@ -99,6 +103,7 @@ impl Act {
             retention: None,
             file: None,
             restore: None,
+            checkpoint: None,
         }
     }
 
@@ -170,6 +175,9 @@ impl fmt::Display for Act {
                 "; from backup {} of {} with {} rows, epoch {}",
                 restore.backup, restore.made, restore.head, restore.epoch
             )?;
+        }
+        if let Some(checkpoint) = &self.checkpoint {
+            write!(line, "; {checkpoint}")?;
         }
         f.write_str(&line.replace(char::is_control, " "))
     }

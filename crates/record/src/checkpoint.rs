@@ -4,6 +4,8 @@
 use crate::chain::ChainId;
 use crate::hex::{fixed, hex};
 use crate::signer::{Signer, is_signed};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use model::{Seq, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -72,7 +74,8 @@ impl Checkpoint {
 }
 
 /// A checkpoint with its signature.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "Line", try_from = "Line")]
 pub struct Signed {
     /// What was signed.
     pub checkpoint: Checkpoint,
@@ -85,7 +88,7 @@ pub struct Signed {
 }
 
 /// The same as a line of JSON.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 struct Line {
     format: String,
     #[serde(with = "fixed")]
@@ -116,10 +119,29 @@ impl Signed {
 
     /// One line of JSON, without its end.
     pub fn to_line(&self) -> String {
-        let Checkpoint { chain, first, last, link, root, at, previous } = self.checkpoint;
-        let base64 =
-            |token: &Vec<u8>| base64::Engine::encode(&base64::engine::general_purpose::STANDARD, token);
-        let line = Line {
+        // Numbers and text: nothing that JSON could not hold.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// Reads such a line. Members that are not known are left alone.
+    ///
+    /// # Errors
+    /// In words, what it is not.
+    pub fn parse(line: &str) -> Result<Self, String> {
+        serde_json::from_str(line).map_err(|e| format!("this is no checkpoint: {e}"))
+    }
+
+    /// The same without time stamps, as it was when it was signed.
+    #[must_use]
+    pub fn bare(&self) -> Self {
+        Self { stamps: Vec::new(), ..*self }
+    }
+}
+
+impl From<Signed> for Line {
+    fn from(signed: Signed) -> Self {
+        let Checkpoint { chain, first, last, link, root, at, previous } = signed.checkpoint;
+        Self {
             format: String::from_utf8_lossy(TAG).into_owned(),
             node: chain.node,
             epoch: chain.epoch,
@@ -129,28 +151,21 @@ impl Signed {
             root,
             at: at.0,
             previous,
-            key: self.key,
-            signature: self.signature,
-            stamps: self.stamps.iter().map(base64).collect(),
-        };
-        // Numbers and text: nothing that JSON could not hold.
-        serde_json::to_string(&line).unwrap_or_default()
-    }
-
-    /// Reads such a line. Members that are not known are left alone.
-    ///
-    /// # Errors
-    /// In words, what it is not.
-    pub fn parse(line: &str) -> Result<Self, String> {
-        let line: Line = serde_json::from_str(line).map_err(|e| format!("this is no checkpoint: {e}"))?;
-        if line.format.as_bytes() != TAG {
-            return Err(format!(
-                "{:?} is a format of checkpoints that this program does not know",
-                line.format
-            ));
+            key: signed.key,
+            signature: signed.signature,
+            stamps: signed.stamps.iter().map(|token| STANDARD.encode(token)).collect(),
         }
-        let token = |text: &String| base64::Engine::decode(&base64::engine::general_purpose::STANDARD, text);
-        let stamps = line.stamps.iter().map(token).collect::<Result<_, _>>();
+    }
+}
+
+impl TryFrom<Line> for Signed {
+    type Error = String;
+
+    fn try_from(line: Line) -> Result<Self, String> {
+        if line.format.as_bytes() != TAG {
+            return Err(format!("{:?} is a format that this program does not know", line.format));
+        }
+        let stamps = line.stamps.iter().map(|text| STANDARD.decode(text)).collect::<Result<_, _>>();
         Ok(Self {
             checkpoint: Checkpoint {
                 chain: ChainId { node: line.node, epoch: line.epoch },
@@ -171,7 +186,8 @@ impl Signed {
 impl fmt::Display for Signed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Checkpoint { chain, first, last, link, at, .. } = &self.checkpoint;
-        write!(f, "rows {first} to {last} of epoch {}, made {at}, ends with link {}", chain.epoch, hex(link))
+        let (epoch, link, key) = (chain.epoch, hex(link), hex(&self.key[..8]));
+        write!(f, "rows {first} to {last} of epoch {epoch}, closed {at} with link {link}, key {key}...")
     }
 }
 

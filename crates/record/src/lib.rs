@@ -7,22 +7,27 @@
 mod act;
 mod chain;
 mod checkpoint;
+mod close;
 mod describe;
 mod evidence;
 mod hex;
+mod marks;
 mod merkle;
 mod retention;
 mod salt;
 mod signer;
 mod verify;
+mod walk;
 
 pub use act::{Act, Approved, FileAct, Restore, Retention};
 pub use chain::{Chain, ChainId, body_digest, link};
 pub use checkpoint::{Checkpoint, Signed};
+pub use close::{NotClosed, close, recover};
 pub use describe::describe;
 pub use evidence::Evidence;
 pub use hex::{hex, unhex};
+pub use marks::{Against, Lines, Lost, SignedRows};
 pub use merkle::{Frontier, Paths, audit_path, root_of};
 pub use retention::{Rule, expire};
 pub use signer::{Signer, is_signed};
-pub use verify::{Fault, Finding, NewEpoch, Report, verify};
+pub use verify::{Fault, Finding, NewEpoch, Report, verify, verify_against};

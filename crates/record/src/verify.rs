@@ -1,12 +1,14 @@
 use crate::act::{Act, Restore, Retention};
-use crate::chain::{ChainId, body_digest, link};
+use crate::chain::ChainId;
+use crate::hex::hex;
+use crate::marks::{Against, Marks, SignedRows};
+use crate::walk::Walk;
 use model::Seq;
-use std::collections::HashMap;
 use std::fmt;
-use store::{Row, RowKind, Rows, Trouble};
+use store::{RowKind, Rows, Trouble};
 
 /// Rows read at a time: few enough to stay small in memory, even with large bodies.
-const PAGE: usize = 1_000;
+pub(crate) const PAGE: usize = 1_000;
 
 /// What is wrong with the first row that is not as it was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +35,22 @@ pub enum Fault {
     Unexplained,
     /// The last row, if the store says that the chain is in this epoch, and no row begins it.
     NoEpoch(u64),
+    /// The checkpoint that closes this row was changed: its signature is not that of its key.
+    CheckpointChanged,
+    /// The checkpoint that closes this row was signed with a key that is not expected.
+    CheckpointKey([u8; 32]),
+    /// The checkpoint that closes this row does not follow the one before: one between them was taken away.
+    CheckpointGap,
+    /// The act names a checkpoint that is gone: the one that closes this row.
+    CheckpointGone(Seq),
+    /// No act on record names the checkpoint that closes this row.
+    CheckpointUnnamed,
+    /// From this row to the one that the fault names, rows are not those that were signed.
+    NotSigned(Seq),
+    /// From this row to the one that the fault names, rows are not those of a checkpoint kept elsewhere.
+    NotAnchored(Seq),
+    /// The first row that is gone: a checkpoint was made of rows up to the one that the fault names.
+    Truncated(Seq),
 }
 
 /// The first row that is not as it was written.
@@ -71,6 +89,30 @@ impl fmt::Display for Finding {
             Fault::Unexplained => {
                 write!(f, "the content of row {seq} was destroyed, and no act on record says so")
             }
+            Fault::CheckpointChanged => write!(f, "the checkpoint that closes row {seq} was changed"),
+            Fault::CheckpointKey(key) => {
+                write!(f, "the checkpoint that closes row {seq} is signed with another key: {}", hex(&key))
+            }
+            Fault::CheckpointGap => {
+                write!(f, "the checkpoint before the one that closes row {seq} was taken away")
+            }
+            Fault::CheckpointGone(last) => {
+                write!(f, "row {seq} names the checkpoint that closes row {last}, and it is gone")
+            }
+            Fault::CheckpointUnnamed => {
+                write!(f, "no act on record names the checkpoint that closes row {seq}: it was added")
+            }
+            Fault::NotSigned(last) => write!(
+                f,
+                "rows {seq} to {last} were written anew: they are not those that their checkpoint was made of"
+            ),
+            Fault::NotAnchored(last) => write!(
+                f,
+                "rows {seq} to {last} were written anew: they are not those of the checkpoint that was kept elsewhere"
+            ),
+            Fault::Truncated(last) => {
+                write!(f, "row {seq} and all after it are gone: a checkpoint was made of rows up to {last}")
+            }
         }
     }
 }
@@ -93,6 +135,8 @@ pub struct Report {
     /// Number and link of the last good row. The chain itself cannot tell whether rows after it were cut off: compare
     /// with a head that was noted elsewhere.
     pub last: Option<(Seq, [u8; 32])>,
+    /// What was found signed.
+    pub signed: SignedRows,
     /// The first row that is not as it was written.
     pub finding: Option<Finding>,
 }
@@ -129,11 +173,23 @@ impl fmt::Display for NewEpoch {
 pub fn verify<R: Rows + ?Sized>(
     journal: &R,
     chain: ChainId,
+    progress: impl FnMut(Seq),
+) -> Result<Report, Trouble> {
+    verify_against(journal, chain, &Against::default(), progress)
+}
+
+/// The same, against what was signed of it: its own checkpoints, and those that were kept elsewhere.
+///
+/// # Errors
+/// [`Trouble`] when the journal or its checkpoints cannot be read.
+pub fn verify_against<R: Rows + ?Sized>(
+    journal: &R,
+    chain: ChainId,
+    against: &Against<'_>,
     mut progress: impl FnMut(Seq),
 ) -> Result<Report, Trouble> {
-    // Every node begins with epoch 1.
-    let first = ChainId { epoch: 1, ..chain };
-    let mut walk = Walk { chain: first, next: 1, prev: first.genesis(), conversations: HashMap::new() };
+    let mut walk = Walk::begin(chain.node);
+    let mut marks = Marks::new(against, chain)?;
     let mut report = Report::default();
     // The last row whose content is gone.
     let mut bare = None;
@@ -156,69 +212,26 @@ pub fn verify<R: Rows + ?Sized>(
                 report.erased += 1;
                 bare = Some(row.seq);
             }
+            report.last = Some((row.seq, row.link));
+            if let Err(finding) =
+                marks.step(row, walk.chain, act.as_ref().and_then(|a| a.checkpoint.as_ref()))?
+            {
+                break 'all Some(finding);
+            }
             let ruled = report.retention.as_ref().map_or(0, |(_, r)| r.to);
             if let Some(retention) = act.and_then(|a| a.retention).filter(|r| r.to >= ruled) {
                 report.retention = Some((row.seq, retention));
             }
-            report.last = Some((row.seq, row.link));
         }
         progress(end);
     };
-    report.conversations = walk.conversations.len() as u64;
+    report.conversations = walk.conversations();
     let ruled = report.retention.as_ref().map_or(0, |(_, r)| r.to);
     let unexplained = bare.filter(|seq| seq.0 > ruled).map(|seq| Finding { seq, fault: Fault::Unexplained });
     let epoch = (walk.chain != chain)
         .then(|| Finding { seq: Seq(walk.next - 1), fault: Fault::NoEpoch(chain.epoch) });
-    report.finding = finding.or(epoch).or(unexplained);
+    let end = if finding.is_none() { marks.end(Seq(walk.next - 1), walk.chain.epoch) } else { None };
+    report.finding = finding.or(epoch).or(end).or(unexplained);
+    report.signed = marks.signed;
     Ok(report)
-}
-
-/// Where the verification stands.
-struct Walk {
-    chain: ChainId,
-    next: u64,
-    prev: [u8; 32],
-    conversations: HashMap<u64, (u64, [u8; 32])>,
-}
-
-impl Walk {
-    /// Takes a row; `true` if it began the epoch that it names.
-    fn step(&mut self, row: &Row, epoch: Option<u64>) -> Result<bool, Fault> {
-        if row.seq.0 > self.next {
-            return Err(Fault::Missing(Seq(self.next)));
-        }
-        if row.seq.0 < self.next {
-            return Err(Fault::Repeated);
-        }
-        let later = epoch.filter(|e| *e > self.chain.epoch).map(|epoch| ChainId { epoch, ..self.chain });
-        let later = later.filter(|chain| row.link == link(*chain, row));
-        if let Some(chain) = later {
-            self.chain = chain;
-        }
-        match (row.prev == self.prev, row.link == link(self.chain, row)) {
-            (true, true) => {}
-            (true, false) => return Err(Fault::Changed),
-            (false, true) => return Err(Fault::NotNext),
-            (false, false) => return Err(Fault::Foreign),
-        }
-        match (&row.salt, &row.body) {
-            (Some(salt), Some(body)) if body_digest(salt, body) == row.body_digest => {}
-            (Some(_), Some(_)) => return Err(Fault::BodyChanged),
-            (None, None) => {}
-            _ => return Err(Fault::HalfErased),
-        }
-        if row.conversation != 0 {
-            let place = self.conversations.entry(row.conversation).or_insert((0, [0; 32]));
-            if row.conversation_seq != place.0 + 1 {
-                return Err(Fault::ConversationGap(place.0 + 1));
-            }
-            if row.conversation_prev != place.1 {
-                return Err(Fault::ConversationBroken);
-            }
-            *place = (row.conversation_seq, row.link);
-        }
-        self.next += 1;
-        self.prev = row.link;
-        Ok(later.is_some())
-    }
 }

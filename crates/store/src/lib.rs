@@ -5,6 +5,7 @@
 //! journal never block: they queue for the one writer and report by callback.
 
 mod agreed;
+mod checkpoints;
 mod journal;
 mod memory;
 mod memory_uploads;
@@ -17,6 +18,7 @@ mod uploads;
 mod varint;
 
 pub use agreed::{Partners, Shelf};
+pub use checkpoints::Checkpoints;
 pub use journal::{
     Destroyed, Done, Draft, Erase, Health, Journal, MailboxCursor, Retain, Row, RowKind, Rows, SettledRow,
     Waiting,

@@ -1,15 +1,16 @@
 //! Everything in memory: for tests, and for looking around without a file.
 
 use crate::{
-    Accounts, Authorization, Authorizations, Blank, CHAIN_SETTING, Done, Draft, Erase, Health, Journal,
-    Lease, Leases, MailboxCursor, Partners, RosterEntry, Rosters, Row, RowKind, SealedPasswords, Sealer,
-    Settings, SettledRow, Shelf, StoredFile, Trouble, Unsealed, Waiting,
+    Accounts, Authorization, Authorizations, Blank, CHAIN_SETTING, Checkpoints, Done, Draft, Erase, Health,
+    Journal, Lease, Leases, MailboxCursor, Partners, RosterEntry, Rosters, Row, RowKind, SealedPasswords,
+    Sealer, Settings, SettledRow, Shelf, StoredFile, Trouble, Unsealed, Waiting,
 };
 use bytes::Bytes;
 use model::{Address, Credential, LeaseKey, Scheme, Seq, Timestamp, Way};
 use parking_lot::Mutex;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::ops::Bound;
 
 /// A store without a disk. Rows are committed at once: `done` is called before `append` returns, on the calling thread,
 /// unless another call is just telling callbacks; then that one tells this one too, so that the order holds.
@@ -39,6 +40,7 @@ struct Nouns {
     sealed: HashMap<(Address, String), Vec<u8>>,
     leases: BTreeMap<LeaseKey, Lease>,
     agreed: BTreeMap<(Shelf, String), Vec<u8>>,
+    checkpoints: BTreeMap<Seq, String>,
 }
 
 impl MemoryStore {
@@ -326,6 +328,23 @@ impl Settings for MemoryStore {
 
     fn set_value(&self, key: &str, value: &[u8]) -> Result<(), Trouble> {
         self.nouns.lock().settings.insert(key.to_owned(), value.to_vec());
+        Ok(())
+    }
+}
+
+impl Checkpoints for MemoryStore {
+    fn checkpoints(&self, after: Seq, limit: usize) -> Result<Vec<(Seq, String)>, Trouble> {
+        let nouns = self.nouns.lock();
+        let later = nouns.checkpoints.range((Bound::Excluded(after), Bound::Unbounded));
+        Ok(later.take(limit).map(|(last, line)| (*last, line.clone())).collect())
+    }
+
+    fn last_checkpoint(&self) -> Result<Option<(Seq, String)>, Trouble> {
+        Ok(self.nouns.lock().checkpoints.last_key_value().map(|(last, line)| (*last, line.clone())))
+    }
+
+    fn keep_checkpoint(&self, last: Seq, line: &str) -> Result<(), Trouble> {
+        self.nouns.lock().checkpoints.insert(last, line.to_owned());
         Ok(())
     }
 }

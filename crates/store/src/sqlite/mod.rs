@@ -6,6 +6,7 @@
 
 mod agreed;
 mod checkpoint;
+mod checkpoints;
 mod copy;
 mod fault;
 mod health;

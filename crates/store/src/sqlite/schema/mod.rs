@@ -8,6 +8,7 @@ mod v2_held;
 mod v3_lease;
 mod v4_agreed;
 mod v5_upload;
+mod v6_checkpoint;
 
 use super::fault::trouble;
 use crate::Trouble;
@@ -24,7 +25,8 @@ struct Step {
 }
 
 /// The schema's version is the number of steps taken.
-const STEPS: &[Step] = &[v1::STEP, v2_held::STEP, v3_lease::STEP, v4_agreed::STEP, v5_upload::STEP];
+const STEPS: &[Step] =
+    &[v1::STEP, v2_held::STEP, v3_lease::STEP, v4_agreed::STEP, v5_upload::STEP, v6_checkpoint::STEP];
 
 /// How the schema of a file and that of this program compare.
 #[derive(Debug, Clone, PartialEq, Eq)]
