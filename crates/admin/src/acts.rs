@@ -127,6 +127,8 @@ pub const ACTS: &[Act] = &[
     act("search.context", "POST", "/v1/search/context", A | C, Grants),
     act("trace", "GET", "/v1/trace", A | S | C | U | H, Grants),
     act("losses", "GET", "/v1/losses", A | S | C | U, Grants),
+    act("checkpoint.list", "GET", "/v1/journal/checkpoints", A | S | C | U, Never),
+    act("checkpoint", "POST", "/v1/journal/checkpoints", A | S | C, Never),
     act("journal.verify", "POST", "/v1/journal/verify", A | S | C | U, Never),
     act("admin.whoami", "GET", "/v1/admins/me", ALL, Never),
     act("admin.list", "GET", "/v1/admins", A | S | C | U, Grants),

@@ -26,7 +26,7 @@ pub use close::{NotClosed, close, recover};
 pub use describe::describe;
 pub use evidence::Evidence;
 pub use hex::{hex, unhex};
-pub use marks::{Against, Lines, Lost, SignedRows};
+pub use marks::{Against, Lines, LookAtFile, Lost, SignedRows};
 pub use merkle::{Frontier, Paths, audit_path, root_of};
 pub use retention::{Rule, expire};
 pub use signer::{Signer, is_signed};

@@ -1,5 +1,6 @@
 //! What was signed of a journal, held against it while it is read.
 
+use crate::act::FileAct;
 use crate::chain::ChainId;
 use crate::checkpoint::Signed;
 use crate::merkle::Frontier;
@@ -15,6 +16,9 @@ const PAGE: usize = 1_000;
 /// Checkpoints that a store keeps: those that close rows after this one, in order, at most so many.
 pub type Lines<'a> = dyn Fn(Seq, usize) -> Result<Vec<(Seq, String)>, Trouble> + 'a;
 
+/// Looks whether the content of an uploaded file is as its act says, where it is still kept.
+pub type LookAtFile<'a> = dyn Fn(&FileAct) -> Result<Option<Fault>, Trouble> + 'a;
+
 /// What to hold a journal against.
 #[derive(Default)]
 pub struct Against<'a> {
@@ -24,6 +28,8 @@ pub struct Against<'a> {
     pub anchors: &'a [Signed],
     /// The keys that may have signed; none: any.
     pub keys: &'a [[u8; 32]],
+    /// Who looks at what people uploaded.
+    pub files: Option<&'a LookAtFile<'a>>,
 }
 
 /// What was found signed.

@@ -43,6 +43,10 @@ pub enum Fault {
     CheckpointGap,
     /// The act names a checkpoint that is gone: the one that closes this row.
     CheckpointGone(Seq),
+    /// The content of the file that the act names is gone.
+    FileGone,
+    /// The content of the file that the act names is another one.
+    FileChanged,
     /// No act on record names the checkpoint that closes this row.
     CheckpointUnnamed,
     /// From this row to the one that the fault names, rows are not those that were signed.
@@ -99,6 +103,8 @@ impl fmt::Display for Finding {
             Fault::CheckpointGone(last) => {
                 write!(f, "row {seq} names the checkpoint that closes row {last}, and it is gone")
             }
+            Fault::FileGone => write!(f, "the content of the file that row {seq} names is gone"),
+            Fault::FileChanged => write!(f, "the content of the file that row {seq} names was replaced"),
             Fault::CheckpointUnnamed => {
                 write!(f, "no act on record names the checkpoint that closes row {seq}: it was added")
             }
@@ -135,6 +141,8 @@ pub struct Report {
     /// Number and link of the last good row. The chain itself cannot tell whether rows after it were cut off: compare
     /// with a head that was noted elsewhere.
     pub last: Option<(Seq, [u8; 32])>,
+    /// Uploaded files whose content was looked at, where it is still kept.
+    pub files: u64,
     /// What was found signed.
     pub signed: SignedRows,
     /// The first row that is not as it was written.
@@ -193,6 +201,8 @@ pub fn verify_against<R: Rows + ?Sized>(
     let mut report = Report::default();
     // The last row whose content is gone.
     let mut bare = None;
+    // The first file whose content is not as it was.
+    let mut file = None;
     let finding = 'all: loop {
         let page = journal.rows(Seq(walk.next), PAGE)?;
         let Some(end) = page.last().map(|r| r.seq) else { break None };
@@ -218,6 +228,11 @@ pub fn verify_against<R: Rows + ?Sized>(
             {
                 break 'all Some(finding);
             }
+            let upload = act.as_ref().filter(|a| a.act == "upload").and_then(|a| a.file.as_ref());
+            if let (Some(upload), Some(look), None) = (upload, against.files, file) {
+                report.files += 1;
+                file = look(upload)?.map(|fault| Finding { seq: row.seq, fault });
+            }
             let ruled = report.retention.as_ref().map_or(0, |(_, r)| r.to);
             if let Some(retention) = act.and_then(|a| a.retention).filter(|r| r.to >= ruled) {
                 report.retention = Some((row.seq, retention));
@@ -231,7 +246,7 @@ pub fn verify_against<R: Rows + ?Sized>(
     let epoch = (walk.chain != chain)
         .then(|| Finding { seq: Seq(walk.next - 1), fault: Fault::NoEpoch(chain.epoch) });
     let end = if finding.is_none() { marks.end(Seq(walk.next - 1), walk.chain.epoch) } else { None };
-    report.finding = finding.or(epoch).or(end).or(unexplained);
+    report.finding = finding.or(epoch).or(end).or(file).or(unexplained);
     report.signed = marks.signed;
     Ok(report)
 }

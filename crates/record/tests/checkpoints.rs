@@ -89,7 +89,7 @@ fn verify(
     let read = |after: Seq, limit: usize| {
         Ok(lines.iter().filter(|(last, _)| *last > after).take(limit).cloned().collect())
     };
-    let against = Against { checkpoints: Some(&read), anchors, keys };
+    let against = Against { checkpoints: Some(&read), anchors, keys, files: None };
     verify_against(&Copy(rows), id, &against, |_| {}).unwrap()
 }
 
@@ -339,7 +339,7 @@ fn no_segment_has_rows_of_two_epochs() {
         .collect();
     assert_eq!(spans, [(1, 1_602, 2_000), (77, 2_001, 2_001)]);
     let read = |after: Seq, limit: usize| store.kept.checkpoints(after, limit);
-    let against = Against { checkpoints: Some(&read), anchors: &anchors, keys: &[] };
+    let against = Against { checkpoints: Some(&read), anchors: &anchors, keys: &[], files: None };
     let report = verify_against(&store.rows, later, &against, |_| {}).unwrap();
     assert_eq!(report.signed.checkpoints, 4);
     let lost = report.signed.lost.unwrap();

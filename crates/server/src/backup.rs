@@ -21,6 +21,9 @@ pub const STORE: &str = "rialto.db";
 /// The configuration's name within a backup.
 pub const CONFIG: &str = "rialto.toml";
 
+/// The name, within a backup with keys, of the key that checkpoints are signed with.
+const SIGNING_KEY: &str = "data/checkpoint.key";
+
 /// Where the contents of uploaded files are, within a backup and within `data`.
 pub const BLOBS: &str = "blobs";
 
@@ -94,6 +97,12 @@ fn fill(
     }
     if with_keys {
         names.extend(kept_certificates(config, to)?);
+        // Checkpoints of before and after a restore are then signed with one key.
+        if config.signing_key().exists() {
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(to.join("data"))?;
+            copy(&config.signing_key(), &to.join(SIGNING_KEY))?;
+            names.push(SIGNING_KEY.to_owned());
+        }
     }
     // After the store, which then names none that has not come yet.
     names.extend(contents(config, to, listener)?);

@@ -1,5 +1,6 @@
 //! The wiring page: every door, stage, store and bus in one place.
 
+use crate::checkpoints::Notary;
 use crate::clean;
 use crate::config::{Config, FederationMode, Protocol, Serves, SipTransport, Strangers, Watchers, XmppTls};
 use crate::conformance::Residents;
@@ -48,6 +49,8 @@ pub struct House {
     pub chain: record::ChainId,
     /// The record's index.
     pub search: Option<Arc<search::Index>>,
+    /// Who closes the record's rows with signed checkpoints.
+    pub notary: Arc<Notary>,
     /// Who writes down what connections say, if the operator asked for it.
     pub recorder: Option<Arc<Recorder>>,
 }
@@ -83,6 +86,19 @@ fn open_index(
     opened.map(Arc::new).map_err(wrong)
 }
 
+/// The key that the record is signed with; made where there is none.
+///
+/// # Errors
+/// [`Failure`] when its file cannot be read or written.
+pub fn signer(config: &Config) -> Result<Arc<record::Signer>, Failure> {
+    let file = config.signing_key();
+    let signer = record::Signer::open(&file).map_err(|e| Failure::new(format!("{}: {e}", file.display())))?;
+    if signer.is_new() {
+        tracing::info!(key = record::hex(&signer.key()), "made the key that checkpoints are signed with");
+    }
+    Ok(Arc::new(signer))
+}
+
 /// The chain that a store is in.
 ///
 /// # Errors
@@ -108,6 +124,7 @@ pub fn build(config: &Config, workers: usize) -> Result<House, Failure> {
         true => Some(open_index(config, &store, chain)?),
         false => None,
     };
+    let notary = Arc::new(Notary::open(store.clone(), signer(config)?, chain.node)?);
     let identity = Arc::new(identity::LocalAccounts::new(store.clone()));
     let rules = Arc::new(Rules::new(rules_of(config)));
     let exporter = config.traces.clone().map(|(endpoint, ratio)| Arc::new(Exporter::start(endpoint, ratio)));
@@ -157,6 +174,7 @@ pub fn build(config: &Config, workers: usize) -> Result<House, Failure> {
         exporter,
         chain,
         search,
+        notary,
         recorder: None,
     })
 }

@@ -1,6 +1,7 @@
 //! Metrics in OpenMetrics text. The hot path only counts; everything here happens when somebody asks.
 
 use crate::certificates::paper::Paper;
+use crate::checkpoints::Standing;
 use hub::Hub;
 use model::Timestamp;
 use net::ListenerCounts;
@@ -129,6 +130,22 @@ const METRICS: &[(&str, Kind, &[&str], &str)] = {
         ("rialto_link_jobs", Gauge, &[], "Jobs of sessions that wait for the disk"),
         ("rialto_senders_waiting", Gauge, &[], "Senders who wait to hear how a row ended"),
         ("rialto_journal_rows", Gauge, &[], "Rows in the journal"),
+        ("rialto_checkpoints", Counter, &[], "Signed checkpoints made"),
+        ("rialto_checkpoint_row", Gauge, &[], "The last row that a signed checkpoint closes"),
+        ("rialto_checkpoint_timestamp_seconds", Gauge, &[], "When that was"),
+        (
+            "rialto_checkpoint_ill",
+            Gauge,
+            &[],
+            "1 while no checkpoint can be made, also because the record was tampered with",
+        ),
+        (
+            "rialto_anchored_row",
+            Gauge,
+            &["anchor"],
+            "The last row of which a place outside has the checkpoint",
+        ),
+        ("rialto_anchor_ill", Gauge, &["anchor"], "1 while a place outside does not take checkpoints"),
         ("rialto_index_rows", Gauge, &[], "The last row that a search can find"),
         ("rialto_index_bytes", Gauge, &[], "What the index takes on disk"),
         ("rialto_index_ill", Gauge, &[], "1 while the index does not go on; nothing but searches suffers"),
@@ -178,6 +195,8 @@ pub struct Sources<'a> {
     pub hub: &'a Hub,
     /// The store.
     pub store: &'a SqliteStore,
+    /// How it stands with checkpoints.
+    pub signing: Standing,
     /// The record's index.
     pub search: Option<&'a search::Index>,
     /// The watch for outbreaks.
@@ -262,6 +281,14 @@ impl Sources<'_> {
             put("rialto_index_rows", &[], index.indexed.0);
             put("rialto_index_bytes", &[], index.bytes);
             put("rialto_index_ill", &[], u64::from(index.trouble.is_some()));
+        }
+        put("rialto_checkpoints", &[], self.signing.made);
+        put("rialto_checkpoint_row", &[], self.signing.to.0);
+        put("rialto_checkpoint_timestamp_seconds", &[], self.signing.at / 1000);
+        put("rialto_checkpoint_ill", &[], u64::from(self.signing.trouble.is_some()));
+        for anchor in &self.signing.anchors {
+            put("rialto_anchored_row", &[anchor.kind], anchor.to.0);
+            put("rialto_anchor_ill", &[anchor.kind], u64::from(anchor.trouble.is_some()));
         }
         let found = self.outbreaks.counts();
         for (step, n) in [("hold", found.found), ("mute", found.muted), ("isolate", found.isolated)] {

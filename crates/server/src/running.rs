@@ -3,6 +3,7 @@
 use crate::answers;
 use crate::certificates;
 use crate::certificates::acme::{Keeper, Kept};
+use crate::checkpoints::{self, Notary};
 use crate::config::{Config, ControlPart, Source};
 use crate::failure::Failure;
 use crate::house;
@@ -37,6 +38,8 @@ pub struct Running {
     files: Vec<JoinHandle<()>>,
     store: Arc<store::SqliteStore>,
     search: Option<Arc<search::Index>>,
+    notary: Arc<Notary>,
+    checkpoints: [JoinHandle<()>; 2],
     api: JoinHandle<()>,
     retention: JoinHandle<()>,
     tests: JoinHandle<()>,
@@ -90,6 +93,7 @@ impl Running {
             files: house.files.clone(),
             signer: partner::Signer::new(house.store.clone()),
             journal: house.store.clone(),
+            checkpoints: house.store.clone(),
             search: house.search.clone(),
             chain: house.chain,
             operator: live.clone(),
@@ -126,6 +130,10 @@ impl Running {
             }
         });
         let retention = tokio::spawn(forget(live.clone(), house.store.clone()));
+        let checkpoints = [
+            tokio::spawn(checkpoints::by_the_clock(live.clone(), house.notary.clone())),
+            tokio::spawn(checkpoints::keep(live.clone(), house.notary.clone())),
+        ];
         let tests = tokio::spawn(try_out(live.clone()));
         let clean = tokio::spawn(crate::clean::keep(live.clone()));
         let strangers = tokio::spawn(crate::strangers::keep(house.hub.clone(), house.guard.clone()));
@@ -147,6 +155,8 @@ impl Running {
             control,
             store: house.store,
             search: house.search,
+            notary: house.notary,
+            checkpoints,
             api,
             retention,
             tests,
@@ -196,6 +206,7 @@ impl Running {
             exporter.flush().await;
         }
         self.retention.abort();
+        self.checkpoints.iter().for_each(JoinHandle::abort);
         self.tests.abort();
         self.watch.abort();
         self.clean.abort();
@@ -204,8 +215,13 @@ impl Running {
         self.api.abort();
         let _ = std::fs::remove_file(&self.control);
         let (store, guard, search) = (self.store, self.guard, self.search);
+        let notary = self.live.config().checkpoint_at_end.then_some(self.notary);
         let last = move || {
             guard.write_down(usize::MAX, house::now().unix_ms());
+            if let Some(notary) = notary {
+                // What went wrong was logged; the next start goes on.
+                let _ = notary.close(&record::Act::done("checkpoint", "server"));
+            }
             if let Some(search) = search {
                 search.close();
             }

@@ -4,7 +4,7 @@ use model::Timestamp;
 use ports::AccountAdmin;
 use record::ChainId;
 use std::sync::Arc;
-use store::Journal;
+use store::{Checkpoints, Journal};
 
 /// What the API works with.
 pub struct Desk {
@@ -32,6 +32,8 @@ pub struct Desk {
     pub signer: partner::Signer,
     /// The record.
     pub journal: Arc<dyn Journal>,
+    /// The record's checkpoints.
+    pub checkpoints: Arc<dyn Checkpoints>,
     /// The record's index, if it has one.
     pub search: Option<Arc<search::Index>>,
     /// The record's chain.

@@ -107,27 +107,6 @@ pub struct JournalRows {
     pub rows: Vec<JournalRow>,
 }
 
-/// What a verification found.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-pub struct Verification {
-    /// Rows found good.
-    pub rows: u64,
-    /// Conversations found gapless.
-    pub conversations: u64,
-    /// Acts of administrators and of the server.
-    pub acts: u64,
-    /// Rows whose content was destroyed.
-    pub erased: u64,
-    /// The rule by which it was, and the row that says so.
-    pub retention: Option<String>,
-    /// Where the journal was put back from a backup, in words.
-    pub restores: Vec<String>,
-    /// True if every row is as it was written.
-    pub intact: bool,
-    /// The first row that is not, in words.
-    pub finding: Option<String>,
-}
-
 fn refusal(r: &Refusal) -> RefusalView {
     RefusalView {
         reason: r.reason.name().to_owned(),
@@ -257,27 +236,6 @@ pub async fn read(
             let row = row.ok_or_else(|| Problem::missing(format!("there is no row {seq}")))?;
             Ok(Json(RowContent { row: view(&row), text: record::describe(&row, true) }))
         })
-    })
-    .await
-}
-
-/// Verifies the whole journal.
-#[utoipa::path(post, path = "/v1/journal/verify", responses((status = 200, body = Verification)))]
-pub async fn verify(State(desk): State<Arc<Desk>>) -> Result<Json<Verification>, Problem> {
-    blocking(move || {
-        let report = record::verify(desk.journal.as_ref(), desk.chain, |_| {})?;
-        Ok(Json(Verification {
-            rows: report.rows,
-            conversations: report.conversations,
-            acts: report.acts,
-            erased: report.erased,
-            retention: report
-                .retention
-                .map(|(seq, r)| format!("rows up to {} by the rule {:?} (row {seq})", r.to, r.rule)),
-            restores: report.restores.iter().map(ToString::to_string).collect(),
-            intact: report.finding.is_none(),
-            finding: report.finding.map(|f| f.to_string()),
-        }))
     })
     .await
 }

@@ -20,6 +20,7 @@ mod partners;
 mod policy;
 mod probes;
 mod problem;
+mod proof;
 mod quarantine;
 mod requests;
 mod search;
@@ -40,9 +41,7 @@ pub use groups::{GroupList, Members};
 pub use handshakes::{
     Acceptance, Certificate, CertificateRequest, InvitationList, Paper, Revocation, Revoked,
 };
-pub use journal::{
-    JournalRow, JournalRows, LossView, RefusalView, RowContent, SettledView, Verification, view,
-};
+pub use journal::{JournalRow, JournalRows, LossView, RefusalView, RowContent, SettledView, view};
 pub use operate::{Answered, Expired, FourEyes, Operator, Reloaded};
 pub use outbreak::{Decided, Decision, OrderView, OutbreakStatus, Stop};
 pub use partners::{Forget, Forgotten, ObservedList, PartnerList, PartnerView};
@@ -52,6 +51,7 @@ pub use policy::{
 };
 pub use probes::{Check, Probed, Verdict};
 pub use problem::{Problem, ProblemBody};
+pub use proof::{AnchorView, CheckpointList, KeyView, Signing, Verification, VerifyQuestion};
 pub use quarantine::{Discard, Ended, HeldList, HeldView, Late, PartView};
 pub use requests::{RequestList, Word};
 pub use search::{Context, Hit, SearchPage, SearchQuestion};
@@ -63,10 +63,14 @@ pub use users::{NewUser, PasswordChange, UserList};
 pub use who::Who;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use std::sync::Arc;
 use utoipa::OpenApi;
-use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt as _};
 use utoipa_axum::routes;
+
+/// Bytes of checkpoints that a verification may be given: some ten years of one an hour.
+const ANCHORS: usize = 64 << 20;
 
 #[derive(OpenApi)]
 #[openapi(info(title = "Rialto", description = "The API of a running Rialto server."))]
@@ -130,7 +134,8 @@ fn routes() -> (Router<Arc<Desk>>, utoipa::openapi::OpenApi) {
         .routes(routes!(spim::block))
         .routes(routes!(spim::forgive))
         .routes(routes!(journal::rows))
-        .routes(routes!(journal::verify))
+        .routes(routes!(proof::verify).layer(DefaultBodyLimit::max(ANCHORS)))
+        .routes(routes!(proof::checkpoints, proof::checkpoint))
         .routes(routes!(journal::read))
         .routes(routes!(search::find))
         .routes(routes!(search::read))

@@ -1,5 +1,5 @@
 use crate::problem::blocking;
-use crate::{Desk, ListenerView, Probed, Problem, Who};
+use crate::{Desk, ListenerView, Probed, Problem, Signing, Who};
 use axum::Json;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
@@ -55,6 +55,25 @@ pub trait Operator: Send + Sync {
 
     /// Orders new certificates by ACME now. `false` if none come that way.
     fn renew_certificates(&self) -> bool;
+
+    /// Closes what is new in the journal with a signed checkpoint, in the name of who asks; gives those that were made. On error,
+    /// in words, nothing was signed. Blocks.
+    fn checkpoint(&self, by: record::Act) -> Result<Vec<record::Signed>, String>;
+
+    /// The public key that checkpoints are signed with.
+    fn signing_key(&self) -> [u8; 32];
+
+    /// How it stands with checkpoints.
+    fn signing(&self) -> Signing;
+
+    /// Checkpoints of this node in the configured directory of anchors, a line each; none where none is configured. Blocks.
+    fn anchored(&self) -> Option<Result<Vec<String>, String>>;
+
+    /// Looks whether the content of an uploaded file is as it was, where it is still kept. Blocks.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn look_at(&self, file: &record::FileAct) -> Result<Option<record::Fault>, store::Trouble>;
 
     /// Signs a partner's certificate request (PEM) with the authority of this server, for so many days. Gives the chain and
     /// the authority, PEM. Blocks.

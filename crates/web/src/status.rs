@@ -1,4 +1,4 @@
-use crate::Desk;
+use crate::{Desk, Signing};
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -40,6 +40,9 @@ pub struct Status {
     /// Why the index does not go on.
     #[serde(default)]
     pub index_trouble: Option<String>,
+    /// How it stands with signed checkpoints of the journal.
+    #[serde(default)]
+    pub signing: Signing,
     /// Why nothing can be put on record now, and so is refused; none while all is well.
     pub disk_trouble: Option<String>,
     /// Messages that passed while they could not be put on record, since the start.
@@ -75,6 +78,7 @@ pub async fn status(State(desk): State<Arc<Desk>>) -> Json<Status> {
     let index = desk.search.as_ref().map(|index| index.standing());
     Json(Status {
         disk_trouble: health.trouble.map(|t| t.to_string()),
+        signing: desk.operator.signing(),
         scanner: desk.operator.scanner(),
         commit_ms: health.commit.as_secs_f64() * 1000.0,
         version: desk.version.to_owned(),

@@ -30,7 +30,7 @@ impl Doctor {
         findings.extend(key_modes(&config));
         findings.extend(papers(&config));
         findings.extend(scanner(&config));
-        findings.push(server(&Reach::of(&self.file))?);
+        findings.extend(server(&Reach::of(&self.file))?);
         let mut bad = false;
         for finding in findings {
             match finding {
@@ -161,11 +161,11 @@ fn scanner(config: &Config) -> Option<Finding> {
     })
 }
 
-fn server(reach: &Reach) -> Result<Finding, Failure> {
+fn server(reach: &Reach) -> Result<Vec<Finding>, Failure> {
     let control = reach.control()?;
     Ok(runtime(1)?.block_on(async {
         match control.get::<web::Status>("/v1/status").await {
-            Ok(web::Status { disk_trouble: Some(why), unrecorded, .. }) => Finding::Bad(
+            Ok(web::Status { disk_trouble: Some(why), unrecorded, .. }) => vec![Finding::Bad(
                 match unrecorded {
                     0 => format!("the server puts nothing on record: {why}"),
                     n => format!(
@@ -173,17 +173,40 @@ fn server(reach: &Reach) -> Result<Finding, Failure> {
                     ),
                 },
                 "messages are refused until the disk is well; the server notices by itself, no restart is needed",
-            ),
-            Ok(s) => Finding::Good(format!(
-                "the server runs since {}, {} account(s) online, a commit takes {:.1} ms",
-                s.started,
-                s.online.len(),
-                s.commit_ms
-            )),
-            Err(why) if control.is_up().await => {
-                Finding::Warning(format!("the server runs, and does not say how it is: {why}"), "ask as its owner")
+            )],
+            Ok(s) => {
+                let runs = Finding::Good(format!(
+                    "the server runs since {}, {} account(s) online, a commit takes {:.1} ms",
+                    s.started,
+                    s.online.len(),
+                    s.commit_ms
+                ));
+                [runs].into_iter().chain(signing(&s.signing)).collect()
             }
-            Err(_) => Finding::Warning("the server does not run".into(), "start it: rialto serve"),
+            Err(why) if control.is_up().await => vec![Finding::Warning(
+                format!("the server runs, and does not say how it is: {why}"),
+                "ask as its owner",
+            )],
+            Err(_) => vec![Finding::Warning("the server does not run".into(), "start it: rialto serve")],
         }
     }))
+}
+
+/// Checkpoints and the places that keep them.
+fn signing(signing: &web::Signing) -> Vec<Finding> {
+    let own = signing.trouble.as_ref().map(|why| {
+        let what = format!("no checkpoint can be made: {why}");
+        Finding::Bad(
+            what,
+            "rialto journal verify says more; keep what is there, and the anchors, for whoever looks into it",
+        )
+    });
+    let anchors = signing.anchors.iter().map(|anchor| match &anchor.trouble {
+        None => Finding::Good(format!("{} {} has the checkpoints", anchor.kind, anchor.place)),
+        Some(why) => Finding::Warning(
+            format!("{} {} takes no checkpoints: {why}", anchor.kind, anchor.place),
+            "what is cut off or written anew is found only up to the last one kept elsewhere; it is tried again every minute",
+        ),
+    });
+    own.into_iter().chain(anchors).collect()
 }

@@ -1,9 +1,10 @@
 use super::offline::with_server;
-use super::{Reach, json};
+use super::{Reach, json, proof};
 use crate::failure::Failure;
 use clap::Subcommand;
+use std::path::PathBuf;
 use std::process::ExitCode;
-use web::{Expired, JournalRow, JournalRows, LossView, RefusalView, RowContent, Verification};
+use web::{Expired, JournalRow, JournalRows, LossView, RefusalView, RowContent};
 
 /// `rialto journal`
 #[derive(Debug, clap::Args)]
@@ -42,6 +43,33 @@ enum Act {
     },
     /// Proves that every row is as it was written. Status 0 only if so.
     Verify {
+        /// Checkpoints that were kept elsewhere, a file of lines: what was cut off or written anew since is found.
+        #[arg(long, value_name = "FILE")]
+        anchors: Option<PathBuf>,
+        /// The public key that must have signed; as often as there were others.
+        #[arg(long = "key", value_name = "HEX")]
+        keys: Vec<String>,
+        #[command(flatten)]
+        file: Reach,
+    },
+    /// Closes what is new with a signed checkpoint now; the server does it by itself as `[record] checkpoint_minutes` says.
+    Checkpoint {
+        #[command(flatten)]
+        file: Reach,
+    },
+    /// Shows signed checkpoints.
+    Checkpoints {
+        /// Only the last so many.
+        #[arg(short, default_value_t = 20)]
+        n: usize,
+        /// All of them, one line of JSON each: to be kept elsewhere.
+        #[arg(long)]
+        lines: bool,
+        #[command(flatten)]
+        file: Reach,
+    },
+    /// Shows the public key that checkpoints are signed with: to be kept elsewhere.
+    Key {
         #[command(flatten)]
         file: Reach,
     },
@@ -74,30 +102,10 @@ impl Journal {
                 }
                 Ok(ExitCode::SUCCESS)
             }),
-            Act::Verify { file } => with_server(&file, |c| async move {
-                let v: Verification = c.post("/v1/journal/verify", &()).await?;
-                println!(
-                    "{} rows in {} conversations, {} acts of administration",
-                    v.rows, v.conversations, v.acts
-                );
-                if v.erased > 0 {
-                    let rule = v.retention.as_deref().unwrap_or("no rule on record");
-                    println!("content destroyed: {} rows, of {rule}", v.erased);
-                }
-                for restore in &v.restores {
-                    println!("restored: {restore}");
-                }
-                match v.finding {
-                    None => {
-                        println!("intact: every row is as it was written, and none is missing");
-                        Ok(ExitCode::SUCCESS)
-                    }
-                    Some(finding) => {
-                        println!("NOT INTACT: {finding}");
-                        Ok(ExitCode::FAILURE)
-                    }
-                }
-            }),
+            Act::Verify { anchors, keys, file } => proof::verify(&file, anchors.as_deref(), keys),
+            Act::Checkpoint { file } => proof::checkpoint(&file),
+            Act::Checkpoints { n, lines, file } => proof::checkpoints(&file, n, lines),
+            Act::Key { file } => proof::key(&file),
         }
     }
 }

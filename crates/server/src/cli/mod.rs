@@ -17,6 +17,7 @@ mod offline;
 mod outbreak;
 mod partner;
 mod policy;
+mod proof;
 mod quarantine;
 mod reach;
 mod reload;

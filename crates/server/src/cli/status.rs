@@ -21,6 +21,21 @@ impl Show {
         println!("connections  {}", s.connections);
         println!("online       {} account(s), {devices} device(s)", s.online.len());
         println!("journal      {} row(s), a commit takes {:.1} ms", s.journal_head, s.commit_ms);
+        match &s.signing.at {
+            Some(at) => println!("checkpoint   rows up to {} are signed, since {at}", s.signing.to),
+            None => println!("checkpoint   none yet"),
+        }
+        if let Some(trouble) = &s.signing.trouble {
+            println!("CHECKPOINT   none can be made: {trouble}");
+        }
+        for anchor in &s.signing.anchors {
+            match &anchor.trouble {
+                None => println!("anchor       {} {} up to row {}", anchor.kind, anchor.place, anchor.to),
+                Some(why) => {
+                    println!("ANCHOR       {} {} takes no checkpoints: {why}", anchor.kind, anchor.place)
+                }
+            }
+        }
         match (s.indexed, &s.index_trouble) {
             (Some(row), None) => println!("index        up to row {row}"),
             (Some(row), Some(why)) => println!("index        up to row {row}, DOES NOT GO ON: {why}"),

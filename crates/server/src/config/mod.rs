@@ -1,5 +1,6 @@
 //! The configuration: one TOML file, typed. Unknown keys and wrong values are reported with file, line and a remedy.
 
+mod anchors;
 mod control;
 mod file;
 mod hygiene;
@@ -13,6 +14,7 @@ pub mod reference;
 mod spim;
 mod upload;
 
+pub use anchors::{AnchorsPart, http_place};
 pub use control::ControlPart;
 pub use file::{
     AcmeChallenge, AcmePart, ConsentPart, FederationMode, FederationPart, Protocol, Serves, SipListen,
@@ -109,6 +111,8 @@ pub struct Config {
     pub drain: Duration,
     /// What the record keeps.
     pub record: RecordPart,
+    /// Close what is new with a checkpoint at the end?
+    pub checkpoint_at_end: bool,
     /// Where XMPP clients are sent at the end, `host:port`.
     pub go_to: Option<String>,
     /// Where metrics are told, besides the control socket.
@@ -274,7 +278,7 @@ impl Config {
         }
         spim::checked(&file.spim, path, text, base)?;
         file.upload.check(path, text, tls.is_some() || file.acme.is_some() || kept)?;
-        file.record.check(path, text)?;
+        file.record.check(path, text, base)?;
         let listens = file.xmpp.listen.iter().map(|l| (&l.address, l.proxy_protocol, &l.trusted, false));
         let sip_listens = file
             .sip
@@ -356,6 +360,7 @@ impl Config {
             outbreak: file.outbreak,
             spim: file.spim,
             record: file.record,
+            checkpoint_at_end: true,
             drain: Duration::from_secs(file.drain.seconds.into()),
             traces,
             log: Settings { format: file.log.format, level: file.log.level, targets },
@@ -381,6 +386,11 @@ impl Config {
     /// The store's file.
     pub fn store(&self) -> PathBuf {
         self.data.join("rialto.db")
+    }
+
+    /// The key that checkpoints are signed with.
+    pub fn signing_key(&self) -> PathBuf {
+        self.data.join("checkpoint.key")
     }
 
     /// The directory of the record's index.

@@ -1,6 +1,7 @@
 //! `[record]`: what the record keeps, and what may pass without it.
 
 use super::Mistake;
+use super::anchors::AnchorsPart;
 use policy::Feature;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,10 @@ pub struct RecordPart {
     pub search: bool,
     /// What may pass while nothing can be put on record. Without any, nothing may.
     pub fail_open: Vec<FailOpen>,
+    /// Every so many minutes, rows that are new are closed with a signed checkpoint; 0: only when the server stops, and on request.
+    pub checkpoint_minutes: u32,
+    /// Where checkpoints are kept besides here.
+    pub anchors: AnchorsPart,
 }
 
 /// What may pass while nothing can be put on record.
@@ -36,7 +41,13 @@ pub struct FailOpen {
 
 impl Default for RecordPart {
     fn default() -> Self {
-        Self { retention: None, search: true, fail_open: Vec::new() }
+        Self {
+            retention: None,
+            search: true,
+            fail_open: Vec::new(),
+            checkpoint_minutes: 60,
+            anchors: AnchorsPart::default(),
+        }
     }
 }
 
@@ -45,7 +56,8 @@ const RECORDED: [Feature; 4] = [Feature::Im, Feature::Files, Feature::Receipts, 
 
 impl RecordPart {
     /// Says what is wrong with it.
-    pub(super) fn check(&self, path: &Path, text: &str) -> Result<(), Mistake> {
+    pub(super) fn check(&self, path: &Path, text: &str, base: &Path) -> Result<(), Mistake> {
+        self.anchors.check(path, text, base)?;
         let wrong = |span, why: &str| Err(Mistake::at(path, text, span, why));
         if let Some(rule) = &self.retention
             && let Err(why) = rule.get_ref().parse::<record::Rule>()

@@ -39,6 +39,8 @@ const KEYS: &[(&str, When, Reading)] = &[
         };
         format!("{:?}", c.record.fail_open.iter().map(shown).collect::<Vec<_>>())
     }),
+    ("record.checkpoint_minutes", When::Now, |c| format!("{}", c.record.checkpoint_minutes)),
+    ("record.anchors", When::Now, |c| c.record.anchors.shown()),
     ("xmpp.listen.trusted", When::Now, |c| {
         format!("{:?}", c.xmpp.iter().map(XmppListen::proxies).collect::<Vec<_>>())
     }),

@@ -9,6 +9,7 @@ use keys::compare;
 use opening::{admission, misplaced, view, wanted};
 
 use crate::certificates;
+use crate::checkpoints::Notary;
 use crate::clean;
 use crate::config::{Config, FederationMode};
 use crate::conformance::Conformance;
@@ -47,6 +48,7 @@ struct Inner {
     guard: Arc<spim::Guard>,
     exceptions: Arc<Exceptions>,
     search: Option<Arc<search::Index>>,
+    notary: Arc<Notary>,
     now: Mutex<Now>,
     bound: RwLock<Vec<Bound>>,
     stopping: AtomicBool,
@@ -120,6 +122,7 @@ impl Live {
             guard: house.guard.clone(),
             exceptions: house.exceptions.clone(),
             search: house.search.clone(),
+            notary: house.notary.clone(),
             now,
             bound,
             stopping: AtomicBool::new(false),
@@ -310,6 +313,8 @@ impl Inner {
         self.partners.look_up_with(Arc::new(Look::new(resolver.clone(), &doors, &self.partners)));
         self.net.federate(self.partners.clone(), resolver, doors)?;
         *now = Now { config, tls };
+        // Who looks for places to anchor looks again, once this is in force.
+        self.notary.ring();
         Ok(done)
     }
 

@@ -3,6 +3,7 @@
 use super::{Live, wall};
 use crate::authority;
 use crate::certificates;
+use crate::checkpoints;
 use crate::failure::Failure;
 use crate::metrics::Sources;
 use crate::probe;
@@ -60,6 +61,28 @@ impl Operator for Live {
         let done = done.unwrap_or_default();
         self.forget_words()?;
         Ok(web::Expired { rule: rule.to_string(), destroyed: done.rows, waiting: done.held })
+    }
+
+    fn checkpoint(&self, by: record::Act) -> Result<Vec<record::Signed>, String> {
+        self.inner.notary.close(&by)
+    }
+
+    fn signing_key(&self) -> [u8; 32] {
+        self.inner.notary.signer().key()
+    }
+
+    fn signing(&self) -> web::Signing {
+        self.inner.notary.standing().view()
+    }
+
+    fn anchored(&self) -> Option<Result<Vec<String>, String>> {
+        let config = self.inner.now.lock().config.clone();
+        checkpoints::anchored(&config, self.inner.notary.node())
+    }
+
+    fn look_at(&self, file: &record::FileAct) -> Result<Option<record::Fault>, store::Trouble> {
+        let blobs = self.inner.now.lock().config.data.join(crate::backup::BLOBS);
+        crate::contents::look(self.inner.store.as_ref(), &blobs, file)
     }
 
     fn quarantine_days(&self) -> Option<u32> {
@@ -136,6 +159,7 @@ impl Operator for Live {
             hub: &inner.hub,
             store: &inner.store,
             search: inner.search.as_deref(),
+            signing: inner.notary.standing(),
             outbreaks,
             guard,
             scanner: inner.eyes.scanner(),

@@ -3,6 +3,7 @@
 mod admins;
 mod blocking;
 mod certificates;
+mod checkpoints;
 mod client;
 mod drain;
 mod handshake;
