@@ -14,7 +14,7 @@ pub mod reference;
 mod spim;
 mod upload;
 
-pub use anchors::{AnchorsPart, http_place};
+pub use anchors::http_place;
 pub use control::ControlPart;
 pub use file::{
     AcmeChallenge, AcmePart, ConsentPart, FederationMode, FederationPart, Protocol, Serves, SipListen,

@@ -113,6 +113,14 @@ const CHAPTERS: &[Chapter] = &[
         ],
     ),
     (
+        "The record",
+        &[
+            ("RFC 3161", "Time stamps", "asked for, and kept with checkpoints"),
+            ("RFC 5424", "Syslog", "checkpoints are sent so"),
+            ("RFC 5426", "Syslog over UDP", ""),
+        ],
+    ),
+    (
         "Between servers",
         &[
             ("RFC 2782", "SRV records", ""),
@@ -127,7 +135,7 @@ const CHAPTERS: &[Chapter] = &[
 
 /// Cited for a detail of something else: no protocol that anybody could ask us for.
 const DETAILS: &[&str] =
-    &["RFC 1123", "RFC 2069", "RFC 2104", "RFC 3339", "RFC 3986", "RFC 5646", "RFC 6838"];
+    &["RFC 1123", "RFC 2069", "RFC 2104", "RFC 3339", "RFC 3986", "RFC 5646", "RFC 5652", "RFC 6838"];
 
 #[test]
 fn every_standard_is_named_with_its_place() {
