@@ -31,3 +31,9 @@ pub use merkle::{Frontier, Paths, audit_path, root_of};
 pub use retention::{Rule, expire};
 pub use signer::{Signer, is_signed};
 pub use verify::{Fault, Finding, NewEpoch, Report, verify, verify_against};
+
+/// The written format, for whoever gets an export.
+pub const FORMAT: &str = include_str!("../FORMAT.md");
+
+/// The stand-alone verifier of exports: a program in Python that needs nothing else.
+pub const VERIFIER: &str = include_str!("../verifier/verify.py");

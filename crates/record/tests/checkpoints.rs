@@ -1,80 +1,23 @@
 //! Checkpoints find what the chain alone cannot: what was cut off or written anew.
 
-use model::{Address, Seq, Timestamp};
+use model::{Address, Seq};
 use record::{
-    Act, Against, Chain, ChainId, Evidence, Fault, Finding, Frontier, NotClosed, Paths, Report, Restore,
-    Signed, Signer, body_digest, close, link, recover, root_of, verify_against,
+    Act, Against, ChainId, Evidence, Fault, Finding, Frontier, NotClosed, Paths, Report, Restore, Signed,
+    Signer, close, link, recover, root_of, verify_against,
 };
-use store::{CHAIN_SETTING, Checkpoints, Draft, Journal, MemoryStore, Row, RowKind, Rows, Settings, Trouble};
-use tempfile::TempDir;
+use store::{Checkpoints, Draft, Journal, MemoryStore, Row, RowKind, Rows, Trouble};
 
-const NOW: Timestamp = Timestamp(1_794_744_900_000);
+mod world;
 
+use world::{NOW, World, forge};
+
+/// Rows to tamper with.
 struct Copy(Vec<Row>);
 
 impl Rows for Copy {
     fn rows(&self, first: Seq, limit: usize) -> Result<Vec<Row>, Trouble> {
         let at = self.0.iter().position(|r| r.seq >= first).unwrap_or(self.0.len());
         Ok(self.0[at..].iter().take(limit).cloned().collect())
-    }
-}
-
-struct World {
-    _dir: TempDir,
-    store: MemoryStore,
-    signer: Signer,
-    id: ChainId,
-}
-
-impl World {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let signer = Signer::open(&dir.path().join("key")).unwrap();
-        let store = MemoryStore::with_sealer(Box::new(Chain::new().unwrap())).unwrap();
-        let id = ChainId::from_bytes(&store.value(CHAIN_SETTING).unwrap().unwrap()).unwrap();
-        Self { _dir: dir, store, signer, id }
-    }
-
-    fn write(&self, rows: u64) {
-        let address = |n: u64| Address::parse(&format!("u{n}@x")).unwrap();
-        for n in 0..rows {
-            let draft = Draft {
-                kind: RowKind::Envelope,
-                at: Timestamp(NOW.0 + n),
-                mailbox: None,
-                parties: (address(n % 3), address(n % 4)),
-                head: format!("head {n}").into_bytes(),
-                body: format!("body {n}").into_bytes(),
-            };
-            self.store.append(draft, Box::new(|end| assert!(end.is_ok())));
-        }
-    }
-
-    fn close(&self) -> Result<Vec<Signed>, NotClosed> {
-        close(&self.store, &self.signer, self.id.node, &Act::done("checkpoint", "server"), NOW)
-    }
-
-    /// Three checkpoints: of rows 1 to 1500, 1501 to 1601, 1602 to 2302; and 11 rows more, the first of which is an act.
-    fn three() -> Self {
-        let world = Self::new();
-        for rows in [1_500, 100, 700] {
-            world.write(rows);
-            assert_eq!(world.close().unwrap().len(), 1);
-        }
-        world.write(10);
-        world
-    }
-
-    fn rows(&self) -> Vec<Row> {
-        Journal::rows(&self.store, Seq(1), usize::MAX).unwrap()
-    }
-
-    fn lines(&self) -> Vec<(Seq, String)> {
-        self.store.checkpoints(Seq(0), usize::MAX).unwrap()
-    }
-
-    fn signed(&self) -> Vec<Signed> {
-        self.lines().iter().map(|(_, line)| Signed::parse(line).unwrap()).collect()
     }
 }
 
@@ -96,24 +39,6 @@ fn verify(
 #[track_caller]
 fn finds(seq: u64, fault: Fault, report: &Report) {
     assert_eq!(report.finding, Some(Finding { seq: Seq(seq), fault }), "{:?}", report.finding);
-}
-
-/// Everything from this row on, changed and linked anew, as somebody does who knows how.
-fn forge(rows: &mut [Row], from: u64, id: ChainId) {
-    let at = from as usize - 1;
-    let changed = &mut rows[at];
-    changed.body = Some(b"something else"[..].into());
-    changed.body_digest = body_digest(&changed.salt.unwrap(), b"something else");
-    let mut conversations = std::collections::HashMap::new();
-    for n in 0..rows.len() {
-        if n >= at {
-            rows[n].prev = rows[n - 1].link;
-            let before = conversations.get(&rows[n].conversation).copied();
-            rows[n].conversation_prev = before.filter(|_| rows[n].conversation != 0).unwrap_or_default();
-            rows[n].link = link(id, &rows[n]);
-        }
-        conversations.insert(rows[n].conversation, rows[n].link);
-    }
 }
 
 #[test]
