@@ -122,6 +122,8 @@ pub const ACTS: &[Act] = &[
     act("spim.forgive", "POST", "/v1/spim/{who}/forgive", A | S, Does),
     act("journal.list", "GET", "/v1/journal", A | S | C | U, Grants),
     act("journal.read", "GET", "/v1/journal/{seq}", A | C, Grants),
+    act("report", "GET", "/v1/reports/{period}", A | C | U, Grants),
+    act("report.aggregates", "GET", "/v1/reports/{period}/aggregates", ALL, Never),
     act("search", "POST", "/v1/search", A | S | C | U, Grants),
     act("search.content", "POST", "/v1/search/content", A | C, Grants),
     act("search.context", "POST", "/v1/search/context", A | C, Grants),

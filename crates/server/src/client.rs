@@ -41,6 +41,14 @@ impl Control {
         self.call(Method::GET, path, None::<&()>).await
     }
 
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// [`Failure`]
+    pub async fn fetch(&self, path: &str) -> Result<Vec<u8>, Failure> {
+        Ok(self.ask(Method::GET, path, None::<&()>).await?.into())
+    }
+
     /// Makes or starts something.
     ///
     /// # Errors
@@ -71,6 +79,18 @@ impl Control {
         path: &str,
         body: Option<&B>,
     ) -> Result<T, Failure> {
+        let bytes = self.ask(method, path, body).await?;
+        serde_json::from_slice(&bytes).map_err(|e| {
+            Failure::new(format!("{}: an answer we do not understand: {e}", self.socket.display()))
+        })
+    }
+
+    async fn ask<B: Serialize>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&B>,
+    ) -> Result<bytes::Bytes, Failure> {
         let fail = |error: String| Failure::new(format!("{}: {error}", self.socket.display()));
         let stream =
             UnixStream::connect(&self.socket).await.map_err(|e| fail(format!("no server answers ({e})")))?;
@@ -106,7 +126,7 @@ impl Control {
             };
             return Err(Failure::new(words));
         }
-        serde_json::from_slice(&bytes).map_err(|e| fail(format!("an answer we do not understand: {e}")))
+        Ok(bytes)
     }
 }
 

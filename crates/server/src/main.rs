@@ -31,6 +31,7 @@ mod supervisor;
 mod traces;
 mod unrecorded;
 mod upload;
+mod usage;
 
 use clap::Parser;
 use std::process::ExitCode;

@@ -42,6 +42,7 @@ pub struct Running {
     checkpoints: [JoinHandle<()>; 2],
     api: JoinHandle<()>,
     retention: JoinHandle<()>,
+    reports: JoinHandle<()>,
     tests: JoinHandle<()>,
     watch: JoinHandle<()>,
     clean: JoinHandle<()>,
@@ -135,6 +136,7 @@ impl Running {
             tokio::spawn(checkpoints::keep(live.clone(), house.notary.clone())),
         ];
         let tests = tokio::spawn(try_out(live.clone()));
+        let reports = tokio::spawn(crate::usage::attend(live.clone(), live.usage()));
         let clean = tokio::spawn(crate::clean::keep(live.clone()));
         let strangers = tokio::spawn(crate::strangers::keep(house.hub.clone(), house.guard.clone()));
         let watched = live.clone();
@@ -159,6 +161,7 @@ impl Running {
             checkpoints,
             api,
             retention,
+            reports,
             tests,
         })
     }
@@ -207,6 +210,7 @@ impl Running {
         }
         self.retention.abort();
         self.checkpoints.iter().for_each(JoinHandle::abort);
+        self.reports.abort();
         self.tests.abort();
         self.watch.abort();
         self.clean.abort();

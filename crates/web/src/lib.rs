@@ -22,6 +22,7 @@ mod probes;
 mod problem;
 mod proof;
 mod quarantine;
+mod reports;
 mod requests;
 mod search;
 mod spim;
@@ -137,6 +138,8 @@ fn routes() -> (Router<Arc<Desk>>, utoipa::openapi::OpenApi) {
         .routes(routes!(proof::verify).layer(DefaultBodyLimit::max(ANCHORS)))
         .routes(routes!(proof::checkpoints, proof::checkpoint))
         .routes(routes!(journal::read))
+        .routes(routes!(reports::report))
+        .routes(routes!(reports::aggregates))
         .routes(routes!(search::find))
         .routes(routes!(search::read))
         .routes(routes!(search::context))

@@ -110,6 +110,9 @@ pub trait Operator: Send + Sync {
     /// For what two administrators are needed.
     fn four_eyes(&self) -> FourEyes;
 
+    /// The usage report of a period by its name, with or without names of people. Blocks. On error, in words, there is none.
+    fn report(&self, period: &str, aggregates: bool) -> Result<reports::Report, String>;
+
     /// How the scanner of files is, in words; none where none is configured.
     fn scanner(&self) -> Option<String>;
 }

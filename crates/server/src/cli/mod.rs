@@ -21,6 +21,7 @@ mod proof;
 mod quarantine;
 mod reach;
 mod reload;
+mod report;
 mod restore;
 mod search;
 mod serve;
@@ -121,6 +122,8 @@ enum Command {
     Trace(trace::Trace),
     /// Tells what translation between protocols has lost, by partner, route and kind.
     Losses(losses::Losses),
+    /// Tells how the server was used: messages, people, partners, answers, verdicts, losses.
+    Report(report::Report),
     /// Copies store and configuration into a new directory, also while the server runs, and proves the copy.
     Backup(backup::Backup),
     /// Puts a backup back into an empty place, and proves it before and after.
@@ -160,6 +163,7 @@ impl Cli {
             Command::Search(command) => command.run(),
             Command::Trace(command) => command.run(),
             Command::Losses(command) => command.run(),
+            Command::Report(command) => command.run(),
             Command::Backup(command) => command.run(),
             Command::Restore(command) => command.run(),
             Command::Upgrade(command) => command.run(),

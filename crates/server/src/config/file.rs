@@ -5,6 +5,7 @@ use super::hygiene::HygienePart;
 use super::limits::Limits;
 use super::outbreak::OutbreakPart;
 use super::record::RecordPart;
+use super::reports::ReportsPart;
 use super::spim::SpimPart;
 use super::upload::UploadPart;
 use crate::log::{Format, Level};
@@ -71,6 +72,9 @@ pub(super) struct File {
     /// What the record keeps.
     #[serde(default)]
     pub record: RecordPart,
+    /// Usage reports that are made by themselves; see [Usage reports](reports.md).
+    #[serde(default)]
+    pub reports: ReportsPart,
     /// Metrics for whoever watches.
     #[serde(default)]
     pub metrics: MetricsPart,

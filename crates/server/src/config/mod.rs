@@ -11,6 +11,7 @@ mod overrides;
 mod place;
 mod record;
 pub mod reference;
+mod reports;
 mod spim;
 mod upload;
 
@@ -26,6 +27,7 @@ pub use mistake::Mistake;
 pub use outbreak::OutbreakPart;
 pub use place::Source;
 pub use record::{FailOpen, RecordPart};
+pub use reports::ReportsPart;
 pub use spim::SpimPart;
 pub use upload::UploadPart;
 
@@ -113,6 +115,8 @@ pub struct Config {
     pub record: RecordPart,
     /// Close what is new with a checkpoint at the end?
     pub checkpoint_at_end: bool,
+    /// Usage reports that are made by themselves.
+    pub reports: ReportsPart,
     /// Where XMPP clients are sent at the end, `host:port`.
     pub go_to: Option<String>,
     /// Where metrics are told, besides the control socket.
@@ -279,6 +283,7 @@ impl Config {
         spim::checked(&file.spim, path, text, base)?;
         file.upload.check(path, text, tls.is_some() || file.acme.is_some() || kept)?;
         file.record.check(path, text, base)?;
+        file.reports.check(path, text)?;
         let listens = file.xmpp.listen.iter().map(|l| (&l.address, l.proxy_protocol, &l.trusted, false));
         let sip_listens = file
             .sip
@@ -361,6 +366,7 @@ impl Config {
             spim: file.spim,
             record: file.record,
             checkpoint_at_end: true,
+            reports: file.reports,
             drain: Duration::from_secs(file.drain.seconds.into()),
             traces,
             log: Settings { format: file.log.format, level: file.log.level, targets },

@@ -32,6 +32,9 @@ const KEYS: &[(&str, When, Reading)] = &[
     ("limits.connections_per_source", When::Now, |c| format!("{}", c.limits.connections_per_source)),
     ("record.retention", When::Now, |c| format!("{}", c.record.rule())),
     ("record.search", When::Restart("the index is opened at the start"), |c| format!("{}", c.record.search)),
+    ("reports", When::Now, |c| {
+        format!("{:?} {:?} {}", c.reports.every, c.reports.forms(), c.reports.aggregates)
+    }),
     ("record.fail_open", When::Now, |c| {
         let shown = |open: &FailOpen| {
             let features = open.features.as_ref().map(toml::Spanned::get_ref);

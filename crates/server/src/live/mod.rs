@@ -20,6 +20,7 @@ use crate::published::Look;
 use crate::recording::Recorder;
 use crate::supervisor::Supervisor;
 use crate::unrecorded::Exceptions;
+use crate::usage::Usage;
 use hub::{Hub, Rules};
 use model::Timestamp;
 use net::{Bound, Net, Tls};
@@ -47,6 +48,7 @@ struct Inner {
     outbreaks: Arc<outbreak::Outbreaks>,
     guard: Arc<spim::Guard>,
     exceptions: Arc<Exceptions>,
+    usage: Arc<Usage>,
     search: Option<Arc<search::Index>>,
     notary: Arc<Notary>,
     now: Mutex<Now>,
@@ -112,6 +114,7 @@ impl Live {
         if config.federation.mode != FederationMode::Off {
             conformance.start();
         }
+        let usage = Arc::new(Usage::new(&config, house));
         let now = Mutex::new(Now { config, tls });
         let (store, rules) = (house.store.clone(), house.rules.clone());
         let inner = Arc::new(Inner {
@@ -121,6 +124,7 @@ impl Live {
             outbreaks: house.outbreaks.clone(),
             guard: house.guard.clone(),
             exceptions: house.exceptions.clone(),
+            usage,
             search: house.search.clone(),
             notary: house.notary.clone(),
             now,
@@ -172,6 +176,11 @@ impl Live {
             }
         });
         Ok(Self { inner })
+    }
+
+    /// Who makes usage reports.
+    pub fn usage(&self) -> Arc<Usage> {
+        self.inner.usage.clone()
     }
 
     /// The configuration in force.

@@ -7,6 +7,7 @@ use crate::checkpoints;
 use crate::failure::Failure;
 use crate::metrics::Sources;
 use crate::probe;
+use crate::usage;
 use model::Seq;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
@@ -83,6 +84,11 @@ impl Operator for Live {
     fn look_at(&self, file: &record::FileAct) -> Result<Option<record::Fault>, store::Trouble> {
         let blobs = self.inner.now.lock().config.data.join(crate::backup::BLOBS);
         crate::contents::look(self.inner.store.as_ref(), &blobs, file)
+    }
+
+    fn report(&self, period: &str, aggregates: bool) -> Result<reports::Report, String> {
+        let now = wall();
+        self.inner.usage.report(usage::period(period, now)?, aggregates, now)
     }
 
     fn quarantine_days(&self) -> Option<u32> {

@@ -22,6 +22,7 @@ mod probe;
 mod proxy;
 mod record;
 mod reload;
+mod reports;
 mod search;
 mod spim;
 mod traces;
