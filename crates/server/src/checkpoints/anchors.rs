@@ -68,7 +68,7 @@ impl Anchor {
         format!("anchor.{}.{}", self.kind(), self.place())
     }
 
-    /// Does it get those of before it was configured too? For the others the newest vouches for all before it.
+    /// Does it get those of before it was configured too? For the others, the newest vouches for all before it.
     fn wants_all(&self) -> bool {
         matches!(self, Self::Directory(_))
     }
@@ -118,48 +118,71 @@ async fn serve(anchor: Anchor, notary: Arc<Notary>) -> Anchored {
 }
 
 async fn hand_over(anchor: &Anchor, store: &Arc<SqliteStore>) -> (Seq, Result<(), String>) {
-    let (shared, name) = (store.clone(), anchor.setting());
-    let known = blocking(move || {
-        let known = shared.value(&name)?.and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes);
-        Ok((known, shared.last_checkpoint()?.map(|(last, _)| last)))
+    let (shared, name, all) = (store.clone(), anchor.setting(), anchor.wants_all());
+    let place = blocking(move || {
+        let Some((newest, _)) = shared.last_checkpoint()? else { return Ok(None) };
+        if let Some(place) = shared.value(&name)?.and_then(|bytes| Place::read(&bytes)) {
+            return Ok(Some((place, newest)));
+        }
+        // From here on it gets every one, also where the first cannot be handed over yet.
+        let place = Place { after: if all { Seq(0) } else { Seq(newest.0 - 1) }, has: Seq(0) };
+        shared.set_value(&name, &place.to_bytes())?;
+        Ok(Some((place, newest)))
     });
-    let (known, newest) = match known.await {
-        Ok(found) => found,
+    let (mut place, newest) = match place.await {
+        Ok(Some(found)) => found,
+        Ok(None) => return (Seq(0), Ok(())),
         Err(why) => return (Seq(0), Err(why)),
     };
-    let Some(newest) = newest else { return (Seq(0), Ok(())) };
-    let mut to = Seq(known.unwrap_or(0));
-    let mut after = match known {
-        Some(known) => Seq(known),
-        None if anchor.wants_all() => Seq(0),
-        None => Seq(newest.0 - 1),
-    };
-    while after < newest {
+    while place.after < newest {
         if matches!(anchor, Anchor::Timestamp { .. }) {
             // A stamp on the newest is one on all before it.
-            after = Seq(newest.0 - 1);
+            place.after = Seq(newest.0 - 1);
         }
-        let shared = store.clone();
-        let page = match blocking(move || shared.checkpoints(after, PAGE)).await {
-            Ok(page) => page,
-            Err(why) => return (to, Err(why)),
-        };
-        let Some(last) = page.last().map(|(last, _)| *last) else { break };
-        let read = page.iter().map(|(_, line)| Signed::parse(line)).collect::<Result<Vec<_>, _>>();
-        let given = match read {
-            Ok(all) => give(anchor, all, store).await,
-            Err(why) => Err(why),
-        };
-        if let Err(why) = given {
-            return (to, Err(why));
+        match hand_over_page(anchor, store, place).await {
+            Ok(Some(further)) => place = further,
+            Ok(None) => break,
+            Err(why) => return (place.has, Err(why)),
         }
-        let (shared, name) = (store.clone(), anchor.setting());
-        if let Err(why) = blocking(move || shared.set_value(&name, &last.0.to_be_bytes())).await {
-            return (to, Err(why));
-        }
-        (after, to) = (last, last);
     }
-    (to, Ok(()))
+    (place.has, Ok(()))
+}
+
+/// How far a place has come.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// It is to get those that close rows after this one.
+    after: Seq,
+    /// The last row of the last one that it has; 0 for none.
+    has: Seq,
+}
+
+impl Place {
+    fn to_bytes(self) -> Vec<u8> {
+        [self.after.0.to_be_bytes(), self.has.0.to_be_bytes()].concat()
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let (after, has) = bytes.split_at_checked(8)?;
+        let number = |part: &[u8]| part.try_into().ok().map(u64::from_be_bytes).map(Seq);
+        Some(Self { after: number(after)?, has: number(has)? })
+    }
+}
+
+async fn hand_over_page(
+    anchor: &Anchor,
+    store: &Arc<SqliteStore>,
+    place: Place,
+) -> Result<Option<Place>, String> {
+    let shared = store.clone();
+    let page = blocking(move || shared.checkpoints(place.after, PAGE)).await?;
+    let Some((last, _)) = page.last() else { return Ok(None) };
+    let further = Place { after: *last, has: *last };
+    let all = page.iter().map(|(_, line)| Signed::parse(line)).collect::<Result<Vec<_>, _>>()?;
+    give(anchor, all, store).await?;
+    let (shared, name) = (store.clone(), anchor.setting());
+    blocking(move || shared.set_value(&name, &further.to_bytes())).await?;
+    Ok(Some(further))
 }
 
 /// Hands some over, in order.

@@ -1,6 +1,7 @@
 //! `rialto serve` as a process: what an operator does to it while it runs.
 
 mod admins;
+mod anchors;
 mod blocking;
 mod certificates;
 mod checkpoints;
@@ -25,5 +26,6 @@ mod reload;
 mod reports;
 mod search;
 mod spim;
+mod tamper;
 mod traces;
 mod upload;

@@ -5,7 +5,8 @@ use crate::harness::{LISTEN, Serve};
 use std::io::{Read, Write};
 use std::path::Path;
 
-const UPLOAD: &str = "
+/// Uploads, on a port of the system's choice.
+pub const UPLOAD: &str = "
 [upload]
 listen = \"127.0.0.1:0\"
 max_bytes = 5_000_000
@@ -30,7 +31,7 @@ fn asked(client: &mut Xmpp, name: &str, size: u64, kind: &str) -> String {
 }
 
 /// Paths of a slot: where to put, and where to fetch.
-fn slot(client: &mut Xmpp, name: &str, size: u64, kind: &str) -> (String, String) {
+pub fn slot(client: &mut Xmpp, name: &str, size: u64, kind: &str) -> (String, String) {
     let answer = asked(client, name, size, kind);
     let url = |what: &str| {
         let (_, rest) = answer.split_once(what).unwrap_or_else(|| panic!("no slot: {answer}"));
@@ -65,7 +66,8 @@ fn http(serve: &Serve, head: &str, body: &[u8]) -> (String, Vec<u8>) {
     (String::from_utf8_lossy(&answer[..end]).to_lowercase(), answer[end + 4..].to_vec())
 }
 
-fn put(serve: &Serve, path: &str, body: &[u8]) -> (String, Vec<u8>) {
+/// Puts a file.
+pub fn put(serve: &Serve, path: &str, body: &[u8]) -> (String, Vec<u8>) {
     http(serve, &format!("PUT {path} HTTP/1.1\r\nContent-Length: {}", body.len()), body)
 }
 
