@@ -57,8 +57,13 @@ pub struct Files {
     kept_back: RwLock<HashMap<String, Linked>>,
     /// Some message was told to wait for a file.
     awaited: AtomicBool,
+    /// Who says of what is old that it must be kept all the same.
+    spare: OnceLock<Spare>,
     tally: Tally,
 }
+
+/// Who says of a file whether it must be kept although it is old.
+pub type Spare = Box<dyn Fn(&StoredFile) -> bool + Send + Sync>;
 
 /// What a link leads to.
 #[derive(Debug)]
@@ -136,6 +141,7 @@ impl Files {
             kept_back: RwLock::new(kept_back),
             // What waited for the last process still waits.
             awaited: AtomicBool::new(true),
+            spare: OnceLock::new(),
             tally: Tally::default(),
         })
     }
@@ -143,6 +149,11 @@ impl Files {
     /// These settings from now on.
     pub fn set(&self, settings: Settings) {
         *self.settings.write() = settings;
+    }
+
+    /// Before a file goes because it is old, this one is asked.
+    pub fn spare(&self, spare: Spare) {
+        let _ = self.spare.set(spare);
     }
 
     /// Where the listener is, for settings that name no better way to it.
@@ -320,6 +331,7 @@ impl Files {
             size: file.size,
             mime: file.mime.clone(),
             verdict: file.state.name().to_owned(),
+            owner: Some(file.owner.as_str().to_owned()),
         });
         row.note_with(self.journal.as_ref(), now(), file.name.clone().into_bytes()).map(drop)
     }
@@ -389,20 +401,46 @@ impl Files {
             return Ok(0);
         }
         let before = Timestamp(now.unix_ms().saturating_sub(u64::from(days) * DAY));
-        let mut gone = 0;
+        let (mut gone, mut spared) = (0, 0);
         loop {
-            let page = self.store.files_before(before, PAGE)?;
+            let page = self.store.files_before(before, spared, PAGE)?;
             if page.is_empty() {
                 return Ok(gone);
             }
             for file in page {
-                let _shelf = self.shelf.lock();
-                self.store.remove_file(&file.id)?;
-                self.kept_back.write().remove(&file.id);
-                self.let_go(&file.hash);
+                if self.spare.get().is_some_and(|spare| spare(&file)) {
+                    spared += 1;
+                    continue;
+                }
+                self.remove(&file)?;
                 gone += 1;
             }
         }
+    }
+
+    fn remove(&self, file: &StoredFile) -> Result<(), Trouble> {
+        let _shelf = self.shelf.lock();
+        self.store.remove_file(&file.id)?;
+        self.kept_back.write().remove(&file.id);
+        self.let_go(&file.hash);
+        Ok(())
+    }
+
+    /// Removes a file of which the record has lost its name. `false` if there is none.
+    ///
+    /// # Errors
+    /// [`Trouble`]
+    pub fn forget(&self, id: &str) -> Result<bool, Trouble> {
+        let Some(file) = self.store.file(id)? else { return Ok(false) };
+        self.remove(&file).map(|()| true)
+    }
+
+    /// One file, however it stands with it.
+    ///
+    /// # Errors
+    /// [`Trouble`]
+    pub fn file(&self, id: &str) -> Result<Option<StoredFile>, Trouble> {
+        self.store.file(id)
     }
 
     /// Looks into what waits to be looked into.

@@ -14,7 +14,7 @@ mod tally;
 mod verdict;
 
 pub use blobs::Content;
-pub use files::{Files, Found};
+pub use files::{Files, Found, Spare};
 pub use incoming::{Broken, Incoming};
 pub use settings::Settings;
 pub use tally::Counts;

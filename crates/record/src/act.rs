@@ -1,8 +1,9 @@
 //! Acts of administrators and of the server itself, as rows of the journal.
 
-use crate::Signed;
+use crate::{ChainId, Ranges, Signed, Signer, hex, is_signed, unhex};
 use model::{Address, Seq, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::sync::mpsc::sync_channel;
 use store::{Draft, Journal, Row, RowKind, Trouble};
@@ -32,6 +33,9 @@ pub struct Act {
     /// Set where content was destroyed by rule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention: Option<Retention>,
+    /// Set where the content of single rows is destroyed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destruction: Option<Destruction>,
     /// Set where a file was uploaded, or what was decided of one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<FileAct>,
@@ -61,6 +65,69 @@ pub struct Retention {
     pub to: u64,
 }
 
+/// The content of single rows that is destroyed. The row comes before the destruction.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Destruction {
+    /// The rule or the request, in words.
+    pub rule: String,
+    /// The rows, such as `1-5,9`; all of them before this one.
+    pub rows: String,
+    /// How many they are.
+    pub count: u64,
+    /// Bytes of their content.
+    pub bytes: u64,
+    /// Rows that keep their content although the rule or the request fits them, by the matter that keeps them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub kept: BTreeMap<String, u64>,
+    /// Rows that keep it while they still wait for somebody.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub waiting: u64,
+    /// The public key of the checkpoints, hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The signature with it, hexadecimal; see FORMAT.md.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
+}
+
+fn is_none(number: &u64) -> bool {
+    *number == 0
+}
+
+impl Destruction {
+    /// The same with a signature, on a chain and at a time.
+    #[must_use]
+    pub fn sign(self, signer: &Signer, chain: ChainId, at: Timestamp) -> Self {
+        let signature = signer.sign(&self.signed_bytes(chain, at));
+        Self { key: Some(hex(&signer.key())), signature: Some(hex(&signature)), ..self }
+    }
+
+    /// Is it signed by the key that it names, on that chain and at that time?
+    pub fn is_genuine(&self, chain: ChainId, at: Timestamp) -> bool {
+        let key = self.key.as_deref().and_then(unhex);
+        let signature = self.signature.as_deref().and_then(unhex);
+        let (Some(key), Some(signature)) = (key, signature) else { return false };
+        is_signed(&key, &self.signed_bytes(chain, at), &signature)
+    }
+
+    fn signed_bytes(&self, chain: ChainId, at: Timestamp) -> Vec<u8> {
+        let mut all = b"RialtoD1".to_vec();
+        all.extend(chain.to_bytes());
+        all.extend(at.0.to_be_bytes());
+        for text in [&self.rule, &self.rows] {
+            all.extend((text.len() as u64).to_be_bytes());
+            all.extend(text.as_bytes());
+        }
+        all.extend(self.count.to_be_bytes());
+        all
+    }
+
+    /// The rows; none where they cannot be read.
+    pub fn rows(&self) -> Ranges {
+        self.rows.parse().unwrap_or_default()
+    }
+}
+
 /// An uploaded file, and what was decided of it. What it is called is content: it is the row's body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileAct {
@@ -74,6 +141,9 @@ pub struct FileAct {
     pub mime: String,
     /// How it stands with it: `clean`, `unseen`, `waiting`, `held`, `malware`, `refused`.
     pub verdict: String,
+    /// Whose it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
 }
 
 /// Where a journal was put back from a backup.
@@ -101,6 +171,7 @@ impl Act {
             on: None,
             result: "done".to_owned(),
             retention: None,
+            destruction: None,
             file: None,
             restore: None,
             checkpoint: None,
@@ -165,6 +236,12 @@ impl fmt::Display for Act {
         write!(line, ": {}", self.result)?;
         if let Some(retention) = &self.retention {
             write!(line, "; content up to row {} by the rule {:?}", retention.to, retention.rule)?;
+        }
+        if let Some(gone) = &self.destruction {
+            write!(line, "; content of {} row(s), {} bytes, by {:?}", gone.count, gone.bytes, gone.rule)?;
+            for (matter, rows) in &gone.kept {
+                write!(line, ", {rows} kept by {matter:?}")?;
+            }
         }
         if let Some(file) = &self.file {
             write!(line, "; file {}, {} bytes, sha256 {}", file.id, file.size, file.sha256)?;

@@ -13,13 +13,14 @@ mod evidence;
 mod hex;
 mod marks;
 mod merkle;
+mod ranges;
 mod retention;
 mod salt;
 mod signer;
 mod verify;
 mod walk;
 
-pub use act::{Act, Approved, FileAct, Restore, Retention};
+pub use act::{Act, Approved, Destruction, FileAct, Restore, Retention};
 pub use chain::{Chain, ChainId, body_digest, link};
 pub use checkpoint::{Checkpoint, Signed};
 pub use close::{NotClosed, close, recover};
@@ -28,7 +29,8 @@ pub use evidence::Evidence;
 pub use hex::{hex, unhex};
 pub use marks::{Against, Lines, LookAtFile, Lost, SignedRows};
 pub use merkle::{Frontier, Paths, audit_path, root_of};
-pub use retention::{Rule, expire};
+pub use ranges::Ranges;
+pub use retention::Rule;
 pub use signer::{Signer, is_signed};
 pub use verify::{Fault, Finding, NewEpoch, Report, verify, verify_against};
 

@@ -1,3 +1,4 @@
+use crate::Ranges;
 use crate::act::{Act, Restore, Retention};
 use crate::chain::ChainId;
 use crate::hex::hex;
@@ -33,6 +34,8 @@ pub enum Fault {
     ConversationBroken,
     /// The content of a row is gone, and no act on record says that it may be.
     Unexplained,
+    /// The act destroys content and names a key, and is not signed by that.
+    Unsigned,
     /// The last row, if the store says that the chain is in this epoch, and no row begins it.
     NoEpoch(u64),
     /// The checkpoint that closes this row was changed: its signature is not that of its key.
@@ -90,6 +93,12 @@ impl fmt::Display for Finding {
                     "row {seq} is the last, and no row begins epoch {epoch}, which the store says it is in"
                 )
             }
+            Fault::Unsigned => {
+                write!(
+                    f,
+                    "row {seq} says that content was destroyed, and its signature is not that of its key"
+                )
+            }
             Fault::Unexplained => {
                 write!(f, "the content of row {seq} was destroyed, and no act on record says so")
             }
@@ -134,6 +143,8 @@ pub struct Report {
     pub acts: u64,
     /// The act that destroyed most content by rule, and its row.
     pub retention: Option<(Seq, Retention)>,
+    /// Acts that destroyed the content of single rows.
+    pub destructions: u64,
     /// Where the journal was put back from a backup.
     pub restores: Vec<NewEpoch>,
     /// Conversations seen; their counters are gapless where there is no finding.
@@ -174,7 +185,8 @@ impl fmt::Display for NewEpoch {
 /// Reads the whole journal and proves that every row is as it was written and where it was written, from the first
 /// one; `chain` is what the store says now, and its rows may come from earlier epochs. `progress` hears the number of the last row of each page.
 ///
-/// Rows are streamed; what grows in memory is 56 bytes for each *conversation*.
+/// Rows are streamed; what grows in memory is 56 bytes for each *conversation*, and 16 for each unbroken run of rows whose
+/// content was destroyed.
 ///
 /// # Errors
 /// [`Trouble`] when the journal cannot be read.
@@ -199,8 +211,8 @@ pub fn verify_against<R: Rows + ?Sized>(
     let mut walk = Walk::begin(chain.node);
     let mut marks = Marks::new(against, chain)?;
     let mut report = Report::default();
-    // The last row whose content is gone.
-    let mut bare = None;
+    // Rows whose content is gone, and those whose content may be.
+    let (mut bare, mut lawful) = (Ranges::default(), Vec::new());
     // The first file whose content is not as it was.
     let mut file = None;
     let finding = 'all: loop {
@@ -220,7 +232,7 @@ pub fn verify_against<R: Rows + ?Sized>(
             report.acts += u64::from(row.kind == RowKind::Admin);
             if row.salt.is_none() {
                 report.erased += 1;
-                bare = Some(row.seq);
+                bare.add(row.seq.0);
             }
             report.last = Some((row.seq, row.link));
             if let Err(finding) =
@@ -234,6 +246,13 @@ pub fn verify_against<R: Rows + ?Sized>(
                 file = look(upload)?.map(|fault| Finding { seq: row.seq, fault });
             }
             let ruled = report.retention.as_ref().map_or(0, |(_, r)| r.to);
+            if let Some(gone) = act.as_ref().and_then(|act| act.destruction.as_ref()) {
+                report.destructions += 1;
+                if gone.key.is_some() && !gone.is_genuine(walk.chain, row.at) {
+                    break 'all Some(Finding { seq: row.seq, fault: Fault::Unsigned });
+                }
+                lawful.extend(gone.rows().below(row.seq.0).runs());
+            }
             if let Some(retention) = act.and_then(|a| a.retention).filter(|r| r.to >= ruled) {
                 report.retention = Some((row.seq, retention));
             }
@@ -242,7 +261,10 @@ pub fn verify_against<R: Rows + ?Sized>(
     };
     report.conversations = walk.conversations();
     let ruled = report.retention.as_ref().map_or(0, |(_, r)| r.to);
-    let unexplained = bare.filter(|seq| seq.0 > ruled).map(|seq| Finding { seq, fault: Fault::Unexplained });
+    lawful.extend((ruled > 0).then_some((1, ruled)));
+    let unexplained = bare
+        .first_beyond(&Ranges::of(lawful))
+        .map(|seq| Finding { seq: Seq(seq), fault: Fault::Unexplained });
     let epoch = (walk.chain != chain)
         .then(|| Finding { seq: Seq(walk.next - 1), fault: Fault::NoEpoch(chain.epoch) });
     let end = if finding.is_none() { marks.end(Seq(walk.next - 1), walk.chain.epoch) } else { None };

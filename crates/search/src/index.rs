@@ -95,11 +95,14 @@ impl Index {
         Ok(Found { rows: rows.into_iter().map(Seq).collect(), more })
     }
 
-    /// Forgets the words of rows from `first` to `last` whose content is no longer in the journal, and waits until
-    /// nothing of them is left, or the index is in trouble; then it does so when it is well again. Blocks.
-    pub fn content_gone(&self, first: Seq, last: Seq) {
+    /// Forgets the words of those of these rows whose content is no longer in the journal, and waits until nothing of them is
+    /// left, or the index is in trouble; then it does so when it is well again. Runs are first and last, ascending. Blocks.
+    pub fn content_gone(&self, runs: &[(u64, u64)]) {
+        if runs.is_empty() {
+            return;
+        }
         let mut orders = self.shared.orders.lock();
-        orders.gone.push((first.0, last.0));
+        orders.gone.push(runs.to_vec());
         let mine = orders.done + orders.gone.len() as u64;
         self.shared.bell.notify_all();
         while orders.done < mine && !orders.stop && self.shared.trouble.lock().is_none() {

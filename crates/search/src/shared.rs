@@ -18,8 +18,8 @@ pub(crate) struct Shared {
 #[derive(Default)]
 pub(crate) struct Orders {
     pub stop: bool,
-    /// Rows, first and last, among which some have lost their content.
-    pub gone: Vec<(u64, u64)>,
+    /// Runs of rows, first and last of each, among which some have lost their content.
+    pub gone: Vec<Vec<(u64, u64)>>,
     /// How many such orders were carried out.
     pub done: u64,
 }

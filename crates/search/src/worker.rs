@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use store::{Journal, Row};
-use tantivy::query::{BooleanQuery, Occur};
+use tantivy::query::{AllQuery, BooleanQuery, Occur};
 use tantivy::{IndexWriter, Term};
 
 /// Rows that are read at once.
@@ -75,9 +75,9 @@ impl Worker {
 
     /// One step; `true` if there is more to do at once.
     fn turn(&mut self) -> Result<bool, SearchError> {
-        let order = self.shared.orders.lock().gone.first().copied();
-        if let Some((first, last)) = order {
-            self.forget(first, last)?;
+        let order = self.shared.orders.lock().gone.first().cloned();
+        if let Some(runs) = order {
+            self.forget(&runs)?;
             let mut orders = self.shared.orders.lock();
             orders.gone.remove(0);
             orders.done += 1;
@@ -147,17 +147,18 @@ impl Worker {
     }
 
     /// Takes the words out of rows that have lost their content.
-    fn forget(&mut self, first: u64, last: u64) -> Result<(), SearchError> {
+    fn forget(&mut self, runs: &[(u64, u64)]) -> Result<(), SearchError> {
         self.commit()?;
         let parts = self.shared.parts.read().clone();
         for part in parts {
             let mine = self.open.take_if(|(open, _)| Arc::ptr_eq(open, &part));
+            let bare = self.bare_of(&part, runs)?;
             let mut writer = match mine {
                 Some((_, writer)) => writer,
-                None if self.bare(&part, first, last, 1)?.is_empty() => continue,
+                None if bare.is_empty() => continue,
                 None => part.writer()?,
             };
-            self.strip(&part, &mut writer, first, last)?;
+            self.strip(&part, &mut writer, &bare)?;
             if let Some(month) = self.shared.parts.read().last()
                 && Arc::ptr_eq(month, &part)
             {
@@ -167,22 +168,33 @@ impl Worker {
         Ok(())
     }
 
-    fn strip(&self, part: &Part, writer: &mut IndexWriter, first: u64, last: u64) -> Result<(), SearchError> {
-        let (mut from, mut any) = (first, false);
-        loop {
-            let page = self.bare(part, from, last, PAGE)?;
-            let Some(end) = page.last().copied() else { break };
-            for seq in page {
-                let Some(row) = self.journal.rows(Seq(seq), 1)?.pop() else { continue };
-                if row.seq.0 == seq && row.body.is_none() {
-                    writer.delete_term(Term::from_field_u64(part.fields.seq, seq));
-                    writer.add_document(document(&row, &part.fields))?;
-                    any = true;
+    /// Rows that have lost their content, and of which the index has some.
+    fn bare_of(&self, part: &Part, runs: &[(u64, u64)]) -> Result<Vec<u64>, SearchError> {
+        let end = |first| Ok::<_, SearchError>(part.find(&AllQuery, 1, first)?.first().copied());
+        let (Some(low), Some(high)) = (end(true)?, end(false)?) else { return Ok(Vec::new()) };
+        let mut bare = Vec::new();
+        for (first, last) in runs.iter().map(|(first, last)| (*first.max(&low), *last.min(&high))) {
+            let mut from = first;
+            while from <= last {
+                let page = self.having(part, from, last)?;
+                let Some(end) = page.last().copied() else { break };
+                for seq in page {
+                    let row = self.journal.rows(Seq(seq), 1)?.pop();
+                    bare.extend(row.filter(|row| row.seq.0 == seq && row.body.is_none()).map(|_| seq));
                 }
+                from = end + 1;
             }
-            from = end + 1;
         }
-        if any {
+        Ok(bare)
+    }
+
+    fn strip(&self, part: &Part, writer: &mut IndexWriter, bare: &[u64]) -> Result<(), SearchError> {
+        for seq in bare {
+            let Some(row) = self.journal.rows(Seq(*seq), 1)?.pop() else { continue };
+            writer.delete_term(Term::from_field_u64(part.fields.seq, *seq));
+            writer.add_document(document(&row, &part.fields))?;
+        }
+        if !bare.is_empty() {
             let note = part.note().unwrap_or_else(|| self.note.clone());
             part.commit(writer, &note)?;
             part.purge(writer)?;
@@ -190,12 +202,16 @@ impl Worker {
         Ok(())
     }
 
-    /// Rows of which the index has content, in order.
-    fn bare(&self, part: &Part, first: u64, last: u64, limit: usize) -> Result<Vec<u64>, SearchError> {
-        let rows = range(part.fields.seq, Some(Bound::Included(first)), Some(Bound::Included(last)));
+    /// Rows of which the index has content, in order; a page of them.
+    fn having(&self, part: &Part, first: u64, last: u64) -> Result<Vec<u64>, SearchError> {
+        // One row is found by its number; a range is looked for among all.
+        let rows = match first == last {
+            true => number(part.fields.seq, first),
+            false => range(part.fields.seq, Some(Bound::Included(first)), Some(Bound::Included(last))),
+        };
         let query =
             BooleanQuery::new(vec![(Occur::Must, number(part.fields.content, 1)), (Occur::Must, rows)]);
-        Ok(part.find(&query, limit, true)?)
+        Ok(part.find(&query, PAGE, true)?)
     }
 }
 

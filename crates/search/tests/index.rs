@@ -178,7 +178,7 @@ fn what_lost_its_content_is_found_by_its_parties_only() {
     for seq in [3, 4, 20] {
         assert!(store.erase(Seq(seq)).unwrap());
     }
-    index.content_gone(Seq(1), Seq(20));
+    index.content_gone(&[(1, 4), (20, 20)]);
     assert_eq!(find(&index, &words("supercalifragilistic3 OR supercalifragilistic20")), Vec::<u64>::new());
     assert_eq!(find(&index, &words("supercalifragilistic5")), [5]);
     assert_eq!(find(&index, &Ask { from: Some("ann@a.example".into()), ..Ask::default() }).len(), 20);

@@ -24,6 +24,14 @@ pub enum Shelf {
     Request = 9,
     /// Who of ours wrote to whom elsewhere, and what is known of those who write to us.
     Spim = 10,
+    /// A matter: what must be kept, and for what reason.
+    Matter = 11,
+    /// A version of the rules of retention.
+    Retention = 12,
+    /// What people are to look through.
+    Review = 13,
+    /// What somebody decided about a row of a review.
+    Decision = 14,
 }
 
 /// What was agreed with other companies, and what belongs to it: documents by kind and name, which the store does not
@@ -52,6 +60,12 @@ pub trait Partners: Send + Sync {
     /// # Errors
     /// [`Trouble`]
     fn documents(&self, shelf: Shelf) -> Result<Vec<(String, Vec<u8>)>, Trouble>;
+
+    /// Those of a kind whose names begin so, by name.
+    ///
+    /// # Errors
+    /// [`Trouble`]
+    fn documents_under(&self, shelf: Shelf, beginning: &str) -> Result<Vec<(String, Vec<u8>)>, Trouble>;
 
     /// Removes one. `false` if there was none: of several who remove it, one hears `true`.
     ///

@@ -194,18 +194,24 @@ pub trait Erase: Send + Sync {
     fn erase(&self, seq: Seq) -> Result<bool, Trouble>;
 }
 
-/// What a step of destruction came to.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Destroyed {
-    /// Rows whose content is gone now.
-    pub rows: u64,
-    /// Rows that keep theirs because they still wait in a mailbox.
-    pub held: u64,
-    /// Is there more to do?
-    pub more: bool,
+/// A row without its content, as far as it takes to decide what becomes of that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bare {
+    /// Its number.
+    pub seq: Seq,
+    /// When.
+    pub at: Timestamp,
+    /// What it records.
+    pub kind: RowKind,
+    /// Everything but the content.
+    pub head: Bytes,
+    /// Bytes of its content; `None` once that was lawfully erased.
+    pub content: Option<u64>,
+    /// It still waits in a mailbox.
+    pub waits: bool,
 }
 
-/// Destruction of content by rule, in small steps. Heads and links stay. Who destroys journals that first.
+/// Destruction of content, in steps that keep nobody waiting. Heads and links stay. Who destroys journals that first.
 pub trait Retain: Send + Sync {
     /// The last row that was written before this time; 0 for none.
     ///
@@ -213,28 +219,34 @@ pub trait Retain: Send + Sync {
     /// [`Trouble`] when the store cannot be read; likewise below, or cannot be written.
     fn last_before(&self, at: Timestamp) -> Result<Seq, Trouble>;
 
-    /// Up to which row destruction has come, rows that were held not counted.
+    /// Rows after `after` up to `to` that have content which can be destroyed, in order, at most `limit`.
     ///
     /// # Errors
     /// [`Trouble`]
-    fn destroyed_to(&self) -> Result<Seq, Trouble>;
+    fn with_content(&self, after: Seq, to: Seq, limit: usize) -> Result<Vec<Bare>, Trouble>;
 
-    /// Is there content between there and this row?
+    /// Remembers rows that must be looked at again, because they still wait in a mailbox.
     ///
     /// # Errors
     /// [`Trouble`]
-    fn is_anything_left(&self, to: Seq) -> Result<bool, Trouble>;
+    fn look_again_at(&self, rows: &[Seq]) -> Result<(), Trouble>;
 
-    /// The next step up to this row.
+    /// Those rows after `after` that still have content, in order, at most `limit`.
     ///
     /// # Errors
     /// [`Trouble`]
-    fn destroy(&self, to: Seq) -> Result<Destroyed, Trouble>;
+    fn to_look_at_again(&self, after: Seq, limit: usize) -> Result<Vec<Bare>, Trouble>;
 
-    /// Looks again at some of the rows after this one that were held, and destroys what waits no longer. Gives the last one
-    /// it looked at; `None` after the last of all.
+    /// Destroys the content of these rows. Gives how many had some.
     ///
     /// # Errors
     /// [`Trouble`]
-    fn destroy_held(&self, after: Seq) -> Result<(Destroyed, Option<Seq>), Trouble>;
+    fn destroy(&self, rows: &[Seq]) -> Result<u64, Trouble>;
+
+    /// Sees to it that nothing of what was destroyed or removed is left in the store's files: neither in the log, nor where
+    /// something was before it was moved. Waits for readers.
+    ///
+    /// # Errors
+    /// [`Trouble`]; [`Trouble::Busy`] when readers did not end in time.
+    fn scrub(&self) -> Result<(), Trouble>;
 }

@@ -20,8 +20,7 @@ mod varint;
 pub use agreed::{Partners, Shelf};
 pub use checkpoints::Checkpoints;
 pub use journal::{
-    Destroyed, Done, Draft, Erase, Health, Journal, MailboxCursor, Retain, Row, RowKind, Rows, SettledRow,
-    Waiting,
+    Bare, Done, Draft, Erase, Health, Journal, MailboxCursor, Retain, Row, RowKind, Rows, SettledRow, Waiting,
 };
 pub use memory::MemoryStore;
 pub use nouns::{

@@ -404,6 +404,12 @@ impl Partners for MemoryStore {
         Ok(all.map(|((_, name), doc)| (name.clone(), doc.clone())).collect())
     }
 
+    fn documents_under(&self, shelf: Shelf, beginning: &str) -> Result<Vec<(String, Vec<u8>)>, Trouble> {
+        let nouns = self.nouns.lock();
+        let all = nouns.agreed.iter().filter(|((of, name), _)| *of == shelf && name.starts_with(beginning));
+        Ok(all.map(|((_, name), doc)| (name.clone(), doc.clone())).collect())
+    }
+
     fn remove_document(&self, shelf: Shelf, name: &str) -> Result<bool, Trouble> {
         Ok(self.nouns.lock().agreed.remove(&(shelf, name.to_owned())).is_some())
     }

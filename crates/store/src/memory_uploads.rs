@@ -43,8 +43,9 @@ impl Uploads for MemoryStore {
         Ok(self.sorted(limit, |file| states.contains(&file.state), true))
     }
 
-    fn files_before(&self, at: Timestamp, limit: usize) -> Result<Vec<StoredFile>, Trouble> {
-        Ok(self.sorted(limit, |file| file.at < at, false))
+    fn files_before(&self, at: Timestamp, skip: usize, limit: usize) -> Result<Vec<StoredFile>, Trouble> {
+        let mut all = self.sorted(limit.saturating_add(skip), |file| file.at < at, false);
+        Ok(all.split_off(skip.min(all.len())))
     }
 
     fn uploaded_since(&self, owner: &Address, at: Timestamp) -> Result<(u64, Option<Timestamp>), Trouble> {

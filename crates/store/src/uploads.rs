@@ -109,11 +109,11 @@ pub trait Uploads: Send + Sync {
     /// [`Trouble`]
     fn files(&self, states: &[FileState], limit: usize) -> Result<Vec<StoredFile>, Trouble>;
 
-    /// Files that came before this time, the oldest first, at most `limit`.
+    /// Files that came before this time, the oldest first, `skip` of them left out, at most `limit`.
     ///
     /// # Errors
     /// [`Trouble`]
-    fn files_before(&self, at: Timestamp, limit: usize) -> Result<Vec<StoredFile>, Trouble>;
+    fn files_before(&self, at: Timestamp, skip: usize, limit: usize) -> Result<Vec<StoredFile>, Trouble>;
 
     /// Bytes that somebody has uploaded since this time, and when the first of them came.
     ///

@@ -398,7 +398,8 @@ fn uploaded_files_are_found_by_state_time_owner_and_content() {
         assert_eq!((store.file("b"), store.file("d")), (Ok(Some(b)), Ok(None)));
         assert_eq!(ids(store.files(&FileState::ALL, 2).unwrap()), ["c", "b"]);
         assert_eq!(ids(store.files(&[FileState::Waiting], 9).unwrap()), ["a"]);
-        assert_eq!(ids(store.files_before(Timestamp(300), 9).unwrap()), ["a", "b"]);
+        assert_eq!(ids(store.files_before(Timestamp(300), 0, 9).unwrap()), ["a", "b"]);
+        assert_eq!(ids(store.files_before(Timestamp(300), 1, 9).unwrap()), ["b"]);
         assert_eq!(store.uploaded_since(&address("r@x"), Timestamp(100)), Ok((20, Some(Timestamp(100)))));
         assert_eq!(store.uploaded_since(&address("r@x"), Timestamp(101)), Ok((10, Some(Timestamp(200)))));
         assert_eq!(store.uploaded_since(&address("r@x"), Timestamp(201)), Ok((0, None)));

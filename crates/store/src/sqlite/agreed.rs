@@ -38,6 +38,19 @@ impl Partners for SqliteStore {
         })
     }
 
+    fn documents_under(&self, shelf: Shelf, beginning: &str) -> Result<Vec<(String, Vec<u8>)>, Trouble> {
+        // No name has a character beyond this one.
+        let end = format!("{beginning}\u{10ffff}");
+        let sql = "SELECT name, doc FROM agreed WHERE shelf = ?1 AND name >= ?2 AND name < ?3 ORDER BY name";
+        self.pool.with(|conn| {
+            conn.prepare_cached(sql)
+                .and_then(|mut q| {
+                    q.query_map((shelf as u8, beginning, end), |r| Ok((r.get(0)?, r.get(1)?)))?.collect()
+                })
+                .map_err(trouble)
+        })
+    }
+
     fn remove_document(&self, shelf: Shelf, name: &str) -> Result<bool, Trouble> {
         let name = name.to_owned();
         self.write(move |conn| {

@@ -44,6 +44,11 @@ impl Mover {
         Ok(Self { wish, thread, moving, written: 0, log: 0 })
     }
 
+    /// What is held while pages are moved.
+    pub(super) fn moving(&self) -> Arc<Mutex<()>> {
+        self.moving.clone()
+    }
+
     /// The writer committed so many bytes over this connection.
     pub(super) fn wrote(&mut self, conn: &Connection, bytes: usize) {
         self.written += bytes;

@@ -85,6 +85,9 @@ pub struct SqliteStore {
     pool: Pool,
     writer: Mutex<Option<JoinHandle<()>>>,
     writer_id: std::thread::ThreadId,
+    path: PathBuf,
+    /// Held while somebody moves pages from the log into the file.
+    moving: Arc<Mutex<()>>,
     /// The schema version that the file had before it was opened.
     schema_before: u32,
     /// Held for as long as the store is open.
@@ -118,6 +121,7 @@ impl SqliteStore {
             pulse: health::Pulse::default(),
         });
         let mover = checkpoint::Mover::start(path)?;
+        let moving = mover.moving();
         let writer = writer::Writer::recover(conn, path, shared.clone(), sealer, mover, options)?;
         let thread = std::thread::Builder::new()
             .name("journal".into())
@@ -126,6 +130,8 @@ impl SqliteStore {
         Ok(Self {
             shared,
             pool: Pool::new(path),
+            path: path.to_owned(),
+            moving,
             writer_id: thread.thread().id(),
             writer: Mutex::new(Some(thread)),
             schema_before,

@@ -1,43 +1,147 @@
-//! Destroying content by rule, a little at a time, beside everything else that is written.
+//! Destroying content for good, a little at a time, beside everything else that is written.
 
 use super::SqliteStore;
-use super::fault::trouble;
+use super::fault::{damaged, trouble};
 use super::schema::{Month, months};
 use super::tail::decode_run;
-use crate::{Destroyed, Retain, Trouble};
+use crate::{Bare, Retain, RowKind, Trouble};
+use bytes::Bytes;
 use model::{Seq, Timestamp};
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::time::Duration;
 
-/// Rows looked at in one step: few enough that nobody's message waits for it.
-const STEP: i64 = 500;
+/// How long it is tried to empty the log while readers hold it.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Tables that are rewritten when nothing may be left of what was removed from them: where rows come and go in any order,
+/// the database moves them between pages, and leaves what it moved until the place is needed. The journal only grows at
+/// its end, and a row that loses its content stays where it is.
+const MOVING: &[&str] =
+    &["roster", "authorization", "upload", "agreed", "lease", "account", "credential", "sealed"];
 
 impl Retain for SqliteStore {
     fn last_before(&self, at: Timestamp) -> Result<Seq, Trouble> {
         self.pool.with(|conn| last_before(conn, at).map_err(trouble))
     }
 
-    fn destroyed_to(&self) -> Result<Seq, Trouble> {
-        self.pool.with(|conn| retained(conn).map(|n| Seq(n as u64)).map_err(trouble))
+    fn with_content(&self, after: Seq, to: Seq, limit: usize) -> Result<Vec<Bare>, Trouble> {
+        self.pool.with(|conn| {
+            let (mut all, mut cursors) = (Vec::new(), Cursors::default());
+            for (month, first, last) in parts(conn, after.0 as i64 + 1, to.0 as i64).map_err(trouble)? {
+                let left = limit - all.len();
+                if left == 0 {
+                    break;
+                }
+                all.extend(bare(conn, &month, (first, last, left as i64), &mut cursors)?);
+            }
+            Ok(all)
+        })
     }
 
-    fn is_anything_left(&self, to: Seq) -> Result<bool, Trouble> {
-        self.pool.with(|conn| anything_left(conn, to.0 as i64).map_err(trouble))
+    fn look_again_at(&self, rows: &[Seq]) -> Result<(), Trouble> {
+        let rows = rows.to_vec();
+        self.write(move |conn| {
+            let mut add = conn.prepare_cached("INSERT OR IGNORE INTO held (seq) VALUES (?1)")?;
+            rows.iter().try_for_each(|seq| add.execute([seq.0 as i64]).map(drop))
+        })
     }
 
-    fn destroy(&self, to: Seq) -> Result<Destroyed, Trouble> {
-        self.write(move |conn| step(conn, to.0 as i64))
+    fn to_look_at_again(&self, after: Seq, limit: usize) -> Result<Vec<Bare>, Trouble> {
+        self.pool.with(|conn| {
+            let mut query = conn
+                .prepare_cached("SELECT seq FROM held WHERE seq > ?1 ORDER BY seq LIMIT ?2")
+                .map_err(trouble)?;
+            let seqs = query.query_map((after.0 as i64, limit as i64), |r| r.get(0)).map_err(trouble)?;
+            let seqs: Vec<i64> = seqs.collect::<Result<_, _>>().map_err(trouble)?;
+            let (mut all, mut cursors) = (Vec::new(), Cursors::default());
+            for seq in seqs {
+                for (month, ..) in parts(conn, seq, seq).map_err(trouble)? {
+                    all.extend(bare(conn, &month, (seq, seq, 1), &mut cursors)?);
+                }
+            }
+            Ok(all)
+        })
     }
 
-    fn destroy_held(&self, after: Seq) -> Result<(Destroyed, Option<Seq>), Trouble> {
-        self.write(move |conn| held_step(conn, after.0 as i64))
+    fn destroy(&self, rows: &[Seq]) -> Result<u64, Trouble> {
+        let rows: Vec<i64> = rows.iter().map(|seq| seq.0 as i64).collect();
+        self.write(move |conn| {
+            let (months, mut done) = (months(conn)?, 0);
+            for seq in rows {
+                let Some(month) = months.iter().rev().find(|m| m.first as i64 <= seq) else { continue };
+                done += destroy(conn, month, seq)?;
+                conn.prepare_cached("DELETE FROM held WHERE seq = ?1")?.execute([seq])?;
+            }
+            Ok(done)
+        })
+    }
+
+    fn scrub(&self) -> Result<(), Trouble> {
+        self.write(|conn| {
+            MOVING.iter().try_for_each(|table| {
+                // What is deleted whole is overwritten whole.
+                conn.execute_batch(&format!(
+                    "CREATE TABLE scrubbed AS SELECT * FROM {table};
+                     DELETE FROM {table};
+                     INSERT INTO {table} SELECT * FROM scrubbed;
+                     DROP TABLE scrubbed;"
+                ))
+            })
+        })?;
+        self.empty_log()
     }
 }
 
-fn retained(conn: &Connection) -> rusqlite::Result<i64> {
-    let sql = "SELECT value FROM meta WHERE key = 'retained'";
-    Ok(conn.query_row(sql, [], |r| r.get(0)).optional()?.unwrap_or(0))
+impl SqliteStore {
+    /// Moves everything from the log into the file, and cuts the log.
+    fn empty_log(&self) -> Result<(), Trouble> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let conn = Connection::open_with_flags(&self.path, flags).map_err(trouble)?;
+        conn.busy_timeout(PATIENCE).map_err(trouble)?;
+        conn.execute_batch("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0").map_err(trouble)?;
+        // The mover of pages refuses to be disturbed, and is refused while this runs.
+        let _alone = self.moving.lock();
+        let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
+        let busy: i64 = conn.query_row(sql, [], |r| r.get(0)).map_err(trouble)?;
+        match busy {
+            0 => Ok(()),
+            _ => Err(Trouble::Busy("somebody reads the store for long: the log could not be emptied".into())),
+        }
+    }
+}
+
+/// Rows of a month that have content: envelopes, and those acts that have some, names of files.
+fn bare(
+    conn: &Connection,
+    month: &Month,
+    bounds: (i64, i64, i64),
+    cursors: &mut Cursors,
+) -> Result<Vec<Bare>, Trouble> {
+    let sql = format!(
+        "SELECT seq, at, kind, mailbox, head, LENGTH(body) FROM {}
+         WHERE seq BETWEEN ?1 AND ?2 AND salt IS NOT NULL AND (kind = 1 OR kind = 3 AND LENGTH(body) > 0)
+         ORDER BY seq LIMIT ?3",
+        month.name
+    );
+    let mut query = conn.prepare_cached(&sql).map_err(trouble)?;
+    let mut rows = query.query(bounds).map_err(trouble)?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next().map_err(trouble)? {
+        let seq: i64 = row.get(0).map_err(trouble)?;
+        let waits = cursors.waits(conn, row.get(3).map_err(trouble)?, seq).map_err(trouble)?;
+        let kind: u8 = row.get(2).map_err(trouble)?;
+        all.push(Bare {
+            seq: Seq(seq as u64),
+            at: Timestamp(row.get::<_, i64>(1).map_err(trouble)? as u64),
+            kind: RowKind::from_code(kind).ok_or_else(|| damaged("a row's kind"))?,
+            head: Bytes::from(row.get::<_, Vec<u8>>(4).map_err(trouble)?),
+            content: row.get::<_, Option<i64>>(5).map_err(trouble)?.map(|n| n as u64),
+            waits,
+        });
+    }
+    Ok(all)
 }
 
 /// Numbers and times grow together, so halving finds the place.
@@ -71,65 +175,6 @@ fn parts(conn: &Connection, from: i64, to: i64) -> rusqlite::Result<Vec<(Month, 
         (month, first, last)
     });
     Ok(parts.filter(|(_, first, last)| first <= last).collect())
-}
-
-/// Envelopes, and those acts that have content: names of files.
-const HAS_CONTENT: &str = "salt IS NOT NULL AND (kind = 1 OR kind = 3 AND LENGTH(body) > 0)";
-
-fn anything_left(conn: &Connection, to: i64) -> rusqlite::Result<bool> {
-    for (month, first, last) in parts(conn, retained(conn)? + 1, to)? {
-        let sql = format!("SELECT 1 FROM {} WHERE seq BETWEEN ?1 AND ?2 AND {HAS_CONTENT}", month.name);
-        if conn.prepare(&sql)?.exists([first, last])? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-fn step(conn: &Connection, to: i64) -> rusqlite::Result<Destroyed> {
-    let from = retained(conn)? + 1;
-    let end = to.min(from + STEP - 1);
-    let (mut done, mut cursors) = (Destroyed::default(), Cursors::default());
-    for (month, first, last) in parts(conn, from, end)? {
-        let mut query = conn.prepare_cached(&format!(
-            "SELECT seq, mailbox FROM {} WHERE seq BETWEEN ?1 AND ?2 AND {HAS_CONTENT}",
-            month.name
-        ))?;
-        let rows: Vec<(i64, Option<i64>)> =
-            query.query_map([first, last], |r| Ok((r.get(0)?, r.get(1)?)))?.collect::<Result<_, _>>()?;
-        for (seq, mailbox) in rows {
-            if cursors.waits(conn, mailbox, seq)? {
-                conn.prepare_cached("INSERT OR IGNORE INTO held (seq) VALUES (?1)")?.execute([seq])?;
-                done.held += 1;
-            } else {
-                done.rows += destroy(conn, &month, seq)?;
-            }
-        }
-    }
-    conn.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('retained', ?1)", [end.max(from - 1)])?;
-    done.more = end < to;
-    Ok(done)
-}
-
-/// Looks again at rows that waited for somebody.
-fn held_step(conn: &Connection, after: i64) -> rusqlite::Result<(Destroyed, Option<Seq>)> {
-    let mut query = conn.prepare_cached("SELECT seq FROM held WHERE seq > ?1 ORDER BY seq LIMIT ?2")?;
-    let seqs: Vec<i64> = query.query_map([after, STEP], |r| r.get(0))?.collect::<Result<_, _>>()?;
-    let (mut done, mut cursors) = (Destroyed::default(), Cursors::default());
-    for &seq in &seqs {
-        let Some((month, ..)) = parts(conn, seq, seq)?.pop() else { continue };
-        let mailbox: Option<Option<i64>> = conn
-            .prepare_cached(&format!("SELECT mailbox FROM {} WHERE seq = ?1", month.name))?
-            .query_row([seq], |r| r.get(0))
-            .optional()?;
-        if cursors.waits(conn, mailbox.flatten(), seq)? {
-            done.held += 1;
-        } else {
-            done.rows += destroy(conn, &month, seq)?;
-            conn.prepare_cached("DELETE FROM held WHERE seq = ?1")?.execute([seq])?;
-        }
-    }
-    Ok((done, seqs.last().map(|&seq| Seq(seq as u64))))
 }
 
 fn destroy(conn: &Connection, month: &Month, seq: i64) -> rusqlite::Result<u64> {

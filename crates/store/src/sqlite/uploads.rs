@@ -101,9 +101,10 @@ impl Uploads for SqliteStore {
         self.uploads(&rest, &[&limit])
     }
 
-    fn files_before(&self, at: Timestamp, limit: usize) -> Result<Vec<StoredFile>, Trouble> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        self.uploads("WHERE at < ?1 ORDER BY at, id LIMIT ?2", &[&(at.unix_ms() as i64), &limit])
+    fn files_before(&self, at: Timestamp, skip: usize, limit: usize) -> Result<Vec<StoredFile>, Trouble> {
+        let [skip, limit] = [skip, limit].map(|n| i64::try_from(n).unwrap_or(i64::MAX));
+        let rest = "WHERE at < ?1 ORDER BY at, id LIMIT ?2 OFFSET ?3";
+        self.uploads(rest, &[&(at.unix_ms() as i64), &limit, &skip])
     }
 
     fn uploaded_since(&self, owner: &Address, at: Timestamp) -> Result<(u64, Option<Timestamp>), Trouble> {

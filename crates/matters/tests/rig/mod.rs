@@ -1,0 +1,195 @@
+//! A store with a chain, people in groups and of partners, and rows of theirs.
+
+use matters::{Copies, Destroyer, Done, Facts, Matters, RuleSet, Rules};
+use model::codec::{encode_body, encode_head};
+use model::{
+    Address, Authorize, Decision, Dialect, Envelope, EnvelopeId, Event, Judgement, MAX_HOPS, Message, Origin,
+    Part, Security, Seq, Timestamp, Vouch,
+};
+use parking_lot::Mutex;
+use policy::{Belonging, Society};
+use record::{Act, Chain, ChainId, FileAct, Ranges, Report, Rule, Signer, verify};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use store::{CHAIN_SETTING, Draft, Journal, Options, RowKind, Settings, SqliteStore};
+
+pub const DAY: u64 = 86_400_000;
+pub const START: u64 = 1_794_744_000_000;
+
+pub fn address(text: &str) -> Address {
+    Address::parse(text).unwrap()
+}
+
+/// Whoever's name begins with `t` trades; `*.example.net` is the partner net.
+pub struct People;
+
+impl Society for People {
+    fn belonging(&self, who: &Address) -> Belonging {
+        let trades = who.user().is_some_and(|user| user.starts_with('t'));
+        Belonging {
+            local: who.domain() == "example.com",
+            partner: who.domain().ends_with("example.net").then(|| "net".into()),
+            groups: trades.then(|| "traders".into()).into_iter().collect(),
+        }
+    }
+
+    fn has_group(&self, name: &str) -> bool {
+        name == "traders"
+    }
+
+    fn has_partner(&self, name: &str) -> bool {
+        name == "net"
+    }
+}
+
+/// Notes what it was told to forget, or refuses.
+#[derive(Default)]
+pub struct Notes {
+    pub rows: Mutex<Ranges>,
+    pub files: Mutex<Vec<String>>,
+    pub refuses: Mutex<bool>,
+}
+
+impl Copies for Notes {
+    fn forget(&self, rows: &Ranges, files: &[String]) -> Result<(), String> {
+        if *self.refuses.lock() {
+            return Err("not now".into());
+        }
+        self.rows.lock().join(rows);
+        self.files.lock().extend_from_slice(files);
+        Ok(())
+    }
+
+    fn naming(&self, _: &str) -> Result<Vec<Facts>, String> {
+        Ok(Vec::new())
+    }
+
+    fn pause(&self) {}
+}
+
+pub struct Rig {
+    pub store: Arc<SqliteStore>,
+    pub matters: Matters,
+    pub rules: Rules,
+    pub notes: Notes,
+    pub signer: Signer,
+    pub path: PathBuf,
+    _dir: tempfile::TempDir,
+}
+
+impl Rig {
+    pub fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("rialto.db");
+        let chain = Box::new(Chain::new().unwrap());
+        let store = Arc::new(SqliteStore::open(&path, chain, Options::default()).unwrap());
+        let matters = Matters::open(store.clone(), Arc::new(People)).unwrap();
+        let rules = Rules::open(store.clone()).unwrap();
+        let signer = Signer::open(&dir.path().join("checkpoint.key")).unwrap();
+        Self { store, matters, rules, notes: Notes::default(), signer, path, _dir: dir }
+    }
+
+    pub fn say(&self, day: u64, from: &str, to: &str, text: &str) -> Seq {
+        self.put(
+            day,
+            from,
+            to,
+            Event::Message(Message {
+                parts: vec![Part::text(text.to_owned(), None)],
+                lasting: true,
+                ..Message::default()
+            }),
+            None,
+        )
+    }
+
+    pub fn allow(&self, day: u64, from: &str, to: &str) -> Seq {
+        self.put(
+            day,
+            from,
+            to,
+            Event::Authorize(Authorize { decision: Decision::Granted, original: None }),
+            None,
+        )
+    }
+
+    pub fn put(&self, day: u64, from: &str, to: &str, event: Event, mailbox: Option<&str>) -> Seq {
+        let envelope = Envelope {
+            id: EnvelopeId(u128::from(self.store.head().0)),
+            at: Timestamp(START + day * DAY),
+            origin: Origin {
+                dialect: Dialect::Xmpp,
+                security: Security::Tls,
+                vouch: Vouch::Account(address(from)),
+            },
+            from: address(from).into(),
+            to: address(to).into(),
+            hops: MAX_HOPS,
+            event,
+        };
+        let (tell, hear) = sync_channel(1);
+        let draft = Draft {
+            kind: RowKind::Envelope,
+            at: envelope.at,
+            mailbox: mailbox.map(address),
+            parties: (address(from), address(to)),
+            head: encode_head(&envelope, &Judgement::default()),
+            body: encode_body(&envelope),
+        };
+        self.store.append(draft, Box::new(move |end| tell.send(end).unwrap()));
+        hear.recv().unwrap().unwrap()
+    }
+
+    pub fn upload(&self, day: u64, owner: &str, id: &str) -> Seq {
+        let file = FileAct {
+            id: id.into(),
+            sha256: "00".repeat(32),
+            size: 5,
+            mime: "text/plain".into(),
+            verdict: "clean".into(),
+            owner: Some(owner.into()),
+        };
+        let act = Act { file: Some(file), ..Act::done("upload", owner) };
+        act.note_with(self.store.as_ref(), Timestamp(START + day * DAY), b"plans.txt".to_vec()).unwrap()
+    }
+
+    pub fn at(&self, day: u64) -> Timestamp {
+        Timestamp(START + day * DAY)
+    }
+
+    pub fn chain(&self) -> ChainId {
+        ChainId::from_bytes(&self.store.value(CHAIN_SETTING).unwrap().unwrap()).unwrap()
+    }
+
+    pub fn set(&self, text: &str, general: Rule) -> RuleSet {
+        self.rules.set(text, &People, "test", self.at(0)).unwrap();
+        self.rules.in_force(general).unwrap()
+    }
+
+    pub fn destroyer(&self, day: u64) -> Destroyer<'_, SqliteStore> {
+        Destroyer {
+            store: &self.store,
+            chain: self.chain(),
+            matters: &self.matters,
+            by: Act::done("retention", "server"),
+            signer: &self.signer,
+            copies: &self.notes,
+            now: self.at(day),
+        }
+    }
+
+    pub fn run(&self, rules: &RuleSet, day: u64) -> Done {
+        self.destroyer(day).run(rules, b"").unwrap()
+    }
+
+    pub fn report(&self) -> Report {
+        verify(self.store.as_ref(), self.chain(), |_| {}).unwrap()
+    }
+
+    /// Rows that have lost their content.
+    pub fn bare(&self) -> Ranges {
+        let rows = Journal::rows(self.store.as_ref(), Seq(1), usize::MAX >> 1).unwrap();
+        rows.iter().filter(|row| row.salt.is_none()).map(|row| row.seq.0).collect()
+    }
+}
