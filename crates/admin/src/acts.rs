@@ -66,6 +66,19 @@ pub const ACTS: &[Act] = &[
     act("reload", "POST", "/v1/reload", A, Does),
     act("renew", "POST", "/v1/certificates/renew", A, Does),
     act("retention", "POST", "/v1/retention", A | C, Does),
+    act("retention.show", "GET", "/v1/retention", A | S | C | U, Grants),
+    act("retention.show", "GET", "/v1/retention/versions", A | S | C | U, Grants),
+    act("retention.set", "PUT", "/v1/retention", A | C, Does),
+    act("retention.preview", "POST", "/v1/retention/preview", A | C | U, Grants),
+    act("subject.export", "POST", "/v1/subjects/export", A | C, Grants),
+    act("subject.preview", "POST", "/v1/subjects/preview", A | C, Grants),
+    act("subject.erase", "POST", "/v1/subjects/erase", A | C, Does),
+    act("matter.list", "GET", "/v1/matters", A | S | C | U, Grants),
+    act("matter.list", "GET", "/v1/matters/{name}", A | S | C | U, Grants),
+    act("matter.open", "POST", "/v1/matters", A | C, Does),
+    act("matter.hold", "POST", "/v1/matters/{name}/holds", A | C, Does),
+    act("matter.release", "POST", "/v1/matters/{name}/release", A | C, Does),
+    act("matter.close", "POST", "/v1/matters/{name}/close", A | C, Does),
     act("backup", "POST", "/v1/backups", A, Never),
     act("user.list", "GET", "/v1/users", ALL, Grants),
     act("user.add", "POST", "/v1/users", A, Blind),
@@ -192,7 +205,14 @@ mod tests {
         }
         let reads = |role| ACTS.iter().filter(move |a| a.is_for(role) && a.method != "GET").map(|a| a.name);
         let auditor: Vec<_> = reads(Role::Auditor).collect();
-        let harmless = ["partner.read", "policy.check", "policy.explain", "search", "journal.verify"];
+        let harmless = [
+            "partner.read",
+            "policy.check",
+            "policy.explain",
+            "search",
+            "journal.verify",
+            "retention.preview",
+        ];
         let only: Vec<_> =
             auditor.iter().filter(|name| !harmless.contains(name) && !name.starts_with("approve.")).collect();
         assert!(only.is_empty(), "an auditor changes nothing: {only:?}");

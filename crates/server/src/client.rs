@@ -3,7 +3,8 @@
 use crate::failure::Failure;
 use admin::Second;
 use http_body_util::{BodyExt, Full};
-use hyper::{Method, Request, StatusCode};
+use hyper::body::Incoming;
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -73,6 +74,31 @@ impl Control {
         self.call(Method::DELETE, path, None::<&()>).await
     }
 
+    /// Starts something that answers in lines, as long as they may be.
+    ///
+    /// # Errors
+    /// [`Failure`], also that of `line`.
+    pub async fn lines<B: Serialize>(
+        &self,
+        path: &str,
+        body: &B,
+        mut line: impl FnMut(&str) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let fail = |error: String| Failure::new(format!("{}: {error}", self.socket.display()));
+        let mut coming = self.send(Method::POST, path, Some(body)).await?.into_body();
+        let mut rest = Vec::new();
+        while let Some(frame) = coming.frame().await {
+            let frame = frame.map_err(|e| fail(e.to_string()))?;
+            rest.extend_from_slice(frame.data_ref().map_or(&[], |data| data));
+            while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+                let text = String::from_utf8_lossy(rest.get(..end).unwrap_or_default()).into_owned();
+                rest.drain(..=end);
+                line(&text)?;
+            }
+        }
+        Ok(())
+    }
+
     async fn call<B: Serialize, T: DeserializeOwned>(
         &self,
         method: Method,
@@ -91,6 +117,17 @@ impl Control {
         path: &str,
         body: Option<&B>,
     ) -> Result<bytes::Bytes, Failure> {
+        let fail = |error: hyper::Error| Failure::new(format!("{}: {error}", self.socket.display()));
+        Ok(self.send(method, path, body).await?.into_body().collect().await.map_err(fail)?.to_bytes())
+    }
+
+    /// Asks, and gives the answer where it is a good one.
+    async fn send<B: Serialize>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&B>,
+    ) -> Result<Response<Incoming>, Failure> {
         let fail = |error: String| Failure::new(format!("{}: {error}", self.socket.display()));
         let stream =
             UnixStream::connect(&self.socket).await.map_err(|e| fail(format!("no server answers ({e})")))?;
@@ -113,20 +150,19 @@ impl Control {
         let request = request.body(Full::new(bytes::Bytes::from(bytes))).map_err(|e| fail(e.to_string()))?;
         let response = sender.send_request(request).await.map_err(|e| fail(e.to_string()))?;
         let status = response.status();
+        if status.is_success() && status != StatusCode::ACCEPTED {
+            return Ok(response);
+        }
         let bytes = response.into_body().collect().await.map_err(|e| fail(e.to_string()))?.to_bytes();
         if status == StatusCode::ACCEPTED
             && let Ok(request) = serde_json::from_slice::<admin::Request>(&bytes)
         {
             return Err(waits(&request));
         }
-        if !status.is_success() {
-            let words = match serde_json::from_slice::<web::ProblemBody>(&bytes) {
-                Ok(problem) => problem.detail,
-                Err(_) => format!("{status}: {}", String::from_utf8_lossy(&bytes)),
-            };
-            return Err(Failure::new(words));
-        }
-        Ok(bytes)
+        Err(Failure::new(match serde_json::from_slice::<web::ProblemBody>(&bytes) {
+            Ok(problem) => problem.detail,
+            Err(_) => format!("{status}: {}", String::from_utf8_lossy(&bytes)),
+        }))
     }
 }
 

@@ -5,6 +5,7 @@ use crate::clean;
 use crate::config::{Config, FederationMode, Protocol, Serves, SipTransport, Strangers, Watchers, XmppTls};
 use crate::conformance::Residents;
 use crate::failure::Failure;
+use crate::keeping::Keeping;
 use crate::recording::Recorder;
 use crate::traces::Exporter;
 use crate::unrecorded::Exceptions;
@@ -45,6 +46,8 @@ pub struct House {
     pub exceptions: Arc<Exceptions>,
     /// What people upload, if they may.
     pub files: Option<Arc<files::Files>>,
+    /// What is kept and for how long.
+    pub keeping: Arc<Keeping>,
     /// The record's chain.
     pub chain: record::ChainId,
     /// The record's index.
@@ -124,7 +127,8 @@ pub fn build(config: &Config, workers: usize) -> Result<House, Failure> {
         true => Some(open_index(config, &store, chain)?),
         false => None,
     };
-    let notary = Arc::new(Notary::open(store.clone(), signer(config)?, chain.node)?);
+    let key = signer(config)?;
+    let notary = Arc::new(Notary::open(store.clone(), key.clone(), chain.node)?);
     let identity = Arc::new(identity::LocalAccounts::new(store.clone()));
     let rules = Arc::new(Rules::new(rules_of(config)));
     let exporter = config.traces.clone().map(|(endpoint, ratio)| Arc::new(Exporter::start(endpoint, ratio)));
@@ -159,8 +163,11 @@ pub fn build(config: &Config, workers: usize) -> Result<House, Failure> {
         lanes: workers,
     })?;
     let files = keep_files(config, &store, &rulebook, &eyes, &hub)?;
+    let keeping = Keeping::open(config, &store, (chain, key), &partners, search.clone(), files.clone())?;
+    Keeping::attend(&keeping);
     Ok(House {
         files,
+        keeping,
         store,
         hub,
         identity,

@@ -96,6 +96,8 @@ impl Running {
             journal: house.store.clone(),
             checkpoints: house.store.clone(),
             search: house.search.clone(),
+            matters: house.keeping.matters.clone(),
+            rules: house.keeping.rules.clone(),
             chain: house.chain,
             operator: live.clone(),
             started: live.started(),
@@ -278,7 +280,7 @@ async fn forget(live: Arc<Live>, store: Arc<store::SqliteStore>) {
         let end =
             tokio::task::spawn_blocking(move || live.expire(record::Act::done("retention", "server"))).await;
         if let Ok(Err(trouble)) = end {
-            tracing::error!(trouble, "content could not be destroyed by rule; the next run goes on");
+            tracing::error!(%trouble, "content could not be destroyed by rule; the next run goes on");
         }
         let end = tokio::task::spawn_blocking(move || late.end_what_waits_too_long(store.as_ref())).await;
         if let Ok(Err(trouble)) = end {

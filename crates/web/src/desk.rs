@@ -36,6 +36,10 @@ pub struct Desk {
     pub checkpoints: Arc<dyn Checkpoints>,
     /// The record's index, if it has one.
     pub search: Option<Arc<search::Index>>,
+    /// What must be kept.
+    pub matters: Arc<matters::Matters>,
+    /// For how long the rest is kept.
+    pub rules: Arc<matters::Rules>,
     /// The record's chain.
     pub chain: ChainId,
     /// The running server.

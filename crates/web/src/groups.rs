@@ -21,6 +21,13 @@ pub struct Members {
     pub members: Vec<String>,
 }
 
+/// What a rule of retention names stays: what it keeps would be kept no longer.
+pub(crate) fn named_by(rule: &str) -> Problem {
+    let why =
+        format!("the rule of retention {rule:?} names it: set other rules first, `rialto retention set`");
+    Problem(axum::http::StatusCode::CONFLICT, why)
+}
+
 /// Lists groups.
 #[utoipa::path(get, path = "/v1/groups", responses((status = 200, body = GroupList)))]
 pub async fn list(State(desk): State<Arc<Desk>>) -> Json<GroupList> {
@@ -82,6 +89,9 @@ pub async fn remove(
     blocking(move || {
         let on = name.clone();
         desk.act(&who, "group.remove", &on, || {
+            if let Some(rule) = desk.rules.naming(Some(&name.to_lowercase()), None) {
+                return Err(named_by(&rule));
+            }
             Ok(Json(desk.partners.remove_from_group(Group { name, members: Vec::new() })?))
         })
     })

@@ -13,6 +13,7 @@ mod gate;
 mod groups;
 mod handshakes;
 mod journal;
+mod matters;
 mod operate;
 mod outbreak;
 mod pace;
@@ -24,9 +25,11 @@ mod proof;
 mod quarantine;
 mod reports;
 mod requests;
+mod retention;
 mod search;
 mod spim;
 mod status;
+mod subjects;
 mod trace;
 mod uploads;
 mod users;
@@ -43,6 +46,7 @@ pub use handshakes::{
     Acceptance, Certificate, CertificateRequest, InvitationList, Paper, Revocation, Revoked,
 };
 pub use journal::{JournalRow, JournalRows, LossView, RefusalView, RowContent, SettledView, view};
+pub use matters::{MatterList, NewMatter, Release};
 pub use operate::{Answered, Expired, FourEyes, Operator, Reloaded};
 pub use outbreak::{Decided, Decision, OrderView, OutbreakStatus, Stop};
 pub use partners::{Forget, Forgotten, ObservedList, PartnerList, PartnerView};
@@ -55,6 +59,7 @@ pub use problem::{Problem, ProblemBody};
 pub use proof::{AnchorView, CheckpointList, KeyView, Signing, Verification, VerifyQuestion};
 pub use quarantine::{Discard, Ended, HeldList, HeldView, Late, PartView};
 pub use requests::{RequestList, Word};
+pub use retention::{RulesInForce, RulesText};
 pub use search::{Context, Hit, SearchPage, SearchQuestion};
 pub use spim::{BlockOrder, BlockView, PartyView, SpimListView, SpimStatus};
 pub use status::{ListenerView, Status};
@@ -89,7 +94,17 @@ fn routes() -> (Router<Arc<Desk>>, utoipa::openapi::OpenApi) {
         .routes(routes!(status::status))
         .routes(routes!(operate::reload))
         .routes(routes!(operate::renew))
-        .routes(routes!(operate::expire))
+        .routes(routes!(retention::show, retention::set, operate::expire))
+        .routes(routes!(retention::versions))
+        .routes(routes!(retention::preview))
+        .routes(routes!(matters::list, matters::open))
+        .routes(routes!(matters::show))
+        .routes(routes!(matters::hold))
+        .routes(routes!(matters::release))
+        .routes(routes!(matters::close))
+        .routes(routes!(subjects::export))
+        .routes(routes!(subjects::preview))
+        .routes(routes!(subjects::erase))
         .routes(routes!(operate::metrics))
         .routes(routes!(users::list, users::create))
         .routes(routes!(users::set_password))

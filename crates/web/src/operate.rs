@@ -4,7 +4,9 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderName, StatusCode};
+use matters::{Erased, MatterError, Preview, Subject};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -22,12 +24,18 @@ pub struct Reloaded {
 /// What was destroyed by rule.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Expired {
-    /// The rule in force.
+    /// The general rule, of the configuration.
     pub rule: String,
     /// Rows whose content is gone now.
     pub destroyed: u64,
     /// Rows that are older, and keep their content while they wait for somebody.
     pub waiting: u64,
+    /// Rows whose content is gone now, by rule.
+    #[serde(default)]
+    pub rules: BTreeMap<String, u64>,
+    /// Rows that would have gone and are held, by matter, as far as they were looked at.
+    #[serde(default)]
+    pub kept: BTreeMap<String, u64>,
 }
 
 /// For what two administrators are needed.
@@ -47,8 +55,30 @@ pub trait Operator: Send + Sync {
     /// Reads configuration and certificate again. On error, in words with file and line, nothing has changed.
     fn reload(&self) -> Answered<Result<Reloaded, String>>;
 
-    /// Destroys the content that is older than the rule of retention says. Blocks.
-    fn expire(&self, by: record::Act) -> Result<Expired, String>;
+    /// Destroys the content that the rules of retention no longer keep. Blocks.
+    fn expire(&self, by: record::Act) -> Result<Expired, MatterError>;
+
+    /// What that would destroy; by other rules, if a text is given. Blocks.
+    fn preview_retention(&self, rules: Option<&str>) -> Result<Preview, MatterError>;
+
+    /// The matter that keeps an uploaded file, if one does. Blocks.
+    fn file_kept_by(&self, id: &str) -> Result<Option<String>, MatterError>;
+
+    /// Destroys what is of somebody and not held; with `None`, says only what that would come to. Blocks.
+    fn erase(&self, subject: &Subject, by: Option<record::Act>) -> Result<Erased, MatterError>;
+
+    /// Sees to it that nothing of what was removed from the store is left in its files. Blocks.
+    fn scrub(&self) -> Result<(), MatterError>;
+
+    /// Tells everything that is kept of somebody, a line of JSON each. Blocks.
+    fn tell_of(
+        &self,
+        subject: &Subject,
+        line: &mut dyn FnMut(serde_json::Value) -> Result<(), String>,
+    ) -> Result<(), String>;
+
+    /// The rule of the configuration, for what no other fits.
+    fn retention(&self) -> record::Rule;
 
     /// Tests the servers of a partner, or of any domain. On error, in words, there is nothing to test.
     fn probe(&self, name: String) -> Answered<Result<Probed, String>>;
@@ -145,11 +175,10 @@ pub async fn renew(State(desk): State<Arc<Desk>>, who: Who) -> Result<Json<()>, 
     blocking(move || desk.act(&who, "renew", "certificates", || end)).await
 }
 
-/// Destroys the content that is older than the rule of retention says now, instead of within the hour.
+/// Destroys the content that the rules of retention no longer keep now, instead of within the hour.
 #[utoipa::path(post, path = "/v1/retention", responses((status = 200, body = Expired)))]
 pub async fn expire(State(desk): State<Arc<Desk>>, who: Who) -> Result<Json<Expired>, Problem> {
-    let wrong = |text| Problem(StatusCode::INTERNAL_SERVER_ERROR, text);
-    blocking(move || desk.operator.expire(who.done("retention")).map(Json).map_err(wrong)).await
+    blocking(move || Ok(Json(desk.operator.expire(who.done("retention"))?))).await
 }
 
 /// Metrics as OpenMetrics text, for Prometheus and its kin.

@@ -183,7 +183,12 @@ pub async fn remove(
     Path(name): Path<String>,
 ) -> Result<Json<()>, Problem> {
     blocking(move || {
-        desk.act(&who, "partner.remove", &name, || Ok(Json(desk.partners.remove_partner(&name)?)))
+        desk.act(&who, "partner.remove", &name, || {
+            if let Some(rule) = desk.rules.naming(None, Some(&name)) {
+                return Err(crate::groups::named_by(&rule));
+            }
+            Ok(Json(desk.partners.remove_partner(&name)?))
+        })
     })
     .await
 }

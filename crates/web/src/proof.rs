@@ -37,6 +37,9 @@ pub struct Verification {
     pub erased: u64,
     /// The rule by which it was, and the row that says so.
     pub retention: Option<String>,
+    /// Acts that name rows one by one whose content was destroyed.
+    #[serde(default)]
+    pub destructions: u64,
     /// Where the journal was put back from a backup, in words.
     pub restores: Vec<String>,
     /// Checkpoints found good.
@@ -123,6 +126,7 @@ fn prove(desk: &Desk, question: &VerifyQuestion) -> Result<Verification, Problem
         acts: report.acts,
         files: report.files,
         erased: report.erased,
+        destructions: report.destructions,
         retention: report
             .retention
             .map(|(seq, r)| format!("rows up to {} by the rule {:?} (row {seq})", r.to, r.rule)),

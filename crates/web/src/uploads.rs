@@ -110,6 +110,10 @@ pub async fn delete(
 ) -> Result<Json<FileView>, Problem> {
     blocking(move || {
         desk.act(&who, "files.delete", &id, || {
+            if let Some(matter) = desk.operator.file_kept_by(&id)? {
+                let why = format!("the matter {matter:?} keeps this file");
+                return Err(Problem(axum::http::StatusCode::CONFLICT, why));
+            }
             let none = || Problem::missing(format!("there is no file {id}, or its content is gone"));
             kept(&desk)?.delete(&id, who.as_str())?.map(view).map(Json).ok_or_else(none)
         })

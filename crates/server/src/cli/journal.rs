@@ -36,7 +36,7 @@ enum Act {
         #[command(flatten)]
         file: Reach,
     },
-    /// Destroys now the content that is older than `[record] retention` says; the server does it by itself every hour.
+    /// Destroys now the content that the rules of retention no longer keep, as `rialto retention run`; the server does it by itself every hour.
     Expire {
         #[command(flatten)]
         file: Reach,
@@ -96,10 +96,7 @@ impl Journal {
             }
             Act::Expire { file } => with_server(&file, |c| async move {
                 let done: Expired = c.post("/v1/retention", &()).await?;
-                println!("retention is {:?}: content of {} row(s) destroyed", done.rule, done.destroyed);
-                if done.waiting > 0 {
-                    println!("{} older row(s) still wait for somebody and keep theirs", done.waiting);
-                }
+                super::retention::print(&done);
                 Ok(ExitCode::SUCCESS)
             }),
             Act::Verify { anchors, keys, file } => proof::verify(&file, anchors.as_deref(), keys),

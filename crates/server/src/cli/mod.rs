@@ -13,6 +13,7 @@ mod group;
 mod init;
 mod journal;
 mod losses;
+mod matter;
 mod offline;
 mod outbreak;
 mod partner;
@@ -23,10 +24,12 @@ mod reach;
 mod reload;
 mod report;
 mod restore;
+mod retention;
 mod search;
 mod serve;
 mod spim;
 mod status;
+mod subject;
 mod trace;
 mod upgrade;
 mod user;
@@ -124,6 +127,12 @@ enum Command {
     Losses(losses::Losses),
     /// Tells how the server was used: messages, people, partners, answers, verdicts, losses.
     Report(report::Report),
+    /// Keeps for a matter what must not be destroyed, and releases it.
+    Matter(matter::Matter),
+    /// Manages the rules of how long content is kept, says what they would destroy, and does it.
+    Retention(retention::Retention),
+    /// Tells a person all that is kept of them, or erases it.
+    Subject(subject::Subject),
     /// Copies store and configuration into a new directory, also while the server runs, and proves the copy.
     Backup(backup::Backup),
     /// Puts a backup back into an empty place, and proves it before and after.
@@ -164,6 +173,9 @@ impl Cli {
             Command::Trace(command) => command.run(),
             Command::Losses(command) => command.run(),
             Command::Report(command) => command.run(),
+            Command::Matter(command) => command.run(),
+            Command::Retention(command) => command.run(),
+            Command::Subject(command) => command.run(),
             Command::Backup(command) => command.run(),
             Command::Restore(command) => command.run(),
             Command::Upgrade(command) => command.run(),

@@ -27,8 +27,8 @@ pub(super) fn verify(reach: &Reach, anchors: Option<&Path>, keys: Vec<String>) -
 fn tell(v: &Verification) -> ExitCode {
     println!("{} rows in {} conversations, {} acts of administration", v.rows, v.conversations, v.acts);
     if v.erased > 0 {
-        let rule = v.retention.as_deref().unwrap_or("no rule on record");
-        println!("content destroyed: {} rows, of {rule}", v.erased);
+        let rule = v.retention.as_ref().map(|rule| format!("; {rule}")).unwrap_or_default();
+        println!("content destroyed: {} rows, by {} act(s) on record{rule}", v.erased, v.destructions);
     }
     if v.files > 0 {
         println!("files: the contents of {} looked at, where they are still kept", v.files);

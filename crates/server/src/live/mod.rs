@@ -15,6 +15,7 @@ use crate::config::{Config, FederationMode};
 use crate::conformance::Conformance;
 use crate::failure::Failure;
 use crate::house::{self, House};
+use crate::keeping::Keeping;
 use crate::log::Log;
 use crate::published::Look;
 use crate::recording::Recorder;
@@ -51,6 +52,7 @@ struct Inner {
     usage: Arc<Usage>,
     search: Option<Arc<search::Index>>,
     notary: Arc<Notary>,
+    keeping: Arc<Keeping>,
     now: Mutex<Now>,
     bound: RwLock<Vec<Bound>>,
     stopping: AtomicBool,
@@ -127,6 +129,7 @@ impl Live {
             usage,
             search: house.search.clone(),
             notary: house.notary.clone(),
+            keeping: house.keeping.clone(),
             now,
             bound,
             stopping: AtomicBool::new(false),

@@ -8,28 +8,11 @@ use crate::failure::Failure;
 use crate::metrics::Sources;
 use crate::probe;
 use crate::usage;
-use model::Seq;
+use matters::{Erased, MatterError, Preview, Subject};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
-use store::Retain;
 use web::{Answered, ListenerView, Operator, Reloaded};
-
-impl Live {
-    /// Takes out of the index what is no longer in the journal, also what a process before this one destroyed. Blocks.
-    fn forget_words(&self) -> Result<(), String> {
-        let Some(search) = &self.inner.search else { return Ok(()) };
-        let to = self.inner.store.destroyed_to().map_err(|trouble| trouble.to_string())?;
-        if to > Seq(0) {
-            search.content_gone(Seq(1), to);
-        }
-        Ok(())
-    }
-}
-
-/// Between two steps of destruction by rule, so that messages need not wait for it.
-const PAUSE: Duration = Duration::from_millis(20);
 
 impl Operator for Live {
     fn reload(&self) -> Answered<Result<Reloaded, String>> {
@@ -52,16 +35,51 @@ impl Operator for Live {
         })
     }
 
-    fn expire(&self, by: record::Act) -> Result<web::Expired, String> {
+    fn expire(&self, by: record::Act) -> Result<web::Expired, MatterError> {
         let rule = self.inner.now.lock().config.record.rule();
-        let done = record::expire(self.inner.store.as_ref(), rule, by, wall(), || std::thread::sleep(PAUSE));
-        let done = done.map_err(|trouble| trouble.to_string())?;
-        if let Some(done) = done.filter(|d| d.rows > 0) {
-            tracing::info!(%rule, rows = done.rows, held = done.held, "content destroyed by rule");
+        let done = self.inner.keeping.run(rule, by)?;
+        if done.rows() > 0 {
+            tracing::info!(%rule, rows = done.rows(), waiting = done.waiting, "content destroyed by rule");
         }
-        let done = done.unwrap_or_default();
-        self.forget_words()?;
-        Ok(web::Expired { rule: rule.to_string(), destroyed: done.rows, waiting: done.held })
+        Ok(web::Expired {
+            rule: rule.to_string(),
+            destroyed: done.rows(),
+            waiting: done.waiting,
+            rules: done.destroyed,
+            kept: done.kept,
+        })
+    }
+
+    fn preview_retention(&self, rules: Option<&str>) -> Result<Preview, MatterError> {
+        self.inner.keeping.preview(self.inner.now.lock().config.record.rule(), rules)
+    }
+
+    fn file_kept_by(&self, id: &str) -> Result<Option<String>, MatterError> {
+        self.inner.keeping.file_kept_by(id)
+    }
+
+    fn erase(&self, subject: &Subject, by: Option<record::Act>) -> Result<Erased, MatterError> {
+        self.inner.keeping.erase(subject, by)
+    }
+
+    fn scrub(&self) -> Result<(), MatterError> {
+        self.inner.keeping.scrub()
+    }
+
+    fn tell_of(
+        &self,
+        subject: &Subject,
+        line: &mut dyn FnMut(serde_json::Value) -> Result<(), String>,
+    ) -> Result<(), String> {
+        let blocked = ports::Blocking::blocked(
+            self.inner.guard.as_ref(),
+            &subject.address().map_err(|e| e.to_string())?,
+        );
+        self.inner.keeping.tell_of(subject, &blocked, line)
+    }
+
+    fn retention(&self) -> record::Rule {
+        self.inner.now.lock().config.record.rule()
     }
 
     fn checkpoint(&self, by: record::Act) -> Result<Vec<record::Signed>, String> {

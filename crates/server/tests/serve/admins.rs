@@ -10,7 +10,7 @@ four_eyes = [\"quarantine.release\", \"policy.set\", \"journal.read\", \"user.ad
 ";
 
 /// Runs a command in the name of whoever a token is of; without one, as the owner.
-fn run(serve: &Serve, token: &str, args: &[&str]) -> Output {
+pub fn run(serve: &Serve, token: &str, args: &[&str]) -> Output {
     let mut command = rialto();
     command.args(args).arg("--config").arg(serve.path("rialto.toml")).env_remove("RIALTO_TOKEN");
     if !token.is_empty() {
@@ -19,24 +19,24 @@ fn run(serve: &Serve, token: &str, args: &[&str]) -> Output {
     command.output().expect("the command starts")
 }
 
-fn said(done: &Output) -> String {
+pub fn said(done: &Output) -> String {
     String::from_utf8([done.stdout.clone(), done.stderr.clone()].concat()).expect("text")
 }
 
-fn good(serve: &Serve, token: &str, args: &[&str]) -> String {
+pub fn good(serve: &Serve, token: &str, args: &[&str]) -> String {
     let done = run(serve, token, args);
     assert!(done.status.success(), "{args:?}: {}", said(&done));
     String::from_utf8(done.stdout).expect("text")
 }
 
-fn bad(serve: &Serve, token: &str, args: &[&str]) -> String {
+pub fn bad(serve: &Serve, token: &str, args: &[&str]) -> String {
     let done = run(serve, token, args);
     assert_eq!(done.status.code(), Some(1), "{args:?}: {}", said(&done));
     said(&done)
 }
 
 /// The request that an act waits as.
-fn waits(serve: &Serve, token: &str, args: &[&str]) -> String {
+pub fn waits(serve: &Serve, token: &str, args: &[&str]) -> String {
     let done = run(serve, token, args);
     assert_eq!(done.status.code(), Some(3), "{args:?}: {}", said(&done));
     let said = said(&done);

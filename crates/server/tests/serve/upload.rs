@@ -42,7 +42,7 @@ pub fn slot(client: &mut Xmpp, name: &str, size: u64, kind: &str) -> (String, St
 }
 
 /// The URL that is sent to others.
-fn link(serve: &Serve, path: &str) -> String {
+pub fn link(serve: &Serve, path: &str) -> String {
     format!("https://example.com:{}{path}", serve.at("files").port())
 }
 
@@ -71,7 +71,7 @@ pub fn put(serve: &Serve, path: &str, body: &[u8]) -> (String, Vec<u8>) {
     http(serve, &format!("PUT {path} HTTP/1.1\r\nContent-Length: {}", body.len()), body)
 }
 
-fn get(serve: &Serve, path: &str, more: &str) -> (String, Vec<u8>) {
+pub fn get(serve: &Serve, path: &str, more: &str) -> (String, Vec<u8>) {
     http(serve, &format!("GET {path} HTTP/1.1{more}"), b"")
 }
 
