@@ -7,7 +7,7 @@ use rialto_bench::{
     Result, env,
     opts::{Cli, Opts, Scenario},
     report::Report,
-    scenario::{c2s, gateway, idle, login, policy, presence, s2s, search, sip, trunk},
+    scenario::{c2s, gateway, idle, login, policy, presence, s2s, search, sip, trunk, verify},
 };
 use rustix::{
     process::{Resource, Rlimit, getrlimit, setrlimit},
@@ -79,6 +79,10 @@ fn run(cli: Cli) -> Result<()> {
         Scenario::Search { rows, dir } => {
             r.put("scenario", "search");
             search::measure(rows, &dir, r)?;
+        }
+        Scenario::Verify { rows, dir } => {
+            r.put("scenario", "verify");
+            verify::measure(rows, &dir, r)?;
         }
         Scenario::Login => {
             r.put("scenario", "login");

@@ -110,6 +110,15 @@ pub enum Scenario {
         #[arg(long, default_value = "rialto-bench-index")]
         dir: std::path::PathBuf,
     },
+    /// Writing a journal, closing it with checkpoints, and verifying it; no server.
+    Verify {
+        /// Rows of the journal.
+        #[arg(long, default_value_t = 1_000_000)]
+        rows: u64,
+        /// Where the journal is made, and removed afterwards.
+        #[arg(long, default_value = "rialto-bench-journal")]
+        dir: std::path::PathBuf,
+    },
     /// Writes an accounts file (user and password, a line each) for --users accounts to the standard output.
     Accounts,
 }

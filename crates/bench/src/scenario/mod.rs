@@ -10,6 +10,7 @@ pub mod s2s;
 pub mod search;
 pub mod sip;
 pub mod trunk;
+pub mod verify;
 
 use std::rc::Rc;
 

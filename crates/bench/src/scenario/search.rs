@@ -49,7 +49,8 @@ fn person(n: u64) -> Result<Address> {
     Ok(Address::new(&format!("user{}", n % PEOPLE), "corp.example").map_err(|e| e.to_string())?)
 }
 
-fn row(n: u64) -> Result<Row> {
+/// A message as people write them.
+pub(super) fn row(n: u64) -> Result<Row> {
     let (from, to) = (person(scrambled(n))?, person(scrambled(n + 1))?);
     let at = Timestamp(BEGINNING + n * APART_MS);
     let envelope = Envelope {
