@@ -11,6 +11,7 @@ mod facts;
 mod hold;
 mod matters;
 mod preview;
+mod review;
 mod rules;
 
 pub use destroy::{Copies, Destroyer, Done};
@@ -20,4 +21,5 @@ pub use facts::{Facts, Kind};
 pub use hold::{Hold, Matter, Released, Wanted};
 pub use matters::Matters;
 pub use preview::{PersonLine, Preview, RuleLine};
+pub use review::{Decision, MOST_ROWS, Mark, Progress, Review, Reviews, Sample, rows_of, sampled};
 pub use rules::{RuleSet, Rules, Term, Version};

@@ -90,13 +90,7 @@ impl Matters {
     /// # Errors
     /// [`MatterError`]; likewise below.
     pub fn begin(&self, name: &str, reason: &str, by: &str, at: Timestamp) -> Result<Matter, MatterError> {
-        let fine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c);
-        if name.is_empty() || name.len() > 64 || !name.chars().all(fine) {
-            let why = format!(
-                "{name:?} is no name for a matter: small letters, digits, - _ . and at most 64 of them"
-            );
-            return Err(MatterError::Bad(why));
-        }
+        checked_name(name)?;
         if reason.trim().is_empty() {
             return Err(MatterError::Bad("a matter needs a reason".into()));
         }
@@ -241,5 +235,17 @@ impl Matters {
         all.sort_by(|a, b| a.name.cmp(&b.name));
         *self.now.write() = Arc::new(all);
         Ok(matter)
+    }
+}
+
+/// Matters and reviews are called so.
+pub(crate) fn checked_name(name: &str) -> Result<(), MatterError> {
+    let fine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c);
+    match !name.is_empty() && name.len() <= 64 && name.chars().all(fine) {
+        true => Ok(()),
+        false => {
+            let why = format!("{name:?} is no name: small letters, digits, - _ . and at most 64 of them");
+            Err(MatterError::Bad(why))
+        }
     }
 }

@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use crate::house::now;
 use crate::subject::Line;
 use matters::{
-    Copies, Destroyer, Done, Erased, Facts, MatterError, Matters, Preview, RuleSet, Rules, Subject,
+    Copies, Destroyer, Done, Erased, Facts, MatterError, Matters, Preview, Reviews, RuleSet, Rules, Subject,
 };
 use model::Seq;
 use record::{Act, ChainId, Ranges, Rule, Signer};
@@ -27,6 +27,8 @@ pub struct Keeping {
     chain: ChainId,
     /// What is held.
     pub matters: Arc<Matters>,
+    /// What people look through.
+    pub reviews: Arc<Reviews>,
     /// For how long the rest is kept.
     pub rules: Arc<Rules>,
     signer: Arc<Signer>,
@@ -50,10 +52,12 @@ impl Keeping {
         files: Option<Arc<files::Files>>,
     ) -> Result<Arc<Self>, Failure> {
         let wrong = |error: MatterError| Failure::new(error.to_string());
+        let matters = Arc::new(Matters::open(store.clone(), partners.clone()).map_err(wrong)?);
         Ok(Arc::new(Self {
             store: store.clone(),
             chain,
-            matters: Arc::new(Matters::open(store.clone(), partners.clone()).map_err(wrong)?),
+            reviews: Arc::new(Reviews::new(store.clone(), matters.clone())),
+            matters,
             rules: Arc::new(Rules::open(store.clone()).map_err(wrong)?),
             signer,
             partners: partners.clone(),
@@ -188,6 +192,7 @@ impl Copies for Keeping {
                 _ => {}
             },
         }
+        self.reviews.forget_notes(rows).map_err(|error| error.to_string())?;
         for file in self.files.iter().flat_map(|kept| files.iter().map(move |id| kept.forget(id))) {
             file.map_err(|trouble| trouble.to_string())?;
         }

@@ -97,6 +97,7 @@ impl Running {
             checkpoints: house.store.clone(),
             search: house.search.clone(),
             matters: house.keeping.matters.clone(),
+            reviews: house.keeping.reviews.clone(),
             rules: house.keeping.rules.clone(),
             chain: house.chain,
             operator: live.clone(),

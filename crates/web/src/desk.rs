@@ -38,6 +38,8 @@ pub struct Desk {
     pub search: Option<Arc<search::Index>>,
     /// What must be kept.
     pub matters: Arc<matters::Matters>,
+    /// What people look through.
+    pub reviews: Arc<matters::Reviews>,
     /// For how long the rest is kept.
     pub rules: Arc<matters::Rules>,
     /// The record's chain.

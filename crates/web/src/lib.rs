@@ -26,6 +26,7 @@ mod quarantine;
 mod reports;
 mod requests;
 mod retention;
+mod reviews;
 mod search;
 mod spim;
 mod status;
@@ -60,6 +61,7 @@ pub use proof::{AnchorView, CheckpointList, KeyView, Signing, Verification, Veri
 pub use quarantine::{Discard, Ended, HeldList, HeldView, Late, PartView};
 pub use requests::{RequestList, Word};
 pub use retention::{RulesInForce, RulesText};
+pub use reviews::{DecisionList, NewReview, Privileged, ReviewList, ReviewRow, ReviewView};
 pub use search::{Context, Hit, SearchPage, SearchQuestion};
 pub use spim::{BlockOrder, BlockView, PartyView, SpimListView, SpimStatus};
 pub use status::{ListenerView, Status};
@@ -102,6 +104,13 @@ fn routes() -> (Router<Arc<Desk>>, utoipa::openapi::OpenApi) {
         .routes(routes!(matters::hold))
         .routes(routes!(matters::release))
         .routes(routes!(matters::close))
+        .routes(routes!(reviews::list, reviews::start))
+        .routes(routes!(reviews::show))
+        .routes(routes!(reviews::rows))
+        .routes(routes!(reviews::read, reviews::mark))
+        .routes(routes!(reviews::next))
+        .routes(routes!(reviews::export))
+        .routes(routes!(reviews::privileged))
         .routes(routes!(subjects::export))
         .routes(routes!(subjects::preview))
         .routes(routes!(subjects::erase))

@@ -109,7 +109,7 @@ impl Desk {
         Ok(self.journal.rows(seq, 1)?.pop().filter(|row| row.seq == seq))
     }
 
-    fn hits(&self, rows: &[Seq], content: bool) -> Result<Vec<Hit>, Problem> {
+    pub(crate) fn hits(&self, rows: &[Seq], content: bool) -> Result<Vec<Hit>, Problem> {
         let mut hits = Vec::with_capacity(rows.len());
         for seq in rows {
             // A row of the index is one of the journal.
@@ -121,7 +121,7 @@ impl Desk {
     }
 
     /// Nobody reads the record without leaving a trace in it. What was looked for does not go to the log.
-    fn looked(&self, who: &Who, act: &str, on: &str) -> Result<(), Problem> {
+    pub(crate) fn looked(&self, who: &Who, act: &str, on: &str) -> Result<(), Problem> {
         tracing::info!(act, who = who.as_str(), "administration");
         who.done(act).on(on).note(self.journal.as_ref(), now())?;
         Ok(())
@@ -146,7 +146,7 @@ fn written(row: &Row) -> Option<String> {
 }
 
 impl SearchQuestion {
-    fn ask(&self, desk: &Desk) -> Result<Ask, Problem> {
+    pub(crate) fn ask(&self, desk: &Desk) -> Result<Ask, Problem> {
         let among = match &self.partner {
             Some(name) => desk.partners.partner(name)?.domains,
             None => Vec::new(),
@@ -171,7 +171,7 @@ impl SearchQuestion {
     }
 
     /// The question in words, for the record: what was looked for is what an auditor wants to know.
-    fn in_words(&self) -> String {
+    pub(crate) fn in_words(&self) -> String {
         let mut all = Vec::new();
         let named = [
             ("words", &self.words),

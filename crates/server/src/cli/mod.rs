@@ -25,6 +25,7 @@ mod reload;
 mod report;
 mod restore;
 mod retention;
+mod review;
 mod search;
 mod serve;
 mod spim;
@@ -131,6 +132,8 @@ enum Command {
     Matter(matter::Matter),
     /// Manages the rules of how long content is kept, says what they would destroy, and does it.
     Retention(retention::Retention),
+    /// Looks through what a search has found, row by row: tags, notes, privilege, samples.
+    Review(review::Review),
     /// Tells a person all that is kept of them, or erases it.
     Subject(subject::Subject),
     /// Copies store and configuration into a new directory, also while the server runs, and proves the copy.
@@ -175,6 +178,7 @@ impl Cli {
             Command::Report(command) => command.run(),
             Command::Matter(command) => command.run(),
             Command::Retention(command) => command.run(),
+            Command::Review(command) => command.run(),
             Command::Subject(command) => command.run(),
             Command::Backup(command) => command.run(),
             Command::Restore(command) => command.run(),

@@ -8,9 +8,9 @@ use web::{Context, SearchPage, SearchQuestion};
 /// Columns to the left of what people wrote.
 const MARGIN: usize = 10;
 
-/// `rialto search`
+/// What is looked for.
 #[derive(Debug, clap::Args)]
-pub struct Search {
+pub(super) struct What {
     /// Words that must be there. In one argument: "a phrase", -without, begin*, this OR that.
     words: Vec<String>,
     /// Who sent it: an address, or a domain.
@@ -42,6 +42,13 @@ pub struct Search {
     has: Option<String>,
     #[command(flatten)]
     stretch: Stretch,
+}
+
+/// `rialto search`
+#[derive(Debug, clap::Args)]
+pub struct Search {
+    #[command(flatten)]
+    what: What,
     /// Only rows before this one: the next page.
     #[arg(long)]
     before: Option<u64>,
@@ -70,7 +77,8 @@ impl Search {
                 with_server(file, |c| async move { c.post("/v1/search/context", &asked).await })?
             }
             None => {
-                let question = self.question();
+                let question =
+                    SearchQuestion { before: self.before, limit: Some(self.limit), ..self.what.question() };
                 let path = if self.content { "/v1/search/content" } else { "/v1/search" };
                 with_server(file, |c| async move { c.post(path, &question).await })?
             }
@@ -97,8 +105,11 @@ impl Search {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
 
-    fn question(&self) -> SearchQuestion {
+impl What {
+    /// As the API asks it.
+    pub(super) fn question(&self) -> SearchQuestion {
         let words = Some(self.words.join(" ")).filter(|words| !words.trim().is_empty());
         SearchQuestion {
             words,
@@ -113,8 +124,7 @@ impl Search {
             has: self.has.clone(),
             since: self.stretch.since,
             until: self.stretch.until,
-            before: self.before,
-            limit: Some(self.limit),
+            ..SearchQuestion::default()
         }
     }
 }

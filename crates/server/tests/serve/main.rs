@@ -25,6 +25,7 @@ mod proxy;
 mod record;
 mod reload;
 mod reports;
+mod reviews;
 mod search;
 mod spim;
 mod subjects;

@@ -139,3 +139,26 @@ fn what_is_erased_is_in_no_byte_of_the_data_and_what_is_held_is() {
         assert!(acts.contains(piece), "{piece:?} in {acts}");
     }
 }
+
+#[test]
+fn corrections_retractions_and_reactions_are_on_record_as_they_were_written() {
+    let serve = Serve::start(&["romeo", "juliet"], LISTEN);
+    let online = |user| Xmpp::online(serve.at("xmpps-c2s"), &serve.path("ca.pem"), user);
+    let (mut one, mut other) = (online("romeo"), online("juliet"));
+    let said = [
+        "<body>I am the corrected word</body><replace id='m0' xmlns='urn:xmpp:message-correct:0'/>",
+        "<retract id='m0' xmlns='urn:xmpp:message-retract:1'/>",
+        "<reactions id='m0' xmlns='urn:xmpp:reactions:0'><reaction>!</reaction></reactions>",
+    ];
+    for (n, what) in said.iter().enumerate() {
+        one.say(&format!("<message id='m{n}' type='chat' to='juliet@example.com'>{what}</message>"));
+        other.hear("</message>");
+    }
+    let rows = good(&serve, "", &["journal", "tail"]);
+    assert_eq!(rows.matches("message romeo@example.com").count(), 3, "{rows}");
+    for what in
+        ["corrected word", "urn:xmpp:message-correct:0", "urn:xmpp:message-retract:1", "urn:xmpp:reactions:0"]
+    {
+        assert!(!having(&serve.path("data"), what).is_empty(), "{what}");
+    }
+}
