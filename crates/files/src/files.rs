@@ -62,8 +62,10 @@ pub struct Files {
     tally: Tally,
 }
 
-/// Who says of a file whether it must be kept although it is old.
-pub type Spare = Box<dyn Fn(&StoredFile) -> bool + Send + Sync>;
+/// Who says of a file whether it must be kept although it is old; else it is removed by the second argument before anybody
+/// can say otherwise. `true`: it was kept.
+pub type Spare =
+    Box<dyn Fn(&StoredFile, &mut dyn FnMut() -> Result<(), Trouble>) -> Result<bool, Trouble> + Send + Sync>;
 
 /// What a link leads to.
 #[derive(Debug)]
@@ -408,12 +410,15 @@ impl Files {
                 return Ok(gone);
             }
             for file in page {
-                if self.spare.get().is_some_and(|spare| spare(&file)) {
-                    spared += 1;
-                    continue;
+                let mut remove = || self.remove(&file);
+                let kept = match self.spare.get() {
+                    Some(spare) => spare(&file, &mut remove)?,
+                    None => remove().map(|()| false)?,
+                };
+                match kept {
+                    true => spared += 1,
+                    false => gone += 1,
                 }
-                self.remove(&file)?;
-                gone += 1;
             }
         }
     }

@@ -114,7 +114,10 @@ impl Hold {
             w.partner.as_ref().map(|partner| format!("partner {partner} ({})", self.domains.join(", "))),
         );
         all.extend(w.everybody.then(|| "everybody".to_owned()));
-        all.extend(self.rows.as_ref().map(|rows| format!("rows {rows}")));
+        all.extend(self.rows.as_ref().map(|rows| {
+            let count = rows.parse::<Ranges>().map(|rows| rows.count()).unwrap_or_default();
+            format!("{count} row(s) of a review")
+        }));
         all.extend(w.since.map(|at| format!("since {}", Timestamp(at))));
         all.extend(w.until.map(|at| format!("until {}", Timestamp(at))));
         all.join(", ")

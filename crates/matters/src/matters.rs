@@ -202,7 +202,7 @@ impl Matters {
     }
 
     /// Nothing is held or released while this is kept.
-    pub(crate) fn still(&self) -> MutexGuard<'_, ()> {
+    pub fn still(&self) -> MutexGuard<'_, ()> {
         self.changing.lock()
     }
 

@@ -184,9 +184,9 @@ impl Reviews {
         if sample.as_ref().is_some_and(|sample| !(1..=100).contains(&sample.percent)) {
             return bad("a sample is 1 to 100 percent");
         }
-        let _alone = self.changing.lock();
+        let taken = || MatterError::Conflict(format!("there is a review {name:?} already"));
         if self.named(name).is_ok() {
-            return Err(MatterError::Conflict(format!("there is a review {name:?} already")));
+            return Err(taken());
         }
         // What is not looked through is kept as well: somebody may ask for another sample.
         self.matters.hold_rows(matter, found, by, at)?;
@@ -202,7 +202,9 @@ impl Reviews {
             at: at.0,
         };
         let doc = serde_json::to_vec(&review).map_err(|e| Trouble::Failed(e.to_string()))?;
-        self.docs.put_document(Shelf::Review, name, &doc)?;
+        if !self.docs.add_document(Shelf::Review, name, &doc)? {
+            return Err(taken());
+        }
         Ok(review)
     }
 

@@ -71,7 +71,15 @@ impl Keeping {
     pub fn attend(this: &Arc<Self>) {
         let Some(files) = &this.files else { return };
         let keeping: Weak<Self> = Arc::downgrade(this);
-        files.spare(Box::new(move |file| keeping.upgrade().is_some_and(|keeping| keeping.spares(file))));
+        files.spare(Box::new(move |file, remove| {
+            // While the server ends, nothing is removed.
+            let Some(keeping) = keeping.upgrade() else { return Ok(true) };
+            let _still = keeping.matters.still();
+            if keeping.spares(file) {
+                return Ok(true);
+            }
+            remove().map(|()| false)
+        }));
     }
 
     fn spares(&self, file: &StoredFile) -> bool {

@@ -110,6 +110,7 @@ pub async fn delete(
 ) -> Result<Json<FileView>, Problem> {
     blocking(move || {
         desk.act(&who, "files.delete", &id, || {
+            let _still = desk.matters.still();
             if let Some(matter) = desk.operator.file_kept_by(&id)? {
                 let why = format!("the matter {matter:?} keeps this file");
                 return Err(Problem(axum::http::StatusCode::CONFLICT, why));

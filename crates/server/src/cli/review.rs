@@ -25,7 +25,7 @@ enum Act {
         #[arg(long)]
         matter: String,
         #[command(flatten)]
-        what: What,
+        what: Box<What>,
         /// Look through so many of a hundred only.
         #[arg(long, value_name = "PERCENT")]
         sample: Option<u32>,

@@ -16,7 +16,7 @@ retention = \"5 days\"
 fn what_was_found_is_frozen_sampled_and_decided_row_by_row() {
     let dir = prepared("", &format!("{LISTEN}{TWO}"));
     let text = |n: u64| {
-        let word = if n % 2 == 0 { "budget" } else { "weather" };
+        let word = if n.is_multiple_of(2) { "budget" } else { "weather" };
         ("romeo@example.com", "juliet@example.com", 9, format!("the {word} of number{n}"))
     };
     written(dir.path(), (0..41).map(text));

@@ -155,7 +155,7 @@ fn corrections_retractions_and_reactions_are_on_record_as_they_were_written() {
         other.hear("</message>");
     }
     let rows = good(&serve, "", &["journal", "tail"]);
-    assert_eq!(rows.matches("message romeo@example.com").count(), 3, "{rows}");
+    assert_eq!(rows.matches("message    xmpp  romeo@example.com").count(), 3, "{rows}");
     for what in
         ["corrected word", "urn:xmpp:message-correct:0", "urn:xmpp:message-retract:1", "urn:xmpp:reactions:0"]
     {

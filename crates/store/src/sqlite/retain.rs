@@ -12,8 +12,10 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::time::Duration;
 
-/// How long it is tried to empty the log while readers hold it.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long one try to empty the log waits for readers; whoever writes waits meanwhile.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// So often it is tried, with a pause in between.
+const TRIES: usize = 20;
 
 /// Tables that are rewritten when nothing may be left of what was removed from them: where rows come and go in any order,
 /// the database moves them between pages, and leaves what it moved until the place is needed. The journal only grows at
@@ -101,14 +103,18 @@ impl SqliteStore {
         let conn = Connection::open_with_flags(&self.path, flags).map_err(trouble)?;
         conn.busy_timeout(PATIENCE).map_err(trouble)?;
         conn.execute_batch("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0").map_err(trouble)?;
-        // The mover of pages refuses to be disturbed, and is refused while this runs.
-        let _alone = self.moving.lock();
-        let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
-        let busy: i64 = conn.query_row(sql, [], |r| r.get(0)).map_err(trouble)?;
-        match busy {
-            0 => Ok(()),
-            _ => Err(Trouble::Busy("somebody reads the store for long: the log could not be emptied".into())),
+        for _ in 0..TRIES {
+            // The mover of pages refuses to be disturbed, and is refused while this runs.
+            let alone = self.moving.lock();
+            let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
+            let busy: i64 = conn.query_row(sql, [], |r| r.get(0)).map_err(trouble)?;
+            drop(alone);
+            if busy == 0 {
+                return Ok(());
+            }
+            std::thread::sleep(PATIENCE);
         }
+        Err(Trouble::Busy("somebody reads the store for long: the log could not be emptied".into()))
     }
 }
 
