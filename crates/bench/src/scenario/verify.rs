@@ -53,8 +53,6 @@ pub fn measure(rows: u64, dir: &Path, report: &mut Report) -> Result<()> {
         return Err(finding.to_string().into());
     }
     report.put("checkpoints", found.signed.checkpoints);
-    let bytes = std::fs::metadata(dir.join("rialto.db"))?.len();
-    report.num("bytes_per_row", bytes as f64 / rows as f64, 1);
     drop(store);
     Ok(std::fs::remove_dir_all(dir)?)
 }
