@@ -60,12 +60,16 @@ pub struct Files {
     /// Who says of what is old that it must be kept all the same.
     spare: OnceLock<Spare>,
     tally: Tally,
+    told: OnceLock<Told>,
 }
 
 /// Who says of a file whether it must be kept although it is old; else it is removed by the second argument before anybody
 /// can say otherwise. `true`: it was kept.
 pub type Spare =
     Box<dyn Fn(&StoredFile, &mut dyn FnMut() -> Result<(), Trouble>) -> Result<bool, Trouble> + Send + Sync>;
+
+/// Hears the name of a file whose content came or went, and whether it is there.
+type Told = Box<dyn Fn(&str, bool) + Send + Sync>;
 
 /// What a link leads to.
 #[derive(Debug)]
@@ -145,7 +149,19 @@ impl Files {
             awaited: AtomicBool::new(true),
             spare: OnceLock::new(),
             tally: Tally::default(),
+            told: OnceLock::new(),
         })
+    }
+
+    /// Somebody who wants to hear whose content came, `true`, or went. May block; the first to ask is the one.
+    pub fn on_change(&self, told: impl Fn(&str, bool) + Send + Sync + 'static) {
+        let _ = self.told.set(Box::new(told));
+    }
+
+    fn tell(&self, id: &str, there: bool) {
+        if let Some(told) = self.told.get() {
+            told(id, there);
+        }
     }
 
     /// These settings from now on.
@@ -293,6 +309,9 @@ impl Files {
                 return Err(trouble(error));
             }
         }
+        if file.state.has_content() {
+            self.tell(&file.id, true);
+        }
         self.tally.ended(file.state);
         self.tally.came(file.size);
         Ok(match verdict.denied() {
@@ -424,10 +443,13 @@ impl Files {
     }
 
     fn remove(&self, file: &StoredFile) -> Result<(), Trouble> {
-        let _shelf = self.shelf.lock();
-        self.store.remove_file(&file.id)?;
-        self.kept_back.write().remove(&file.id);
-        self.let_go(&file.hash);
+        {
+            let _shelf = self.shelf.lock();
+            self.store.remove_file(&file.id)?;
+            self.kept_back.write().remove(&file.id);
+            self.let_go(&file.hash);
+        }
+        self.tell(&file.id, false);
         Ok(())
     }
 
@@ -490,6 +512,9 @@ impl Files {
             if !file.state.has_content() {
                 self.let_go(&file.hash);
             }
+        }
+        if !file.state.has_content() {
+            self.tell(&file.id, false);
         }
         self.tally.ended(file.state);
         Ok(())

@@ -126,7 +126,7 @@ impl Ask {
     }
 }
 
-fn term(field: Field, value: &str) -> Box<dyn Query> {
+pub(crate) fn term(field: Field, value: &str) -> Box<dyn Query> {
     Box::new(TermQuery::new(Term::from_field_text(field, value), IndexRecordOption::Basic))
 }
 

@@ -1,14 +1,15 @@
 //! A row as the index sees it.
 
+use crate::Contents;
 use crate::fields::Fields;
 use model::codec::{Kept, decode, decode_outcomes};
 use model::{Event, Judgement};
-use record::Act;
+use record::{Act, FileAct};
 use store::{Row, RowKind};
 use tantivy::TantivyDocument;
 
 /// The document of a row. One that cannot be read is there by number and time alone.
-pub(crate) fn document(row: &Row, fields: &Fields) -> TantivyDocument {
+pub(crate) fn document(row: &Row, fields: &Fields, contents: &dyn Contents) -> TantivyDocument {
     let mut doc = TantivyDocument::default();
     doc.add_u64(fields.seq, row.seq.0);
     doc.add_u64(fields.at, row.at.0);
@@ -30,12 +31,15 @@ pub(crate) fn document(row: &Row, fields: &Fields) -> TantivyDocument {
                 }
             }
         }
-        RowKind::Admin => {
-            doc.add_text(fields.kind, "admin");
-            if let Some(act) = Act::read(row) {
-                doc.add_text(fields.text, act.to_string());
+        RowKind::Admin => match Act::read(row) {
+            Some(Act { act, who, file: Some(uploaded), .. }) if act == UPLOAD => {
+                file(&mut doc, row, (&who, &uploaded), fields, contents);
             }
-        }
+            act => {
+                doc.add_text(fields.kind, "admin");
+                doc.add_text(fields.text, act.map(|act| act.to_string()).unwrap_or_default());
+            }
+        },
     }
     doc
 }
@@ -73,6 +77,41 @@ fn envelope(doc: &mut TantivyDocument, row: &Row, kept: &Kept, fields: &Fields) 
         doc.add_u64(fields.content, 1);
     }
     for text in policy::texts(&envelope.event) {
+        doc.add_text(fields.text, text);
+    }
+}
+
+/// The act by which a file comes.
+const UPLOAD: &str = "upload";
+
+/// A file that somebody uploaded: its name, and what can be read in it.
+fn file(
+    doc: &mut TantivyDocument,
+    row: &Row,
+    (who, file): (&str, &FileAct),
+    fields: &Fields,
+    contents: &dyn Contents,
+) {
+    doc.add_text(fields.kind, "file");
+    doc.add_text(fields.has, "files");
+    doc.add_text(fields.id, &file.id);
+    doc.add_text(fields.from, who);
+    if let Some((_, domain)) = who.split_once('@') {
+        doc.add_text(fields.from, domain);
+    }
+    doc.add_text(
+        fields.verdict,
+        match file.verdict.as_str() {
+            "clean" | "unseen" => "passed",
+            "waiting" | "held" => "held",
+            _ => "refused",
+        },
+    );
+    // Where its name was destroyed, what is in it is not told either.
+    let Some(name) = row.body.as_ref().filter(|name| !name.is_empty()) else { return };
+    doc.add_u64(fields.content, 1);
+    doc.add_text(fields.text, String::from_utf8_lossy(name));
+    if let Some(text) = contents.text(file) {
         doc.add_text(fields.text, text);
     }
 }

@@ -1,9 +1,9 @@
 //! The index of a running server.
 
-use crate::shared::Shared;
+use crate::shared::{Anew, Shared};
 use crate::shelf::Shelf;
 use crate::worker::Worker;
-use crate::{Ask, SearchError};
+use crate::{Ask, Contents, SearchError};
 use model::Seq;
 use parking_lot::{Condvar, Mutex, RwLock};
 use std::path::Path;
@@ -52,11 +52,17 @@ pub struct Index {
 }
 
 impl Index {
-    /// Opens the index of a journal, or makes it, and goes on where it ended. `chain` names the journal's chain.
+    /// Opens the index of a journal, or makes it, and goes on where it ended. `chain` names the journal's chain; `contents`
+    /// reads uploaded files.
     ///
     /// # Errors
     /// [`SearchError::Failed`] when the directory cannot be used.
-    pub fn open(dir: &Path, journal: Arc<dyn Journal>, chain: &str) -> Result<Self, SearchError> {
+    pub fn open(
+        dir: &Path,
+        journal: Arc<dyn Journal>,
+        contents: Arc<dyn Contents>,
+        chain: &str,
+    ) -> Result<Self, SearchError> {
         let shelf = Arc::new(Shelf::new(dir));
         let (parts, note) = shelf.open(chain, journal.head().0)?;
         let shared = Arc::new(Shared {
@@ -66,7 +72,7 @@ impl Index {
             orders: Mutex::default(),
             bell: Condvar::new(),
         });
-        let worker = Worker::new(journal.clone(), shelf.clone(), shared.clone(), note);
+        let worker = Worker::new((journal.clone(), contents), shelf.clone(), shared.clone(), note);
         let thread = std::thread::Builder::new().name("index".into()).spawn(move || worker.run());
         let thread = thread.map_err(|e| SearchError::Failed(e.to_string()))?;
         Ok(Self { shared, shelf, journal, thread: Mutex::new(Some(thread)) })
@@ -98,14 +104,22 @@ impl Index {
     /// Forgets the words of those of these rows whose content is no longer in the journal, and waits until nothing of them is
     /// left, or the index is in trouble; then it does so when it is well again. Runs are first and last, ascending. Blocks.
     pub fn content_gone(&self, runs: &[(u64, u64)]) {
-        if runs.is_empty() {
-            return;
+        if !runs.is_empty() {
+            self.read_again(Anew::Rows(runs.to_vec()), true);
         }
+    }
+
+    /// The content of an uploaded file, by its name here, is there now, or is gone; for that it waits. Blocks.
+    pub fn file_changed(&self, id: &str, there: bool) {
+        self.read_again(Anew::File(id.to_owned(), there), !there);
+    }
+
+    fn read_again(&self, anew: Anew, wait: bool) {
         let mut orders = self.shared.orders.lock();
-        orders.gone.push(runs.to_vec());
-        let mine = orders.done + orders.gone.len() as u64;
+        orders.anew.push(anew);
+        let mine = orders.done + orders.anew.len() as u64;
         self.shared.bell.notify_all();
-        while orders.done < mine && !orders.stop && self.shared.trouble.lock().is_none() {
+        while wait && orders.done < mine && !orders.stop && self.shared.trouble.lock().is_none() {
             self.shared.bell.wait_for(&mut orders, LOOK);
         }
     }

@@ -4,6 +4,7 @@
 //! it is made again from the journal. It holds no content that could be read back but words and where they stood.
 
 mod ask;
+mod contents;
 mod document;
 mod fields;
 mod index;
@@ -14,6 +15,7 @@ mod words;
 mod worker;
 
 pub use ask::{Ask, AskError};
+pub use contents::{Contents, Unread};
 pub use index::{Found, Index, Standing};
 
 /// Why a search came to nothing.

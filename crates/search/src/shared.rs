@@ -14,12 +14,21 @@ pub(crate) struct Shared {
     pub bell: Condvar,
 }
 
+/// What has another content than the index has read.
+#[derive(Debug, Clone)]
+pub(crate) enum Anew {
+    /// Some of the rows of these runs, first and last of each, have lost theirs.
+    Rows(Vec<(u64, u64)>),
+    /// The file of this name; is its content there?
+    File(String, bool),
+}
+
 /// What is asked of the one who writes.
 #[derive(Default)]
 pub(crate) struct Orders {
     pub stop: bool,
-    /// Runs of rows, first and last of each, among which some have lost their content.
-    pub gone: Vec<Vec<(u64, u64)>>,
+    /// What must be read again.
+    pub anew: Vec<Anew>,
     /// How many such orders were carried out.
     pub done: u64,
 }

@@ -1,11 +1,11 @@
 //! The one who writes: reads the journal from behind.
 
-use crate::SearchError;
-use crate::ask::{number, range};
+use crate::ask::{number, range, term};
 use crate::document::document;
 use crate::part::{Note, Part};
-use crate::shared::Shared;
+use crate::shared::{Anew, Shared};
 use crate::shelf::Shelf;
+use crate::{Contents, SearchError};
 use model::{Seq, Timestamp};
 use std::ops::Bound;
 use std::sync::Arc;
@@ -28,6 +28,7 @@ const REST: Duration = Duration::from_secs(5);
 
 pub(crate) struct Worker {
     journal: Arc<dyn Journal>,
+    contents: Arc<dyn Contents>,
     shelf: Arc<Shelf>,
     shared: Arc<Shared>,
     note: Note,
@@ -38,8 +39,13 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub fn new(journal: Arc<dyn Journal>, shelf: Arc<Shelf>, shared: Arc<Shared>, note: Note) -> Self {
-        Self { journal, shelf, shared, note, open: None, pending: 0, committed: Instant::now() }
+    pub fn new(
+        (journal, contents): (Arc<dyn Journal>, Arc<dyn Contents>),
+        shelf: Arc<Shelf>,
+        shared: Arc<Shared>,
+        note: Note,
+    ) -> Self {
+        Self { journal, contents, shelf, shared, note, open: None, pending: 0, committed: Instant::now() }
     }
 
     pub fn run(mut self) {
@@ -59,7 +65,7 @@ impl Worker {
             }
             *self.shared.trouble.lock() = trouble;
             let mut orders = self.shared.orders.lock();
-            if !wait.is_zero() && !orders.stop && orders.gone.is_empty() {
+            if !wait.is_zero() && !orders.stop && orders.anew.is_empty() {
                 self.shared.bell.wait_for(&mut orders, wait);
             }
             if orders.stop {
@@ -75,11 +81,11 @@ impl Worker {
 
     /// One step; `true` if there is more to do at once.
     fn turn(&mut self) -> Result<bool, SearchError> {
-        let order = self.shared.orders.lock().gone.first().cloned();
-        if let Some(runs) = order {
-            self.forget(&runs)?;
+        let order = self.shared.orders.lock().anew.first().cloned();
+        if let Some(anew) = order {
+            self.read_again(&anew)?;
             let mut orders = self.shared.orders.lock();
-            orders.gone.remove(0);
+            orders.anew.remove(0);
             orders.done += 1;
             self.shared.bell.notify_all();
         }
@@ -107,7 +113,7 @@ impl Worker {
             self.open = Some(self.turn_to(month)?);
         }
         if let Some((part, writer)) = &self.open {
-            writer.add_document(document(row, &part.fields))?;
+            writer.add_document(document(row, &part.fields, self.contents.as_ref()))?;
         }
         self.note.next = row.seq.0 + 1;
         self.pending += 1;
@@ -146,19 +152,22 @@ impl Worker {
         self.note.next = parts.iter().filter_map(|part| part.note()).map(|note| note.next).max().unwrap_or(1);
     }
 
-    /// Takes the words out of rows that have lost their content.
-    fn forget(&mut self, runs: &[(u64, u64)]) -> Result<(), SearchError> {
+    /// Takes the words out of rows that have lost their content, and those of a file that has come in.
+    fn read_again(&mut self, anew: &Anew) -> Result<(), SearchError> {
         self.commit()?;
         let parts = self.shared.parts.read().clone();
         for part in parts {
             let mine = self.open.take_if(|(open, _)| Arc::ptr_eq(open, &part));
-            let bare = self.bare_of(&part, runs)?;
+            let bare = self.bare_of(&part, anew)?;
             let mut writer = match mine {
                 Some((_, writer)) => writer,
                 None if bare.is_empty() => continue,
                 None => part.writer()?,
             };
             self.strip(&part, &mut writer, &bare)?;
+            if !(bare.is_empty() || matches!(anew, Anew::File(_, true))) {
+                part.purge(&mut writer)?;
+            }
             if let Some(month) = self.shared.parts.read().last()
                 && Arc::ptr_eq(month, &part)
             {
@@ -168,8 +177,17 @@ impl Worker {
         Ok(())
     }
 
-    /// Rows that have lost their content, and of which the index has some.
-    fn bare_of(&self, part: &Part, runs: &[(u64, u64)]) -> Result<Vec<u64>, SearchError> {
+    /// Rows of which the index has another content than there is now.
+    fn bare_of(&self, part: &Part, anew: &Anew) -> Result<Vec<u64>, SearchError> {
+        let runs = match anew {
+            Anew::Rows(runs) => runs,
+            Anew::File(id, _) => {
+                let named = [term(part.fields.id, id), term(part.fields.kind, "file")];
+                let all = named.into_iter().chain([number(part.fields.content, 1)]);
+                let query = BooleanQuery::new(all.map(|query| (Occur::Must, query)).collect());
+                return Ok(part.find(&query, PAGE, true)?);
+            }
+        };
         let end = |first| Ok::<_, SearchError>(part.find(&AllQuery, 1, first)?.first().copied());
         let (Some(low), Some(high)) = (end(true)?, end(false)?) else { return Ok(Vec::new()) };
         let mut bare = Vec::new();
@@ -192,12 +210,11 @@ impl Worker {
         for seq in bare {
             let Some(row) = self.journal.rows(Seq(*seq), 1)?.pop() else { continue };
             writer.delete_term(Term::from_field_u64(part.fields.seq, *seq));
-            writer.add_document(document(&row, &part.fields))?;
+            writer.add_document(document(&row, &part.fields, self.contents.as_ref()))?;
         }
         if !bare.is_empty() {
             let note = part.note().unwrap_or_else(|| self.note.clone());
             part.commit(writer, &note)?;
-            part.purge(writer)?;
         }
         Ok(())
     }

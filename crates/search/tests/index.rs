@@ -5,7 +5,8 @@ use model::{
     Address, Dialect, Envelope, EnvelopeId, Event, Hold, Judgement, MAX_HOPS, Message, Origin, Outcome, Part,
     Reason, Refusal, Security, Seq, Timestamp, Vouch,
 };
-use search::{Ask, AskError, Index, SearchError};
+use record::{Act, FileAct};
+use search::{Ask, AskError, Contents, Index, SearchError, Unread};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,7 +57,7 @@ fn say(store: &MemoryStore, n: u64, at: u64, from: &str, to: &str, text: &str) {
 }
 
 fn open(dir: &Path, store: &Arc<MemoryStore>) -> Index {
-    Index::open(dir, store.clone(), "chain/1").unwrap()
+    Index::open(dir, store.clone(), Arc::new(Unread), "chain/1").unwrap()
 }
 
 /// Waits until all that is in the journal can be found.
@@ -223,7 +224,7 @@ fn what_is_damaged_or_of_another_journal_is_made_anew() {
     assert_eq!(find(&index, &words("five")), [5, 4, 3, 2, 1]);
     drop(index);
 
-    let index = Index::open(dir.path(), store.clone(), "chain/2").unwrap();
+    let index = Index::open(dir.path(), store.clone(), Arc::new(Unread), "chain/2").unwrap();
     settle(&index);
     assert_eq!(index.standing().rows, 5);
     drop(index);
@@ -231,7 +232,48 @@ fn what_is_damaged_or_of_another_journal_is_made_anew() {
     // A journal that was put back from a backup is shorter.
     let shorter = Arc::new(MemoryStore::new());
     say(&shorter, 1, NOVEMBER, "ann@a.example", "bob@a.example", "only one");
-    let index = Index::open(dir.path(), shorter, "chain/2").unwrap();
+    let index = Index::open(dir.path(), shorter, Arc::new(Unread), "chain/2").unwrap();
     settle(&index);
     assert_eq!(find(&index, &Ask::default()), [1]);
+}
+
+/// Files that can be read while the number is greater than zero.
+#[derive(Default)]
+struct Shelf(std::sync::atomic::AtomicU64);
+
+impl Contents for Shelf {
+    fn text(&self, file: &FileAct) -> Option<String> {
+        let there = self.0.load(std::sync::atomic::Ordering::Relaxed) > 0;
+        there.then(|| format!("the treasure of {} is buried", file.id))
+    }
+}
+
+#[test]
+fn files_are_found_by_their_names_and_by_what_is_in_them_until_they_are_gone() {
+    let (dir, store, shelf) =
+        (tempfile::tempdir().unwrap(), Arc::new(MemoryStore::default()), Arc::new(Shelf::default()));
+    let file = FileAct {
+        id: "f1".into(),
+        sha256: String::new(),
+        size: 7,
+        mime: "text/plain".into(),
+        verdict: "clean".into(),
+    };
+    let act = Act { file: Some(file), ..Act::done("upload", "juliet@example.com") };
+    act.note_with(store.as_ref(), Timestamp(NOVEMBER), b"Map of Verona.txt".to_vec()).unwrap();
+    let index = Index::open(dir.path(), store.clone(), shelf.clone(), "chain/1").unwrap();
+    settle(&index);
+    let by = Ask { from: Some("juliet@example.com".into()), has: Some("files".into()), ..words("verona") };
+    assert_eq!(find(&index, &Ask { between_people: true, ..by }), [1]);
+    assert_eq!(find(&index, &words("treasure")), [0; 0]);
+    // Its row comes first, and then what is in it.
+    shelf.0.store(1, std::sync::atomic::Ordering::Relaxed);
+    index.file_changed("f1", true);
+    while find(&index, &words("buried treasure")).is_empty() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    shelf.0.store(0, std::sync::atomic::Ordering::Relaxed);
+    index.file_changed("f1", false);
+    assert_eq!(find(&index, &words("treasure")), [0; 0]);
+    assert_eq!(find(&index, &Ask { kind: Some("file".into()), ..words("verona") }), [1]);
 }

@@ -84,7 +84,9 @@ fn open_index(
     store: &Arc<SqliteStore>,
     chain: record::ChainId,
 ) -> Result<Arc<search::Index>, Failure> {
-    let opened = search::Index::open(&config.index(), store.clone(), &chain.to_string());
+    let blobs = config.data.join(crate::backup::BLOBS);
+    let reader = Arc::new(crate::contents::Reader { store: store.clone(), blobs });
+    let opened = search::Index::open(&config.index(), store.clone(), reader, &chain.to_string());
     let wrong = |error| Failure::new(format!("{}: {error}", config.index().display()));
     opened.map(Arc::new).map_err(wrong)
 }
@@ -165,6 +167,10 @@ pub fn build(config: &Config, workers: usize) -> Result<House, Failure> {
     let files = keep_files(config, &store, &rulebook, &eyes, &hub)?;
     let keeping = Keeping::open(config, &store, (chain, key), &partners, search.clone(), files.clone())?;
     Keeping::attend(&keeping);
+    if let (Some(files), Some(index)) = (&files, &search) {
+        let index = index.clone();
+        files.on_change(move |id, there| index.file_changed(id, there));
+    }
     Ok(House {
         files,
         keeping,

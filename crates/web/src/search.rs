@@ -11,7 +11,7 @@ use model::codec::decode;
 use search::{Ask, Index, SearchError};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use store::Row;
+use store::{Row, RowKind};
 use utoipa::ToSchema;
 
 /// Rows of a page where the question does not say.
@@ -135,6 +135,11 @@ fn hit(row: &Row, content: bool) -> Hit {
 
 /// What people wrote in a row, as plain text.
 fn written(row: &Row) -> Option<String> {
+    // Of an uploaded file, its name.
+    if row.kind == RowKind::Admin {
+        let name = row.body.as_ref().filter(|name| !name.is_empty())?;
+        return Some(String::from_utf8_lossy(name).into_owned());
+    }
     let kept = decode(&row.head, row.body.as_deref()).ok().filter(|kept| !kept.erased)?;
     let model::Event::Message(message) = &kept.envelope.event else {
         let texts = policy::texts(&kept.envelope.event);

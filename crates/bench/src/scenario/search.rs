@@ -169,7 +169,8 @@ pub fn measure(rows: u64, dir: &Path, report: &mut Report) -> Result<()> {
     (1..=10_000.min(rows)).try_for_each(|n| row(n).map(drop))?;
     let making = (clock::now() - begun) as f64 / 10_000.min(rows) as f64;
     let begun = clock::now();
-    let index = Index::open(dir, Arc::new(MadeUp(rows)), "bench/1").map_err(|e| e.to_string())?;
+    let index = Index::open(dir, Arc::new(MadeUp(rows)), Arc::new(search::Unread), "bench/1")
+        .map_err(|e| e.to_string())?;
     while index.standing().indexed.0 < rows {
         std::thread::sleep(Duration::from_millis(50));
     }
