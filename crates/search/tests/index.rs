@@ -258,6 +258,7 @@ fn files_are_found_by_their_names_and_by_what_is_in_them_until_they_are_gone() {
         size: 7,
         mime: "text/plain".into(),
         verdict: "clean".into(),
+        owner: None,
     };
     let act = Act { file: Some(file), ..Act::done("upload", "juliet@example.com") };
     act.note_with(store.as_ref(), Timestamp(NOVEMBER), b"Map of Verona.txt".to_vec()).unwrap();

@@ -360,3 +360,22 @@ fn nobody_takes_all_the_connections() {
     // And the places are free again.
     serve.until("there is room", |serve| tls_on(connect(serve.at("files")), &serve.path("ca.pem")).is_some());
 }
+
+#[test]
+fn what_is_in_a_file_is_found_until_the_file_is_gone() {
+    let serve = start("");
+    let mut romeo = online(&serve, "romeo");
+    let body = b"<p>Here lies the <b>trea</b>sure</p>";
+    let (to, _) = slot(&mut romeo, "old map.html", body.len() as u64, "text/html");
+    assert!(put(&serve, &to, body).0.starts_with("http/1.1 201"));
+    serve.until("it is found", |serve| {
+        said(serve, &["search", "treasure", "lies"]).contains("romeo@example.com")
+    });
+    let found = said(&serve, &["search", "map", "--kind", "file", "--content"]);
+    assert!(found.contains("old map.html"), "{found}");
+    let listed = said(&serve, &["files", "list", "--all"]);
+    let id = listed.split_whitespace().next().expect("an id").to_owned();
+    assert!(said(&serve, &["files", "delete", &id]).contains("deleted"));
+    serve.until("it is not found", |serve| said(serve, &["search", "treasure"]) == "nothing is found\n");
+    assert!(said(&serve, &["search", "map", "--kind", "file"]).contains("romeo@example.com"));
+}
