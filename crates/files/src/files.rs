@@ -562,6 +562,40 @@ impl Files {
         ids.filter_map(|id| kept_back.get(id).cloned()).collect()
     }
 
+    /// The files of ours that a text links to, as far as we still know them.
+    ///
+    /// # Errors
+    /// [`Trouble`]
+    pub fn linked_in(&self, text: &str) -> Result<Vec<StoredFile>, Trouble> {
+        let url = self.url();
+        let mut found: Vec<StoredFile> = Vec::new();
+        for key in keys(text, &url) {
+            let Some((id, secret)) = key.split_once('-') else { continue };
+            if !found.iter().any(|file| file.id == id)
+                && let Some(file) = self.store.file(id)?.filter(|file| file.secret == secret)
+            {
+                found.push(file);
+            }
+        }
+        Ok(found)
+    }
+
+    /// One file, whatever was decided of it.
+    ///
+    /// # Errors
+    /// [`Trouble`]
+    pub fn one(&self, id: &str) -> Result<Option<StoredFile>, Trouble> {
+        self.store.file(id)
+    }
+
+    /// Content by its hash, for the record's sake: also of files that may not be fetched. `None` if it is not kept.
+    ///
+    /// # Errors
+    /// [`Trouble`] when the disk cannot be read.
+    pub fn content(&self, hash: &[u8; 32]) -> Result<Option<Content>, Trouble> {
+        self.blobs.read(hash).map_err(|e| failed("a file", e))
+    }
+
     /// Does a text link to a file that waits?
     pub fn waits(&self, text: &str) -> bool {
         self.kept_back_in(text).contains(&Linked::Waits)

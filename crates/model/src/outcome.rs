@@ -231,6 +231,8 @@ pub struct Judgement {
     pub rules: Vec<CompactString>,
     /// It was held before as this row, and a person let it pass.
     pub released: Option<Seq>,
+    /// It was said elsewhere, before it came on record here: the system that it was imported from. It never passed us.
+    pub imported: Option<CompactString>,
 }
 
 impl Judgement {

@@ -39,12 +39,31 @@ pub struct Act {
     /// Set where a file was uploaded, or what was decided of one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<FileAct>,
+    /// Set where rows were exported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub export: Option<ExportAct>,
     /// Set on the first row after a restore.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restore: Option<Restore>,
     /// Set where rows were closed with a checkpoint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<Signed>,
+}
+
+/// An export: on record before it is made, and again when it is whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExportAct {
+    /// What was asked for: the question and the forms, as JSON.
+    pub order: String,
+    /// The row with which it began; on that row itself there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begun: Option<u64>,
+    /// Rows in it, once it is whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
+    /// SHA-256 of its manifest, hexadecimal, once it is whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<String>,
 }
 
 /// That a second administrator has said yes.
@@ -173,6 +192,7 @@ impl Act {
             retention: None,
             destruction: None,
             file: None,
+            export: None,
             restore: None,
             checkpoint: None,
         }
@@ -245,6 +265,9 @@ impl fmt::Display for Act {
         }
         if let Some(file) = &self.file {
             write!(line, "; file {}, {} bytes, sha256 {}", file.id, file.size, file.sha256)?;
+        }
+        if let Some(ExportAct { rows: Some(rows), manifest: Some(manifest), .. }) = &self.export {
+            write!(line, "; {rows} rows, manifest sha256 {manifest}")?;
         }
         if let Some(restore) = &self.restore {
             write!(

@@ -20,7 +20,7 @@ mod signer;
 mod verify;
 mod walk;
 
-pub use act::{Act, Approved, Destruction, FileAct, Restore, Retention};
+pub use act::{Act, Approved, Destruction, ExportAct, FileAct, Restore, Retention};
 pub use chain::{Chain, ChainId, body_digest, link};
 pub use checkpoint::{Checkpoint, Signed};
 pub use close::{NotClosed, close, recover};

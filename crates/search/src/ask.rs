@@ -2,10 +2,13 @@
 
 use crate::fields::Fields;
 use crate::words::words;
+use model::Seq;
 use serde::{Deserialize, Serialize};
 use std::ops::Bound;
 use tantivy::Term;
-use tantivy::query::{AllQuery, BooleanQuery, Occur, PhraseQuery, Query, RangeQuery, RegexQuery, TermQuery};
+use tantivy::query::{
+    AllQuery, BooleanQuery, Occur, PhraseQuery, Query, RangeQuery, RegexQuery, TermQuery, TermSetQuery,
+};
 use tantivy::schema::{Field, IndexRecordOption};
 
 /// Most words of one question.
@@ -128,6 +131,14 @@ impl Ask {
 
 pub(crate) fn term(field: Field, value: &str) -> Box<dyn Query> {
     Box::new(TermQuery::new(Term::from_field_text(field, value), IndexRecordOption::Basic))
+}
+
+/// Outcomes rows about any of these.
+pub(crate) fn ends(fields: &Fields, rows: &[Seq]) -> Box<dyn Query> {
+    let any = TermSetQuery::new(rows.iter().map(|seq| Term::from_field_u64(fields.about, seq.0)));
+    let all: Vec<(Occur, Box<dyn Query>)> =
+        vec![(Occur::Must, Box::new(any)), (Occur::Must, term(fields.kind, "outcomes"))];
+    Box::new(BooleanQuery::new(all))
 }
 
 /// A domain, or all below one.

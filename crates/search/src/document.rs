@@ -119,6 +119,7 @@ fn file(
 /// The word for what the pipeline said.
 pub(crate) fn verdict(judged: &Judgement) -> &'static str {
     match judged {
+        Judgement { imported: Some(_), .. } => "imported",
         Judgement { refused: Some(_), .. } => "refused",
         Judgement { held: Some(_), .. } => "held",
         Judgement { released: Some(_), .. } => "released",

@@ -1,5 +1,7 @@
 //! The index of a running server.
 
+use crate::ask::ends;
+use crate::fields::Fields;
 use crate::shared::{Anew, Shared};
 use crate::shelf::Shelf;
 use crate::worker::Worker;
@@ -12,9 +14,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use store::Journal;
+use tantivy::query::Query;
 
 /// Most rows of one page.
 const PAGE: usize = 1_000;
+
+/// Rows that are asked about at a time.
+const ABOUT: usize = 4_096;
 
 /// How often whoever waits looks whether there is trouble.
 const LOOK: Duration = Duration::from_millis(200);
@@ -99,6 +105,41 @@ impl Index {
         let more = rows.len() > limit;
         rows.truncate(limit);
         Ok(Found { rows: rows.into_iter().map(Seq).collect(), more })
+    }
+
+    /// Finds all rows, in order: eight bytes of memory for each. Blocks.
+    ///
+    /// # Errors
+    /// [`SearchError`]
+    pub fn every(&self, ask: &Ask) -> Result<Vec<Seq>, SearchError> {
+        self.gather(|fields| Ok(ask.query(fields)?))
+    }
+
+    /// The outcomes rows that say how any of these rows ended. Blocks.
+    ///
+    /// # Errors
+    /// [`SearchError`]
+    pub fn ends(&self, rows: &[Seq]) -> Result<Vec<Seq>, SearchError> {
+        let mut all = Vec::new();
+        for rows in rows.chunks(ABOUT) {
+            all.extend(self.gather(|fields| Ok(ends(fields, rows)))?);
+        }
+        all.sort_unstable();
+        all.dedup();
+        Ok(all)
+    }
+
+    fn gather(
+        &self,
+        query: impl Fn(&Fields) -> Result<Box<dyn Query>, SearchError>,
+    ) -> Result<Vec<Seq>, SearchError> {
+        let mut found = Vec::new();
+        let parts = self.shared.parts.read().clone();
+        for part in &parts {
+            part.all(&*query(&part.fields)?, &mut found)?;
+        }
+        found.sort_unstable();
+        Ok(found.into_iter().map(Seq).collect())
     }
 
     /// Forgets the words of those of these rows whose content is no longer in the journal, and waits until nothing of them is

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 use tantivy::collector::TopDocs;
 use tantivy::directory::MmapDirectory;
-use tantivy::query::Query;
+use tantivy::query::{EnableScoring, Query};
 use tantivy::{Index, IndexReader, IndexWriter, Order, ReloadPolicy};
 
 /// Memory of a writer, in bytes, before it writes a segment; tantivy wants 15 MB at least.
@@ -59,6 +59,21 @@ impl Part {
         let top = TopDocs::with_limit(limit).order_by_fast_field::<u64>("seq", order);
         let found = self.reader.searcher().search(query, &top)?;
         Ok(found.into_iter().filter_map(|(seq, _)| seq).collect())
+    }
+
+    /// The numbers of all rows that a question finds.
+    pub fn all(&self, query: &dyn Query, found: &mut Vec<u64>) -> tantivy::Result<()> {
+        let searcher = self.reader.searcher();
+        let weight = query.weight(EnableScoring::disabled_from_searcher(&searcher))?;
+        for segment in searcher.segment_readers() {
+            let numbers = segment.fast_fields().u64("seq")?;
+            let alive = segment.alive_bitset();
+            weight.for_each_no_score(segment, &mut |docs| {
+                let alive = docs.iter().filter(|doc| alive.is_none_or(|alive| alive.is_alive(**doc)));
+                found.extend(alive.filter_map(|doc| numbers.first(*doc)));
+            })?;
+        }
+        Ok(())
     }
 
     /// Rows in it.

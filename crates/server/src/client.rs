@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use tokio::net::UnixStream;
 
 /// A running server, by its control socket.
+#[derive(Clone)]
 pub struct Control {
     socket: PathBuf,
     token: Option<String>,
@@ -48,6 +49,14 @@ impl Control {
     /// [`Failure`]
     pub async fn fetch(&self, path: &str) -> Result<Vec<u8>, Failure> {
         Ok(self.ask(Method::GET, path, None::<&()>).await?.into())
+    }
+
+    /// The same, piece by piece.
+    ///
+    /// # Errors
+    /// [`Failure`]
+    pub async fn stream(&self, path: &str) -> Result<Pieces, Failure> {
+        Ok(Pieces(self.send(Method::GET, path, None::<&()>).await?.into_body()))
     }
 
     /// Makes or starts something.
@@ -163,6 +172,21 @@ impl Control {
             Ok(problem) => problem.detail,
             Err(_) => format!("{status}: {}", String::from_utf8_lossy(&bytes)),
         }))
+    }
+}
+
+/// An answer that comes piece by piece.
+pub struct Pieces(Incoming);
+
+impl Pieces {
+    /// The next piece; `None` after the last.
+    ///
+    /// # Errors
+    /// [`Failure`] where the answer breaks off.
+    pub async fn next(&mut self) -> Result<Option<bytes::Bytes>, Failure> {
+        let broken = |e: hyper::Error| Failure::new(format!("the server's answer broke off: {e}"));
+        let Some(frame) = self.0.frame().await else { return Ok(None) };
+        Ok(Some(frame.map_err(broken)?.into_data().unwrap_or_default()))
     }
 }
 

@@ -15,6 +15,7 @@ mod demo;
 mod drill;
 mod failure;
 mod house;
+mod journaling;
 mod keeping;
 mod live;
 mod log;

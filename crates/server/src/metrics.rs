@@ -146,6 +146,15 @@ const METRICS: &[(&str, Kind, &[&str], &str)] = {
             "The last row of which a place outside has the checkpoint",
         ),
         ("rialto_anchor_ill", Gauge, &["anchor"], "1 while a place outside does not take checkpoints"),
+        ("rialto_journaling_row", Gauge, &[], "The last row that the archive has by mail"),
+        (
+            "rialto_journaling_late_seconds",
+            Gauge,
+            &[],
+            "How old the oldest row is that the archive should have by now",
+        ),
+        ("rialto_journaling_sent", Counter, &[], "Mails that the archive took"),
+        ("rialto_journaling_failed", Counter, &[], "Attempts to send one that failed"),
         ("rialto_index_rows", Gauge, &[], "The last row that a search can find"),
         ("rialto_index_bytes", Gauge, &[], "What the index takes on disk"),
         ("rialto_index_ill", Gauge, &[], "1 while the index does not go on; nothing but searches suffers"),
@@ -197,6 +206,8 @@ pub struct Sources<'a> {
     pub store: &'a SqliteStore,
     /// How it stands with checkpoints.
     pub signing: Standing,
+    /// Journaling by mail, where it is wanted.
+    pub journaling: Option<crate::journaling::Standing>,
     /// The record's index.
     pub search: Option<&'a search::Index>,
     /// The watch for outbreaks.
@@ -276,6 +287,13 @@ impl Sources<'_> {
         put("rialto_rows_held", &[], counters.held);
         for (stage, reason, n) in &counters.refused {
             put("rialto_refusals", &[stage, reason], *n);
+        }
+        if let Some(journaling) = &self.journaling {
+            let late = journaling.overdue.map_or(0, |at| self.now.0.saturating_sub(at) / 1_000);
+            put("rialto_journaling_row", &[], journaling.cursor);
+            put("rialto_journaling_late_seconds", &[], late);
+            put("rialto_journaling_sent", &[], journaling.sent);
+            put("rialto_journaling_failed", &[], journaling.failed);
         }
         if let Some(index) = self.search.map(search::Index::standing) {
             put("rialto_index_rows", &[], index.indexed.0);

@@ -7,6 +7,7 @@ use crate::checkpoints::{self, Notary};
 use crate::config::{Config, ControlPart, Source};
 use crate::failure::Failure;
 use crate::house;
+use crate::journaling::Journaling;
 use crate::live::Live;
 use crate::log::Log;
 use crate::recording::Recorder;
@@ -47,6 +48,7 @@ pub struct Running {
     watch: JoinHandle<()>,
     clean: JoinHandle<()>,
     strangers: JoinHandle<()>,
+    journaling: JoinHandle<()>,
     guard: Arc<spim::Guard>,
     _keeper: Option<Kept>,
 }
@@ -99,6 +101,8 @@ impl Running {
             matters: house.keeping.matters.clone(),
             reviews: house.keeping.reviews.clone(),
             rules: house.keeping.rules.clone(),
+            selections: web::Selections::default(),
+            imports: web::Imports::default(),
             chain: house.chain,
             operator: live.clone(),
             started: live.started(),
@@ -142,6 +146,10 @@ impl Running {
         let reports = tokio::spawn(crate::usage::attend(live.clone(), live.usage()));
         let clean = tokio::spawn(crate::clean::keep(live.clone()));
         let strangers = tokio::spawn(crate::strangers::keep(house.hub.clone(), house.guard.clone()));
+        let journaling = Journaling::open(house.store.clone(), house.files.clone(), house.chain)?;
+        let journaling = Arc::new(journaling);
+        live.journals_with(journaling.clone());
+        let journaling = tokio::spawn(journaling.run(live.clone()));
         let watched = live.clone();
         let watch = tokio::spawn(certificates::watch(move || watched.config()));
         let keeper = keep_certificates(&live, &house.store).await?;
@@ -149,6 +157,7 @@ impl Running {
             watch,
             clean,
             strangers,
+            journaling,
             guard: house.guard,
             _keeper: keeper,
             live,
@@ -218,6 +227,7 @@ impl Running {
         self.watch.abort();
         self.clean.abort();
         self.strangers.abort();
+        self.journaling.abort();
         self.files.iter().for_each(JoinHandle::abort);
         self.api.abort();
         let _ = std::fs::remove_file(&self.control);

@@ -1,4 +1,4 @@
-use crate::Operator;
+use crate::{Imports, Operator, Selections};
 use hub::Hub;
 use model::Timestamp;
 use ports::AccountAdmin;
@@ -42,6 +42,10 @@ pub struct Desk {
     pub reviews: Arc<matters::Reviews>,
     /// For how long the rest is kept.
     pub rules: Arc<matters::Rules>,
+    /// Selections of exports that are being fetched.
+    pub selections: Selections,
+    /// Names of what was imported.
+    pub imports: Imports,
     /// The record's chain.
     pub chain: ChainId,
     /// The running server.

@@ -8,10 +8,13 @@ mod acts;
 mod admins;
 mod backups;
 mod desk;
+mod exports;
+mod facts;
 mod files;
 mod gate;
 mod groups;
 mod handshakes;
+mod imports;
 mod journal;
 mod matters;
 mod operate;
@@ -41,11 +44,14 @@ pub use admins::{
 };
 pub use backups::BackupMade;
 pub use desk::Desk;
+pub use exports::{ExportBegun, ExportLine, ExportMade, ExportOrder, ExportSigned, Selections};
+pub use facts::file_facts;
 pub use files::FileDoor;
 pub use groups::{GroupList, Members};
 pub use handshakes::{
     Acceptance, Certificate, CertificateRequest, InvitationList, Paper, Revocation, Revoked,
 };
+pub use imports::{ImportBatch, ImportBegun, ImportCounts, ImportOrder, ImportedMessage, Imports};
 pub use journal::{JournalRow, JournalRows, LossView, RefusalView, RowContent, SettledView, view};
 pub use matters::{MatterList, NewMatter, Release};
 pub use operate::{Answered, Expired, FourEyes, Operator, Reloaded};
@@ -164,6 +170,15 @@ fn routes() -> (Router<Arc<Desk>>, utoipa::openapi::OpenApi) {
         .routes(routes!(journal::read))
         .routes(routes!(reports::report))
         .routes(routes!(reports::aggregates))
+        .routes(routes!(exports::begin))
+        .routes(routes!(exports::rows))
+        .routes(routes!(exports::checkpoints))
+        .routes(routes!(exports::file))
+        .routes(routes!(exports::done))
+        .routes(routes!(imports::begin))
+        .routes(routes!(imports::look))
+        .routes(routes!(imports::add))
+        .routes(routes!(imports::done))
         .routes(routes!(search::find))
         .routes(routes!(search::read))
         .routes(routes!(search::context))

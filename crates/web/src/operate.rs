@@ -93,6 +93,9 @@ pub trait Operator: Send + Sync {
     /// The public key that checkpoints are signed with.
     fn signing_key(&self) -> [u8; 32];
 
+    /// Signs the manifest of an export by its SHA-256 (FORMAT.md, "An export").
+    fn sign_export(&self, digest: &[u8; 32]) -> [u8; 64];
+
     /// How it stands with checkpoints.
     fn signing(&self) -> Signing;
 
@@ -121,6 +124,9 @@ pub trait Operator: Send + Sync {
 
     /// Our certificate's chain, leaf first, DER; empty where there is none. Blocks.
     fn chain(&self) -> Result<Vec<Vec<u8>>, String>;
+
+    /// How it stands with journaling by mail, in words; none where there is none.
+    fn journaling(&self) -> Option<String>;
 
     /// What is listened on.
     fn listeners(&self) -> Vec<ListenerView>;

@@ -34,6 +34,9 @@ pub struct Status {
     pub online: BTreeMap<String, Vec<String>>,
     /// Rows in the journal.
     pub journal_head: u64,
+    /// How it stands with journaling by mail; none where there is none.
+    #[serde(default)]
+    pub journaling: Option<String>,
     /// The last row that a search can find; none where there is no index.
     #[serde(default)]
     pub indexed: Option<u64>,
@@ -88,6 +91,7 @@ pub async fn status(State(desk): State<Arc<Desk>>) -> Json<Status> {
         listeners: desk.operator.listeners(),
         online,
         journal_head: desk.journal.head().0,
+        journaling: desk.operator.journaling(),
         indexed: index.as_ref().map(|index| index.indexed.0),
         index_trouble: index.and_then(|index| index.trouble),
         messages: counters.messages.iter().map(|(_, n)| n).sum(),

@@ -37,6 +37,7 @@ const HELD: u8 = 15;
 const RULE: u8 = 16;
 const RELEASED: u8 = 17;
 const SILENT: u8 = 18;
+const IMPORTED: u8 = 19;
 
 /// Writes the head of an envelope and the pipeline's verdict on it.
 pub fn encode_head(envelope: &Envelope, judged: &Judgement) -> Vec<u8> {
@@ -95,6 +96,7 @@ pub fn encode_head(envelope: &Envelope, judged: &Judgement) -> Vec<u8> {
     if judged.silent {
         w.int(SILENT, 1);
     }
+    w.opt(IMPORTED, judged.imported.as_deref());
     out
 }
 
@@ -157,6 +159,7 @@ pub fn decode(head: &[u8], body: Option<&[u8]>) -> Result<Kept, CodecError> {
             HELD => judged.held = Some(read_hold(v)?),
             RULE => judged.rules.push(text(v)?.into()),
             SILENT => judged.silent = int(v)? == 1,
+            IMPORTED => judged.imported = Some(text(v)?.into()),
             RELEASED => judged.released = Some(Seq(int(v)?)),
             DECISION => granted = int(v)? == 1,
             TERM => term = int(v)?,

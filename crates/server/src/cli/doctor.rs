@@ -181,7 +181,13 @@ fn server(reach: &Reach) -> Result<Vec<Finding>, Failure> {
                     s.online.len(),
                     s.commit_ms
                 ));
-                [runs].into_iter().chain(signing(&s.signing)).collect()
+                let ill = s.journaling.filter(|how| how.contains("NOT TAKEN")).map(|how| {
+                    Finding::Bad(
+                        format!("journaling by mail: {how}"),
+                        "mend [mail] or the mail server; nothing is lost meanwhile, and it goes on by itself",
+                    )
+                });
+                [runs].into_iter().chain(ill).chain(signing(&s.signing)).collect()
             }
             Err(why) if control.is_up().await => vec![Finding::Warning(
                 format!("the server runs, and does not say how it is: {why}"),

@@ -8,8 +8,10 @@ mod check;
 mod config;
 mod doctor;
 mod drill;
+mod export;
 mod files;
 mod group;
+mod import;
 mod init;
 mod journal;
 mod losses;
@@ -136,6 +138,10 @@ enum Command {
     Review(review::Review),
     /// Tells a person all that is kept of them, or erases it.
     Subject(subject::Subject),
+    /// Makes evidence for those who have no Rialto, and forms that people and archives read.
+    Export(export::Export),
+    /// Takes over the history that another server kept: Prosody, ejabberd, or an export.
+    Import(import::Import),
     /// Copies store and configuration into a new directory, also while the server runs, and proves the copy.
     Backup(backup::Backup),
     /// Puts a backup back into an empty place, and proves it before and after.
@@ -180,6 +186,8 @@ impl Cli {
             Command::Retention(command) => command.run(),
             Command::Review(command) => command.run(),
             Command::Subject(command) => command.run(),
+            Command::Export(command) => command.run(),
+            Command::Import(command) => command.run(),
             Command::Backup(command) => command.run(),
             Command::Restore(command) => command.run(),
             Command::Upgrade(command) => command.run(),

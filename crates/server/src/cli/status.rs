@@ -36,6 +36,9 @@ impl Show {
                 }
             }
         }
+        if let Some(journaling) = &s.journaling {
+            println!("journaling   {journaling}");
+        }
         match (s.indexed, &s.index_trouble) {
             (Some(row), None) => println!("index        up to row {row}"),
             (Some(row), Some(why)) => println!("index        up to row {row}, DOES NOT GO ON: {why}"),

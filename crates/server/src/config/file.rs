@@ -3,6 +3,7 @@
 use super::control::ControlPart;
 use super::hygiene::HygienePart;
 use super::limits::Limits;
+use super::mail::{JournalingPart, MailPart};
 use super::outbreak::OutbreakPart;
 use super::record::RecordPart;
 use super::reports::ReportsPart;
@@ -54,6 +55,12 @@ pub(super) struct File {
     /// Files that people upload and others fetch; see [Files](files.md).
     #[serde(default)]
     pub upload: UploadPart,
+    /// Where mail is handed over; see [Exports](export.md).
+    #[serde(default)]
+    pub mail: MailPart,
+    /// An archive elsewhere that gets by mail what is said; see [Exports](export.md).
+    #[serde(default)]
+    pub journaling: JournalingPart,
     /// What one account or address may use.
     #[serde(default)]
     pub limits: Limits,

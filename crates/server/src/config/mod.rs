@@ -5,6 +5,7 @@ mod control;
 mod file;
 mod hygiene;
 mod limits;
+mod mail;
 mod mistake;
 mod outbreak;
 mod overrides;
@@ -101,6 +102,8 @@ pub struct Config {
     pub administration: ControlPart,
     /// What people may upload.
     pub upload: UploadPart,
+    mail: mail::MailPart,
+    journaling: mail::JournalingPart,
     /// Limits.
     pub limits: Limits,
     /// Consent rules.
@@ -282,6 +285,7 @@ impl Config {
         }
         spim::checked(&file.spim, path, text, base)?;
         file.upload.check(path, text, tls.is_some() || file.acme.is_some() || kept)?;
+        mail::check(&file.mail, &file.journaling, path, text, base)?;
         file.record.check(path, text, base)?;
         file.reports.check(path, text)?;
         let listens = file.xmpp.listen.iter().map(|l| (&l.address, l.proxy_protocol, &l.trusted, false));
@@ -360,6 +364,8 @@ impl Config {
             quarantine_days: file.quarantine.days.map(Spanned::into_inner),
             administration: file.control,
             upload: file.upload,
+            mail: file.mail,
+            journaling: file.journaling,
             limits: file.limits,
             consent: file.consent,
             outbreak: file.outbreak,

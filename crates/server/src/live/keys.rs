@@ -97,6 +97,8 @@ const KEYS: &[(&str, When, Reading)] = &[
         format!("{:?} (plain: {})", c.upload.listen.as_ref().map(toml::Spanned::get_ref), c.upload.plain)
     }),
     ("upload", When::Now, |c| format!("{:?}", c.upload.settings())),
+    ("mail", When::Now, |c| format!("{:?}", c.mail())),
+    ("journaling", When::Now, |c| format!("{:?}", c.journaling())),
     ("outbreak", When::Now, |c| format!("{:?}", c.outbreak.settings())),
     ("consent.messages", When::Now, |c| format!("{:?}", c.consent.messages)),
     ("consent.presence", When::Now, |c| format!("{:?}", c.consent.presence)),

@@ -15,6 +15,7 @@ use crate::config::{Config, FederationMode};
 use crate::conformance::Conformance;
 use crate::failure::Failure;
 use crate::house::{self, House};
+use crate::journaling::Journaling;
 use crate::keeping::Keeping;
 use crate::log::Log;
 use crate::published::Look;
@@ -66,6 +67,7 @@ struct Inner {
     log: Option<Log>,
     recorder: Option<Arc<Recorder>>,
     hurry: OnceLock<Arc<Notify>>,
+    journaling: OnceLock<Arc<Journaling>>,
 }
 
 /// What is in force.
@@ -143,6 +145,7 @@ impl Live {
             log,
             recorder: house.recorder.clone(),
             hurry: OnceLock::new(),
+            journaling: OnceLock::new(),
         });
         let tester = Arc::downgrade(&inner);
         inner.conformance.tell(Box::new(move |name| {
@@ -201,6 +204,11 @@ impl Live {
         self.inner.net.secure(tls.clone());
         now.tls = tls;
         Ok(())
+    }
+
+    /// Who sends to the archive.
+    pub fn journals_with(&self, journaling: Arc<Journaling>) {
+        let _ = self.inner.journaling.set(journaling);
     }
 
     /// What makes the keeper of certificates look now.

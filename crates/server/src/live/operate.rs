@@ -5,14 +5,23 @@ use crate::authority;
 use crate::certificates;
 use crate::checkpoints;
 use crate::failure::Failure;
+use crate::journaling::Standing;
 use crate::metrics::Sources;
 use crate::probe;
 use crate::usage;
 use matters::{Erased, MatterError, Preview, Subject};
+use model::Timestamp;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use std::sync::atomic::Ordering;
 use web::{Answered, ListenerView, Operator, Reloaded};
+
+impl Live {
+    fn journaling_standing(&self) -> Option<Standing> {
+        self.inner.now.lock().config.journaling()?;
+        self.inner.journaling.get().map(|journaling| journaling.standing())
+    }
+}
 
 impl Operator for Live {
     fn reload(&self) -> Answered<Result<Reloaded, String>> {
@@ -84,6 +93,10 @@ impl Operator for Live {
 
     fn checkpoint(&self, by: record::Act) -> Result<Vec<record::Signed>, String> {
         self.inner.notary.close(&by)
+    }
+
+    fn sign_export(&self, digest: &[u8; 32]) -> [u8; 64] {
+        self.inner.notary.signer().sign(&[&b"RialtoX1"[..], digest].concat())
     }
 
     fn signing_key(&self) -> [u8; 32] {
@@ -182,6 +195,7 @@ impl Operator for Live {
         Sources {
             hub: &inner.hub,
             store: &inner.store,
+            journaling: self.journaling_standing(),
             search: inner.search.as_deref(),
             signing: inner.notary.standing(),
             outbreaks,
@@ -202,6 +216,18 @@ impl Operator for Live {
         let (at, scanned, found, failed) = (s.at, s.scanned, s.found, s.failed);
         Some(format!(
             "clamd at {at}: {scanned} file(s), {found} with malware, {failed} not looked into{trouble}"
+        ))
+    }
+
+    fn journaling(&self) -> Option<String> {
+        let s = self.journaling_standing()?;
+        let late =
+            s.overdue.map(|at| format!("; LATE: it should have what was said since {}", Timestamp(at)));
+        let trouble = s.trouble.map(|why| format!("; NOT TAKEN: {why}")).unwrap_or_default();
+        let late = late.filter(|_| !trouble.is_empty()).unwrap_or_default();
+        Some(format!(
+            "the archive has rows up to {}, {} mail(s) since the start{late}{trouble}",
+            s.cursor, s.sent
         ))
     }
 

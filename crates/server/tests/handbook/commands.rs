@@ -19,6 +19,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("cargo xtask fuzz", "fuzz/tests tries every target briefly"),
     ("rialto certificate install", "crates/server/tests/serve/certificates.rs has an authority that answers"),
     ("rialto trace", "crates/server/tests/serve/search.rs has messages to trace"),
+    ("rialto import", "crates/server/tests/serve/import.rs has history to take over"),
     ("cargo xtask deb", "xtask/tests/package.rs makes the package"),
     ("apt install", "xtask/tests/package.rs installs the package, with dpkg"),
     ("systemctl restart", "needs systemd; xtask/tests/package.rs starts the server as the unit does"),
@@ -78,6 +79,7 @@ const NEEDED: &[(&str, &str)] = &[
     ("unshare", "util-linux"),
     ("ip", "iproute2"),
     ("curl", "curl"),
+    ("python3", "python3"),
     ("update-ca-certificates", "ca-certificates"),
 ];
 

@@ -121,6 +121,27 @@ const CHAPTERS: &[Chapter] = &[
         ],
     ),
     (
+        "Exports, imports and mail",
+        &[
+            ("RFC 3207", "STARTTLS for SMTP", "to the one mail server"),
+            ("RFC 4180", "CSV", "with a mark for UTF-8 before it"),
+            ("RFC 5321", "SMTP", "sending alone"),
+            ("RFC 5322", "Internet messages", "a conversation of a day each"),
+            ("RFC 8314", "TLS for mail", "from the first byte"),
+            ("XEP-0066", "Links of files", "named in exports"),
+            ("XEP-0082", "Dates and times", ""),
+            (
+                "XEP-0227",
+                "Portable format for servers",
+                "archived and waiting messages are read; not accounts",
+            ),
+            ("XEP-0231", "Bits of Binary", "files within messages are written out"),
+            ("XEP-0422", "Message Fastening", "as the first version of retraction has it"),
+            ("XEP-0424", "Message Retraction", "told as what it is in exports"),
+            ("XEP-0444", "Message Reactions", "likewise"),
+        ],
+    ),
+    (
         "Between servers",
         &[
             ("RFC 2782", "SRV records", ""),
@@ -139,7 +160,7 @@ const DETAILS: &[&str] =
 
 #[test]
 fn every_standard_is_named_with_its_place() {
-    let cited = source::citations(&["xmpp", "sip", "net", "identity", "server"]);
+    let cited = source::citations(&["xmpp", "sip", "net", "identity", "export", "import", "mail", "server"]);
     let listed = CHAPTERS.iter().flat_map(|(_, rows)| *rows).map(|(number, ..)| *number);
     let listed: BTreeSet<&str> = listed.chain(DETAILS.iter().copied()).collect();
     let found: BTreeSet<&str> = cited.keys().map(String::as_str).collect();

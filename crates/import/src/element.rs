@@ -1,0 +1,133 @@
+//! An element of XML, as far as history needs it.
+
+use std::fmt::Write as _;
+
+/// A piece of an element's content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Node {
+    /// Another element.
+    Element(Element),
+    /// Text.
+    Text(String),
+}
+
+/// An element.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Element {
+    /// Its local name.
+    pub name: String,
+    /// Its namespace; empty: that of the element around it.
+    pub ns: String,
+    /// Its attributes.
+    pub attrs: Vec<(String, String)>,
+    /// Its content.
+    pub nodes: Vec<Node>,
+}
+
+/// The namespace of clients' stanzas.
+pub(crate) const CLIENT: &str = "jabber:client";
+
+impl Element {
+    /// One without content.
+    pub fn new(name: &str, ns: &str) -> Self {
+        Self { name: name.to_owned(), ns: ns.to_owned(), ..Self::default() }
+    }
+
+    /// The same with an attribute.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.attrs.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// The same with text.
+    #[must_use]
+    pub fn saying(mut self, text: impl Into<String>) -> Self {
+        self.nodes.push(Node::Text(text.into()));
+        self
+    }
+
+    /// The same with an element in it.
+    #[must_use]
+    pub fn holding(mut self, element: Element) -> Self {
+        self.nodes.push(Node::Element(element));
+        self
+    }
+
+    /// An attribute.
+    pub fn attr(&self, name: &str) -> Option<&str> {
+        self.attrs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The elements in it.
+    pub fn children(&self) -> impl Iterator<Item = &Element> {
+        self.nodes.iter().filter_map(|node| match node {
+            Node::Element(element) => Some(element),
+            Node::Text(_) => None,
+        })
+    }
+
+    /// The first element in it of this name.
+    pub fn child(&self, name: &str) -> Option<&Element> {
+        self.children().find(|child| child.name == name)
+    }
+
+    /// The text directly in it.
+    pub fn text(&self) -> String {
+        let texts = self.nodes.iter().filter_map(|node| match node {
+            Node::Text(text) => Some(text.as_str()),
+            Node::Element(_) => None,
+        });
+        texts.collect()
+    }
+
+    /// As XML, within this namespace.
+    pub fn to_xml(&self, around: &str) -> String {
+        let mut out = String::new();
+        self.write(around, true, &mut out);
+        out
+    }
+
+    fn write(&self, around: &str, outermost: bool, out: &mut String) {
+        let ns = if self.ns.is_empty() { around } else { &self.ns };
+        let _ = write!(out, "<{}", self.name);
+        if ns != around || outermost {
+            out.push_str(" xmlns='");
+            escape(ns, out);
+            out.push('\'');
+        }
+        for (name, value) in &self.attrs {
+            let _ = write!(out, " {name}='");
+            escape(value, out);
+            out.push('\'');
+        }
+        if self.nodes.is_empty() {
+            out.push_str("/>");
+            return;
+        }
+        out.push('>');
+        for node in &self.nodes {
+            match node {
+                Node::Element(element) => element.write(ns, false, out),
+                Node::Text(text) => escape(text, out),
+            }
+        }
+        let _ = write!(out, "</{}>", self.name);
+    }
+}
+
+/// What XML cannot hold at all is left out.
+fn escape(text: &str, out: &mut String) {
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '\'' => out.push_str("&apos;"),
+            '"' => out.push_str("&quot;"),
+            '\t' | '\n' | '\r' => out.push(c),
+            c if c < ' ' || matches!(c, '\u{fffe}' | '\u{ffff}') => {}
+            c => out.push(c),
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! `rialto export`: the server tells rows of evidence, and this command makes the export of them, as files of whoever asks.
+
+use super::offline::with_server;
+use super::when::Stretch;
+use super::{Reach, escape};
+use crate::client::Control;
+use crate::failure::Failure;
+use export::{FileFact, Form, Stage, Summary, Work};
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use tokio::task::JoinHandle;
+use web::{ExportBegun, ExportLine, ExportMade, ExportOrder, ExportSigned, SearchQuestion};
+
+/// `rialto export`
+#[derive(Debug, clap::Args)]
+pub struct Export {
+    /// The directory to make, or one in which an export broke off: that one goes on.
+    dir: PathBuf,
+    /// The forms to make besides the evidence: jsonl, csv, eml, xml.
+    #[arg(long, value_delimiter = ',', default_value = "jsonl")]
+    format: Vec<String>,
+    /// Only rows with these words; as in `rialto search`.
+    #[arg(long)]
+    words: Option<String>,
+    /// Who sent it: an address, or a domain.
+    #[arg(long)]
+    from: Option<String>,
+    /// Whom it was for: an address, or a domain.
+    #[arg(long)]
+    to: Option<String>,
+    /// Who sent it or was to get it; may be given twice, for what passed between two.
+    #[arg(long)]
+    with: Vec<String>,
+    /// What passed between us and a partner, by name.
+    #[arg(long)]
+    partner: Option<String>,
+    /// What it is: message, receipt, subscribe, authorize, admin...
+    #[arg(long)]
+    kind: Option<String>,
+    /// The protocol it came by: xmpp, sip.
+    #[arg(long)]
+    protocol: Option<String>,
+    /// What the rules said: passed, refused, held, changed, released.
+    #[arg(long)]
+    verdict: Option<String>,
+    /// The rule that said so, such as rule:cards.
+    #[arg(long)]
+    rule: Option<String>,
+    /// What there is in it: files, e2e...
+    #[arg(long)]
+    has: Option<String>,
+    #[command(flatten)]
+    stretch: Stretch,
+    #[command(flatten)]
+    file: Reach,
+}
+
+impl Export {
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        if self.dir.join("manifest.sig").exists() {
+            return Err(Failure::new(format!(
+                "{} is a whole export: name another directory",
+                self.dir.display()
+            )));
+        }
+        let order = self.order()?;
+        let dir = self.dir.clone();
+        with_server(&self.file, |control| async move {
+            let mut work = open(&control, &dir, &order).await?;
+            fetch_rows(&control, &mut work).await?;
+            fetch_files(&control, &mut work).await?;
+            let mut told = Told::default();
+            // It does nothing else meanwhile.
+            tokio::task::block_in_place(|| {
+                work.write_forms(|what, done, total| told.hear(what, done, total))
+            })?;
+            seal(&control, work, &dir).await
+        })
+    }
+
+    fn order(&self) -> Result<ExportOrder, Failure> {
+        let mut forms = Vec::new();
+        for name in self.format.iter().filter(|name| name.as_str() != "none") {
+            let form: Form = name.parse().map_err(Failure::new)?;
+            if !forms.contains(&form.to_string()) {
+                forms.push(form.to_string());
+            }
+        }
+        let question = SearchQuestion {
+            words: self.words.clone().filter(|words| !words.trim().is_empty()),
+            from: self.from.clone(),
+            to: self.to.clone(),
+            with: self.with.clone(),
+            partner: self.partner.clone(),
+            kind: self.kind.clone(),
+            dialect: self.protocol.clone(),
+            verdict: self.verdict.clone(),
+            rule: self.rule.clone(),
+            has: self.has.clone(),
+            since: self.stretch.since,
+            until: self.stretch.until,
+            before: None,
+            limit: None,
+        };
+        Ok(ExportOrder { question, forms })
+    }
+}
+
+impl From<export::ExportError> for Failure {
+    fn from(error: export::ExportError) -> Self {
+        Failure::new(format!("{error}\nwhat is finished stays: the same command goes on with it"))
+    }
+}
+
+/// The export in this directory: the one that broke off, or a new one.
+async fn open(control: &Control, dir: &Path, order: &ExportOrder) -> Result<Work, Failure> {
+    let wrong = |error: serde_json::Error| Failure::new(error.to_string());
+    let asked = serde_json::to_value(order).map_err(wrong)?;
+    if let Some(work) = Work::resume(dir)? {
+        let before = work.asked().1;
+        if before["order"] != asked {
+            let before = &work.begun().selection;
+            return Err(Failure::new(format!(
+                "in {} an export of something else broke off ({before}): name another directory, or ask for the same",
+                dir.display()
+            )));
+        }
+        eprintln!("going on with the export of {}, row {}", work.begun().at, work.begun().id);
+        return Ok(work);
+    }
+    // Before it is on record: is this a place for it?
+    let is_free = match std::fs::read_dir(dir) {
+        Ok(mut files) => files.next().is_none(),
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    };
+    if !is_free {
+        return Err(Failure::new(format!("{} is not an empty directory: name another one", dir.display())));
+    }
+    let begun: ExportBegun = control.post("/v1/exports", order).await?;
+    let forms: Vec<Form> = order.forms.iter().filter_map(|form| form.parse().ok()).collect();
+    let asked = serde_json::json!({ "order": asked, "claim": begun.claim, "key": begun.key });
+    Ok(Work::begin(dir, begun.begun(), &forms, asked)?)
+}
+
+/// Asks for a page, while the page before is being written.
+fn page(control: &Control, id: u64, from: u64) -> JoinHandle<Result<Vec<u8>, Failure>> {
+    let control = control.clone();
+    tokio::spawn(async move { control.fetch(&format!("/v1/exports/{id}/rows?from={from}")).await })
+}
+
+async fn fetch_rows(control: &Control, work: &mut Work) -> Result<(), Failure> {
+    let Stage::Rows { next } = work.stage() else { return Ok(()) };
+    let (id, to) = (work.begun().id, work.begun().to);
+    let mut told = Told::default();
+    let mut coming = Some(page(control, id, next));
+    while let Some(page_of_it) = coming.take() {
+        let bytes = page_of_it.await.map_err(|e| Failure::new(e.to_string()))??;
+        let got = Page::read(&bytes)?;
+        coming = got.next.map(|next| page(control, id, next));
+        let add = || work.add(&got.lines, got.rows, got.span, &got.facts, got.next);
+        tokio::task::block_in_place(add)?;
+        told.hear("rows", got.next.map_or(to, |next| next - 1), to);
+    }
+    Ok(())
+}
+
+/// A page of evidence.
+#[derive(Default)]
+struct Page {
+    lines: Vec<u8>,
+    rows: u64,
+    span: Option<(u64, u64)>,
+    facts: Vec<FileFact>,
+    next: Option<u64>,
+}
+
+impl Page {
+    fn read(bytes: &[u8]) -> Result<Self, Failure> {
+        const ROW: &[u8] = b"{\"seq\":";
+        let broken = || Failure::new("the server's answer broke off; the same command goes on");
+        let mut page = Self { lines: Vec::with_capacity(bytes.len()), ..Self::default() };
+        let mut is_whole = false;
+        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+            if let Some(rest) = line.strip_prefix(ROW) {
+                let digits = rest.iter().take_while(|byte| byte.is_ascii_digit());
+                let seq = digits.fold(0u64, |seq, digit| seq * 10 + u64::from(digit - b'0'));
+                page.span = Some((page.span.map_or(seq, |(first, _)| first), seq));
+                page.rows += 1;
+                page.lines.extend_from_slice(line);
+                continue;
+            }
+            match serde_json::from_slice(line).map_err(|_| broken())? {
+                ExportLine::File(fact) => page.facts.push(fact),
+                ExportLine::Next(next) => (page.next, is_whole) = (Some(next), true),
+                ExportLine::End(_) => is_whole = true,
+            }
+        }
+        if is_whole { Ok(page) } else { Err(broken()) }
+    }
+}
+
+/// Contents of files are fetched one after the other; whatever is there already is not fetched again.
+async fn fetch_files(control: &Control, work: &mut Work) -> Result<(), Failure> {
+    let id = work.begun().id;
+    let wanted = work.wanted()?;
+    let mut told = Told::default();
+    for (at, fact) in wanted.iter().enumerate() {
+        let mut pieces = control.stream(&format!("/v1/exports/{id}/files/{}", escape(&fact.sha256))).await?;
+        let mut part = work.take()?;
+        while let Some(piece) = pieces.next().await? {
+            tokio::task::block_in_place(|| part.write(&piece))?;
+        }
+        part.keep(fact)?;
+        told.hear("files", at as u64 + 1, wanted.len() as u64);
+    }
+    Ok(())
+}
+
+async fn seal(control: &Control, mut work: Work, dir: &Path) -> Result<ExitCode, Failure> {
+    let id = work.begun().id;
+    let checkpoints = control.fetch(&format!("/v1/exports/{id}/checkpoints")).await?;
+    let (rows, first, last) = work.rows();
+    let text = |name: &str| work.asked().1[name].as_str().unwrap_or_default().to_owned();
+    let (claim, key) = (text("claim"), text("key"));
+    let summary = Summary { rows, first, last, claim, key, made: crate::house::now().to_string() };
+    let companions: [(&str, &[u8]); 3] = [
+        ("checkpoints.jsonl", &checkpoints),
+        ("FORMAT.md", record::FORMAT.as_bytes()),
+        ("verify.py", record::VERIFIER.as_bytes()),
+    ];
+    let digest = work.seal(&companions, &summary)?;
+    let made = ExportMade { manifest: record::hex(&digest), rows };
+    let signed: ExportSigned = control.post(&format!("/v1/exports/{id}/done"), &made).await?;
+    work.finish(&signed.signature)?;
+    println!("{}: {rows} rows, {first} to {last}; manifest {}", dir.display(), made.manifest);
+    println!("python3 {} proves it to anybody", dir.join("verify.py").display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Tells how far it is: over and over on a terminal, in steps of a quarter elsewhere.
+#[derive(Default)]
+struct Told(Option<u64>);
+
+impl Told {
+    fn hear(&mut self, what: &str, done: u64, total: u64) {
+        let mut err = std::io::stderr().lock();
+        let grain = if err.is_terminal() { 1 } else { 25 };
+        let percent = (done * 100).checked_div(total).unwrap_or(100).min(100);
+        let step = percent / grain;
+        if self.0.is_some_and(|told| told >= step) {
+            return;
+        }
+        self.0 = Some(step);
+        let end = if err.is_terminal() && percent < 100 { "\r" } else { "\n" };
+        let _ = write!(err, "{what}: {percent:3} %{end}");
+    }
+}
