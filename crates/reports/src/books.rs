@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io::Write as _;
 use std::path::PathBuf;
-use store::{Retain, Rows, Trouble};
+use store::{Retain, Row, Rows, Trouble};
 
 /// Rows read at a time.
 const PAGE: usize = 1_000;
@@ -28,6 +28,31 @@ pub enum BooksError {
     /// A period that has not begun.
     #[error("{0} has not begun")]
     NotYet(Period),
+}
+
+/// What is counted.
+pub trait Ledger {
+    /// Rows from `first` on, in order, at most `limit`.
+    ///
+    /// # Errors
+    /// [`Trouble`] when they cannot be read; likewise below.
+    fn rows(&self, first: Seq, limit: usize) -> Result<Vec<Row>, Trouble>;
+
+    /// The last row that was written before this time; 0 for none.
+    ///
+    /// # Errors
+    /// [`Trouble`]
+    fn last_before(&self, at: Timestamp) -> Result<Seq, Trouble>;
+}
+
+impl<S: Rows + Retain> Ledger for S {
+    fn rows(&self, first: Seq, limit: usize) -> Result<Vec<Row>, Trouble> {
+        Rows::rows(self, first, limit)
+    }
+
+    fn last_before(&self, at: Timestamp) -> Result<Seq, Trouble> {
+        Retain::last_before(self, at)
+    }
 }
 
 /// The counts of each day: of closed days from a file, made anew from the journal where that is missing or of another
@@ -57,7 +82,7 @@ impl Books {
     ///
     /// # Errors
     /// [`BooksError`]
-    pub fn day<S: Rows + Retain>(&self, store: &S, date: Date, now: Timestamp) -> Result<Day, BooksError> {
+    pub fn day<L: Ledger>(&self, store: &L, date: Date, now: Timestamp) -> Result<Day, BooksError> {
         let path = self.dir.join(format!("{date}.json"));
         if let Some(day) = self.read(&path) {
             return Ok(day);
@@ -76,9 +101,9 @@ impl Books {
     ///
     /// # Errors
     /// [`BooksError`]
-    pub fn period<S: Rows + Retain>(
+    pub fn period<L: Ledger>(
         &self,
-        store: &S,
+        store: &L,
         period: Period,
         now: Timestamp,
     ) -> Result<(Day, Vec<(Date, Day)>), BooksError> {
@@ -92,12 +117,7 @@ impl Books {
         Ok((all, days))
     }
 
-    fn count<S: Rows + Retain>(
-        &self,
-        store: &S,
-        begin: Timestamp,
-        end: Timestamp,
-    ) -> Result<Day, BooksError> {
+    fn count<L: Ledger>(&self, store: &L, begin: Timestamp, end: Timestamp) -> Result<Day, BooksError> {
         let here = |domain: &str| self.domains.iter().any(|d| d == domain);
         let mut counter = Counter::new(&here);
         let (mut next, last) = (store.last_before(begin)?.0 + 1, store.last_before(end)?.0);

@@ -18,7 +18,7 @@ mod sections;
 mod spread;
 mod text;
 
-pub use books::{Books, BooksError};
+pub use books::{Books, BooksError, Ledger};
 pub use counter::Counter;
 pub use csv::csv;
 pub use day::{Abroad, Day, Person, Tried};

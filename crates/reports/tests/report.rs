@@ -6,8 +6,8 @@ use model::{
     Address, Dialect, Envelope, EnvelopeId, Event, Hold, Judgement, Loss, MAX_HOPS, Message, Origin, Outcome,
     Part, Reason, Refusal, Security, Seq, Timestamp, Vouch,
 };
-use reports::{Books, Day, Every, Options, Period, Report, csv, html, pdf, report};
-use store::{Destroyed, Retain, Row, RowKind, Rows, Trouble};
+use reports::{Books, Day, Every, Ledger, Options, Period, Report, csv, html, pdf, report};
+use store::{Row, RowKind, Trouble};
 
 const NOON: u64 = 1_795_046_400_000 + 12 * 3_600_000;
 
@@ -60,31 +60,13 @@ impl Journal {
     }
 }
 
-impl Rows for Journal {
+impl Ledger for Journal {
     fn rows(&self, first: Seq, limit: usize) -> Result<Vec<Row>, Trouble> {
         Ok(self.0.iter().filter(|row| row.seq >= first).take(limit).cloned().collect())
     }
-}
 
-impl Retain for Journal {
     fn last_before(&self, at: Timestamp) -> Result<Seq, Trouble> {
         Ok(self.0.iter().rev().find(|row| row.at < at).map_or(Seq(0), |row| row.seq))
-    }
-
-    fn destroyed_to(&self) -> Result<Seq, Trouble> {
-        Ok(Seq(0))
-    }
-
-    fn is_anything_left(&self, _: Seq) -> Result<bool, Trouble> {
-        Ok(false)
-    }
-
-    fn destroy(&self, _: Seq) -> Result<Destroyed, Trouble> {
-        Ok(Destroyed::default())
-    }
-
-    fn destroy_held(&self, _: Seq) -> Result<(Destroyed, Option<Seq>), Trouble> {
-        Ok((Destroyed::default(), None))
     }
 }
 

@@ -14,7 +14,7 @@ pub fn file_facts(files: &Files, row: &Row) -> Result<Vec<FileFact>, Trouble> {
     let found = match row.kind {
         RowKind::Outcomes => return Ok(Vec::new()),
         RowKind::Admin => match Act::read(row).and_then(|act| act.file) {
-            Some(file) => files.one(&file.id)?.into_iter().collect(),
+            Some(file) => files.file(&file.id)?.into_iter().collect(),
             None => Vec::new(),
         },
         RowKind::Envelope => {
