@@ -168,7 +168,9 @@ fn own(entry: &Entry, remarks: &mut Vec<Remark>) {
         grave("encrypted between the people: only their devices can read it; a text here is what the sender's client says to others".into());
     }
     if entry.erased {
-        grave("content destroyed; the record proves that there was one".into());
+        grave(
+            "no content: destroyed, or withheld as privileged; the record proves that there was one".into(),
+        );
     }
     if let Some(from) = &entry.imported {
         remarks.push(plain(format!("imported from {from}")));

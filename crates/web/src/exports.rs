@@ -15,7 +15,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use export::{Begun, FileFact, Form};
 use model::Seq;
-use record::{Act, ChainId, Checkpoint, Evidence, ExportAct, Paths, Signed};
+use record::{Act, ChainId, Checkpoint, Evidence, ExportAct, Paths, Ranges, Signed};
 use search::{Ask, Index};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -42,6 +42,8 @@ pub struct ExportOrder {
     pub question: SearchQuestion,
     /// The readable forms that are to be made of them: `jsonl`, `csv`, `eml`, `xml`.
     pub forms: Vec<String>,
+    /// With the content of rows that a review calls privileged; without, those rows are there and proved, and say nothing.
+    pub privileged: bool,
 }
 
 /// An export that is on record.
@@ -312,7 +314,10 @@ pub async fn begin(
             index.find(&question.ask(&desk)?, 1)?;
             desk.await_index(index, desk.journal.head())?;
         }
-        let selection = question.in_words();
+        let mut selection = question.in_words();
+        if !order.privileged && !desk.reviews.privileged()?.is_empty() {
+            selection.push_str(", privileged rows without their content");
+        }
         let mut act = who.done("export").on(format!("{selection}; as {}", forms_in_words(&order.forms)));
         let text = serde_json::to_string(&order).map_err(|e| Problem::bad(e.to_string()))?;
         act.result = "begun".into();
@@ -358,7 +363,8 @@ pub async fn rows(
         let (order, to) = desk.export(&who, id)?;
         let selected = desk.selected(id, &order, to)?;
         let segments = desk.covered(&who, Seq(to))?;
-        desk.page(&selected, &segments, from)
+        let withheld = if order.privileged { Ranges::default() } else { desk.reviews.privileged()? };
+        desk.page(&selected, &segments, from, withheld)
     });
     Ok(([(CONTENT_TYPE, "application/jsonl")], page.await?).into_response())
 }
@@ -435,6 +441,8 @@ pub async fn done(
 struct Lines {
     text: Vec<u8>,
     last: u64,
+    /// Rows that are shown without content.
+    withheld: Ranges,
 }
 
 impl Lines {
@@ -452,8 +460,15 @@ fn covers(segments: &[Signed], seq: u64) -> Result<Checkpoint, Problem> {
 }
 
 impl Desk {
-    fn page(&self, selected: &Selected, segments: &[Signed], from: u64) -> Result<Vec<u8>, Problem> {
-        let mut lines = Lines { text: Vec::with_capacity(LONGEST / 2), last: from.saturating_sub(1) };
+    fn page(
+        &self,
+        selected: &Selected,
+        segments: &[Signed],
+        from: u64,
+        withheld: Ranges,
+    ) -> Result<Vec<u8>, Problem> {
+        let mut lines =
+            Lines { text: Vec::with_capacity(LONGEST / 2), last: from.saturating_sub(1), withheld };
         let next = match selected {
             Selected::Range(first, last) => {
                 self.page_of_range((*first, *last), segments, from, &mut lines)?
@@ -472,14 +487,17 @@ impl Desk {
         chain: ChainId,
         lines: &mut Lines,
     ) -> Result<(), Problem> {
-        let mut evidence = Evidence::new(chain, row);
+        let withheld = lines.withheld.has(row.seq.0);
+        // Its place in the chain is proved by the digest.
+        let bare = withheld.then(|| Row { salt: None, body: None, ..row.clone() });
+        let mut evidence = Evidence::new(chain, bare.as_ref().unwrap_or(row));
         if let Some(path) = proof {
             evidence = evidence.proved(path);
         }
         lines.text.extend_from_slice(evidence.to_line().as_bytes());
         lines.text.push(b'\n');
         lines.last = row.seq.0;
-        if let Some(files) = &self.files {
+        if let (Some(files), false) = (&self.files, withheld) {
             file_facts(files, row)?.into_iter().for_each(|fact| lines.say(&ExportLine::File(fact)));
         }
         Ok(())

@@ -52,6 +52,9 @@ pub struct Export {
     has: Option<String>,
     #[command(flatten)]
     stretch: Stretch,
+    /// With the content of rows that a review calls privileged.
+    #[arg(long)]
+    privileged: bool,
     #[command(flatten)]
     file: Reach,
 }
@@ -103,7 +106,7 @@ impl Export {
             before: None,
             limit: None,
         };
-        Ok(ExportOrder { question, forms })
+        Ok(ExportOrder { question, forms, privileged: self.privileged })
     }
 }
 

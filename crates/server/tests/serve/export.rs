@@ -291,3 +291,34 @@ fn whoever_may_not_read_content_exports_nothing() {
     assert!(!good && words.contains("quotation mark"), "{words}");
     assert!(!dir.exists());
 }
+
+#[test]
+fn what_is_privileged_is_proved_and_not_told() {
+    let serve = started();
+    talk(&serve);
+    let row = said(&serve, &["search", "Verona"]).1.split_whitespace().next().expect("a row").to_owned();
+    for words in [
+        &["matter", "open", "inquiry", "--reason", "complaint"][..],
+        &["review", "start", "look", "--matter", "inquiry", "Verona"],
+        &["review", "mark", "look", &row, "--privileged"],
+    ] {
+        let (good, why) = said(&serve, words);
+        assert!(good, "{why}");
+    }
+    let texts = |name: &str, more: &[&str]| {
+        let dir = serve.path(name);
+        let (good, why) = said(&serve, &[&["export", text(&dir), "--format", "jsonl"], more].concat());
+        assert!(good, "{why}");
+        let (good, why) = verified(&dir);
+        assert!(good, "{why}");
+        let found = read(&dir);
+        let all = found["jsonl"].as_array().expect("messages").clone();
+        let manifest = std::fs::read_to_string(dir.join("manifest.json")).expect("a manifest");
+        (all.into_iter().find(|one| one["message_id"] == "m1"), manifest)
+    };
+    let (told, manifest) = texts("without", &[]);
+    assert!(told.is_none_or(|one| !one.to_string().contains("she")));
+    assert!(manifest.contains("privileged rows without their content"), "{manifest}");
+    let (told, _) = texts("with", &["--privileged"]);
+    assert!(told.expect("it is there")["text"].to_string().contains("she"));
+}
