@@ -1,5 +1,9 @@
 //! Mail that goes out (RFC 5321): to one server, over TLS, with a login. What is sent is made by others.
 
+mod letter;
+
+pub use letter::Letter;
+
 use lettre::address::{Address, Envelope};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, Tls as Way, TlsParameters};

@@ -5,6 +5,7 @@ use crate::house::House;
 use crate::live::Live;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use mail::{Letter, Mailer};
 use model::{Address, Seq, Timestamp};
 use policy::Society as _;
 use reports::{Books, Every, Options, Period, Report};
@@ -89,27 +90,63 @@ impl Usage {
         Ok(reports::report(period, &found, before.as_ref(), &trend, &options))
     }
 
-    /// Makes the reports of periods that are over and have none. Gives the files. Blocks.
-    fn make(&self, config: &Config, now: Timestamp) -> Result<Vec<PathBuf>, String> {
-        let mut made = Vec::new();
+    /// Makes the reports of periods that are over and have none. Gives those that nobody has got by mail yet. Blocks.
+    fn make(&self, config: &Config, now: Timestamp) -> Result<Vec<Due>, String> {
+        let mut due = Vec::new();
         let settled = Timestamp(now.0.saturating_sub(SETTLED_MS));
         for every in &config.reports.every {
             let period = Period::of(*every, day_of(settled)).before();
             let path = |form: &reports::Form| self.dir.join(format!("{period}.{}", form.name()));
-            let due: Vec<_> =
-                config.reports.forms().into_iter().filter(|form| !path(form).exists()).collect();
-            if due.is_empty() {
-                continue;
+            let forms = config.reports.forms();
+            let missing: Vec<_> = forms.iter().filter(|form| !path(form).exists()).collect();
+            if !missing.is_empty() {
+                let report = self.report(period, config.reports.aggregates, now)?;
+                for form in missing {
+                    let path = path(form);
+                    keep(&path, &form.of(&report)).map_err(|e| format!("{}: {e}", path.display()))?;
+                    tracing::info!(path = %path.display(), "usage report");
+                }
             }
-            let report = self.report(period, config.reports.aggregates, now)?;
-            for form in due {
-                let path = path(&form);
-                keep(&path, &form.of(&report)).map_err(|e| format!("{}: {e}", path.display()))?;
-                made.push(path);
+            let sent = self.dir.join(format!("{period}.sent"));
+            if !config.reports.to.is_empty() && !sent.exists() {
+                due.push(Due { period, files: forms.iter().map(|form| (*form, path(form))).collect(), sent });
             }
         }
-        Ok(made)
+        Ok(due)
     }
+
+    /// Sends one by mail, and notes that it was sent.
+    async fn mail(&self, config: &Config, due: Due) -> Result<(), String> {
+        let (Some(settings), to) = (config.mail(), config.reports.to()) else { return Ok(()) };
+        let mut files = Vec::new();
+        for (form, path) in &due.files {
+            let bytes = std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
+            files.push((format!("{}.{}", due.period, form.name()), form.mime(), bytes));
+        }
+        let letter = Letter {
+            from: &settings.from,
+            to: &to,
+            subject: &format!("Usage report {} of {}", due.period, self.house),
+            text: &format!("The usage report of {} for {} is attached.\n", self.house, due.period),
+            files,
+            // The same if it is sent again because we did not hear that it was taken.
+            id: &format!("report.{}@{}", due.period, settings.name),
+            at: i64::try_from(crate::house::now().0 / 1_000).unwrap_or_default(),
+        };
+        let message = letter.written()?;
+        let mailer = Mailer::new(&settings).map_err(|e| e.to_string())?;
+        mailer.send(&to, &message).await.map_err(|e| e.to_string())?;
+        tracing::info!(period = %due.period, people = to.len(), "usage report sent");
+        keep(&due.sent, to.join("\n").as_bytes()).map_err(|e| format!("{}: {e}", due.sent.display()))
+    }
+}
+
+/// A report that is to be sent.
+struct Due {
+    period: Period,
+    files: Vec<(reports::Form, PathBuf)>,
+    /// Is there once it was sent.
+    sent: PathBuf,
 }
 
 fn keep(path: &std::path::Path, bytes: &[u8]) -> std::io::Result<()> {
@@ -121,21 +158,26 @@ fn keep(path: &std::path::Path, bytes: &[u8]) -> std::io::Result<()> {
     std::fs::rename(fresh, path)
 }
 
-/// Makes reports by themselves.
+/// Makes and sends reports by themselves.
 pub async fn attend(live: Arc<Live>, usage: Arc<Usage>) {
     let mut looks = tokio::time::interval(LOOK);
     loop {
         looks.tick().await;
-        let (live, usage) = (live.clone(), usage.clone());
-        let done = tokio::task::spawn_blocking(move || usage.make(&live.config(), crate::house::now())).await;
-        match done {
-            Ok(Ok(made)) => {
-                made.iter().for_each(|path| tracing::info!(path = %path.display(), "usage report"))
-            }
+        let (config, by) = (live.config(), usage.clone());
+        let known = config.clone();
+        let made = tokio::task::spawn_blocking(move || by.make(&known, crate::house::now())).await;
+        let due = match made {
+            Ok(Ok(due)) => due,
             Ok(Err(why)) => {
-                tracing::error!(why, "a usage report could not be made; the next look tries again")
+                tracing::error!(why, "a usage report could not be made; the next look tries again");
+                continue;
             }
-            Err(_) => {}
+            Err(_) => continue,
+        };
+        for one in due {
+            if let Err(why) = usage.mail(&config, one).await {
+                tracing::error!(why, "a usage report could not be sent; the next look tries again");
+            }
         }
     }
 }

@@ -287,7 +287,7 @@ impl Config {
         file.upload.check(path, text, tls.is_some() || file.acme.is_some() || kept)?;
         mail::check(&file.mail, &file.journaling, path, text, base)?;
         file.record.check(path, text, base)?;
-        file.reports.check(path, text)?;
+        file.reports.check(path, text, file.mail.server.is_some())?;
         let listens = file.xmpp.listen.iter().map(|l| (&l.address, l.proxy_protocol, &l.trusted, false));
         let sip_listens = file
             .sip

@@ -18,15 +18,33 @@ pub struct ReportsPart {
     pub forms: Option<Spanned<Vec<reports::Form>>>,
     /// Without names of people, and without figures that are of few people.
     pub aggregates: bool,
+    /// Who gets each by mail, if `[mail]` says how.
+    #[schemars(with = "Vec<String>")]
+    pub to: Vec<Spanned<String>>,
 }
 
 impl ReportsPart {
     /// Says what is wrong with it.
-    pub(super) fn check(&self, path: &Path, text: &str) -> Result<(), Mistake> {
+    pub(super) fn check(&self, path: &Path, text: &str, can_mail: bool) -> Result<(), Mistake> {
+        for to in &self.to {
+            if !::mail::is_address(to.get_ref()) {
+                let why = "this is no address of mail; write \"somebody@example.com\"";
+                return Err(Mistake::at(path, text, to.span(), why));
+            }
+            if !can_mail {
+                let why = "nothing can be sent: name the mail server with `server` and `from` in [mail]";
+                return Err(Mistake::at(path, text, to.span(), why));
+            }
+        }
         let Some(forms) = self.forms.as_ref().filter(|forms| forms.get_ref().is_empty()) else {
             return Ok(());
         };
         Err(Mistake::at(path, text, forms.span(), "name a form: `html`, `pdf`, `csv` or `json`"))
+    }
+
+    /// Who gets them by mail.
+    pub fn to(&self) -> Vec<String> {
+        self.to.iter().map(|to| to.get_ref().clone()).collect()
     }
 
     /// The forms.

@@ -33,7 +33,8 @@ const KEYS: &[(&str, When, Reading)] = &[
     ("record.retention", When::Now, |c| format!("{}", c.record.rule())),
     ("record.search", When::Restart("the index is opened at the start"), |c| format!("{}", c.record.search)),
     ("reports", When::Now, |c| {
-        format!("{:?} {:?} {}", c.reports.every, c.reports.forms(), c.reports.aggregates)
+        let r = &c.reports;
+        format!("{:?} {:?} {} {:?}", r.every, r.forms(), r.aggregates, r.to())
     }),
     ("record.fail_open", When::Now, |c| {
         let shown = |open: &FailOpen| {

@@ -168,3 +168,25 @@ fn the_archive_gets_everything_whatever_happens_meanwhile() {
     };
     assert_eq!((ids("nightingale"), ids("lark")), (1, 1));
 }
+
+#[test]
+fn usage_reports_come_by_mail_once() {
+    let archive = Archive::open();
+    archive.be(Mood::Later);
+    let more = format!(
+        "{LISTEN}[mail]\nserver = \"127.0.0.1\"\nport = {}\ntls = \"none\"\nfrom = \"rialto@example.com\"\n\
+         [reports]\nevery = [\"day\"]\nforms = [\"csv\", \"pdf\"]\nto = [\"board@example.com\"]\n",
+        archive.address.port()
+    );
+    let mut serve = Serve::start(&["romeo"], &more);
+    serve.until("nobody takes it", |serve| serve.log().contains("could not be sent"));
+    archive.be(Mood::Takes);
+    // It is tried again, also by the next process.
+    serve.crash_and_restart();
+    serve.until("it is sent", |serve| serve.log().contains("usage report sent"));
+    assert!(archive.has("Usage report 20") && archive.has("application/pdf") && archive.has("text/csv"));
+    assert!(archive.mails.lock().unwrap()[0].1.contains("board@example.com"));
+    serve.crash_and_restart();
+    serve.until("it looks again", |serve| !serve.log().is_empty());
+    assert_eq!(archive.mails.lock().unwrap().len(), 1, "it is sent once");
+}
