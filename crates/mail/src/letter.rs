@@ -1,6 +1,6 @@
 use mail_builder::MessageBuilder;
 
-/// A mail with files (RFC 5322, RFC 2045), for [`crate::Mailer::send`].
+/// A mail with files (RFC 5322), for [`crate::Mailer::send`].
 #[derive(Debug, Clone)]
 pub struct Letter<'a> {
     /// The sender.

@@ -186,7 +186,14 @@ fn usage_reports_come_by_mail_once() {
     serve.until("it is sent", |serve| serve.log().contains("usage report sent"));
     assert!(archive.has("Usage report 20") && archive.has("application/pdf") && archive.has("text/csv"));
     assert!(archive.mails.lock().unwrap()[0].1.contains("board@example.com"));
+    let dir = serve.path("data/reports");
+    let tables = move || {
+        let files = std::fs::read_dir(&dir).into_iter().flatten().flatten().map(|file| file.path());
+        files.filter(|path| path.extension().is_some_and(|end| end == "csv")).collect::<Vec<_>>()
+    };
+    // What shows that the next process has looked.
+    std::fs::remove_file(&tables()[0]).expect("it goes");
     serve.crash_and_restart();
-    serve.until("it looks again", |serve| !serve.log().is_empty());
+    serve.until("it is made again", |_| tables().len() == 1);
     assert_eq!(archive.mails.lock().unwrap().len(), 1, "it is sent once");
 }
