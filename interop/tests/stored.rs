@@ -65,13 +65,17 @@ fn acts_of_administration_are_on_the_chain() {
             ("user.remove nobody@example.com", "refused, 404: there is no nobody@example.com"),
             ("user.remove romeo@example.com", "done"),
         ];
-        for (line, (act, end)) in acts.lines().zip(wanted) {
+        // At each stop the server signs what is new.
+        let (signed, ours): (Vec<_>, Vec<_>) =
+            acts.lines().partition(|line| line.contains(" checkpoint by server: done"));
+        for (line, (act, end)) in ours.iter().zip(wanted) {
             assert!(line.contains(act) && line.contains(&who) && line.ends_with(end), "{line}");
         }
-        assert_eq!(acts.lines().count(), wanted.len(), "{acts}");
+        assert_eq!(ours.len(), wanted.len(), "{acts}");
+        assert!(!signed.is_empty());
         assert!(!acts.contains("a-secret-of-romeos"));
         let verified = rialto.command(&["journal", "verify"]);
-        assert!(verified.contains(&format!("{} acts of administration", wanted.len())), "{verified}");
+        assert!(verified.contains(&format!("{} acts of administration", acts.lines().count())), "{verified}");
         rialto.finish();
     });
 }
@@ -92,7 +96,7 @@ fn content_is_destroyed_by_rule_once_it_was_delivered() {
         }
         until("both are on record", || rialto.journal().matches(" -> nurse@example.com").count() == 2);
         let told = rialto.command(&["journal", "expire"]);
-        assert!(told.contains("\"0 days\"") && told.contains("2 older row(s) still wait"), "{told}");
+        assert!(told.contains("2 older row(s) still wait"), "{told}");
         let place = Place { sip: rialto.sip(), xmpps: rialto.xmpps(), ca: rialto.ca() };
         let mut nurse = Receiver::new("nurse");
         nurse.xmpp(&place, Until::Has(&lines));
@@ -100,10 +104,7 @@ fn content_is_destroyed_by_rule_once_it_was_delivered() {
             rialto.command(&["journal", "expire"]).contains("content of 2 row(s) destroyed")
         });
         let told = rialto.command(&["journal", "verify"]);
-        assert!(
-            told.contains("content destroyed: 2 rows, of rows up to ") && told.contains("\"0 days\""),
-            "{told}"
-        );
+        assert!(told.contains("content destroyed: 2 rows, by 1 act(s) on record"), "{told}");
         // Once is enough: nothing is announced where there is nothing to destroy.
         let acts = rialto.command(&["journal", "tail", "--admin"]);
         assert_eq!(acts.matches(" retention by uid ").count(), 1, "{acts}");

@@ -2,24 +2,10 @@
 
 use crate::chart;
 use crate::report::{Cell, Chart, Report, Section};
+use crate::safe::safe;
 use std::fmt::Write as _;
 
 const STYLE: &str = include_str!("report.css");
-
-/// Text that can stand in HTML.
-pub(crate) fn safe(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            c => out.push(c),
-        }
-    }
-    out
-}
 
 /// The report as HTML: style and charts are in it, and nothing is fetched.
 pub fn html(report: &Report) -> String {

@@ -14,6 +14,7 @@ mod html;
 mod pdf;
 mod period;
 mod report;
+mod safe;
 mod sections;
 mod spread;
 mod text;
