@@ -1,7 +1,7 @@
 //! `rialto export`: the server tells rows of evidence, and this command makes the export of them, as files of whoever asks.
 
 use super::offline::with_server;
-use super::when::Stretch;
+use super::which::Which;
 use super::{Reach, escape};
 use crate::client::Control;
 use crate::failure::Failure;
@@ -10,7 +10,7 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tokio::task::JoinHandle;
-use web::{ExportBegun, ExportLine, ExportMade, ExportOrder, ExportSigned, SearchQuestion};
+use web::{ExportBegun, ExportLine, ExportMade, ExportOrder, ExportSigned};
 
 /// `rialto export`
 #[derive(Debug, clap::Args)]
@@ -23,35 +23,8 @@ pub struct Export {
     /// Only rows with these words; as in `rialto search`.
     #[arg(long)]
     words: Option<String>,
-    /// Who sent it: an address, or a domain.
-    #[arg(long)]
-    from: Option<String>,
-    /// Whom it was for: an address, or a domain.
-    #[arg(long)]
-    to: Option<String>,
-    /// Who sent it or was to get it; may be given twice, for what passed between two.
-    #[arg(long)]
-    with: Vec<String>,
-    /// What passed between us and a partner, by name.
-    #[arg(long)]
-    partner: Option<String>,
-    /// What it is: message, receipt, subscribe, authorize, admin...
-    #[arg(long)]
-    kind: Option<String>,
-    /// The protocol it came by: xmpp, sip.
-    #[arg(long)]
-    protocol: Option<String>,
-    /// What the rules said: passed, refused, held, changed, released.
-    #[arg(long)]
-    verdict: Option<String>,
-    /// The rule that said so, such as rule:cards.
-    #[arg(long)]
-    rule: Option<String>,
-    /// What there is in it: files, e2e...
-    #[arg(long)]
-    has: Option<String>,
     #[command(flatten)]
-    stretch: Stretch,
+    which: Which,
     /// With the content of rows that a review calls privileged.
     #[arg(long)]
     privileged: bool,
@@ -90,22 +63,7 @@ impl Export {
                 forms.push(form.to_string());
             }
         }
-        let question = SearchQuestion {
-            words: self.words.clone().filter(|words| !words.trim().is_empty()),
-            from: self.from.clone(),
-            to: self.to.clone(),
-            with: self.with.clone(),
-            partner: self.partner.clone(),
-            kind: self.kind.clone(),
-            dialect: self.protocol.clone(),
-            verdict: self.verdict.clone(),
-            rule: self.rule.clone(),
-            has: self.has.clone(),
-            since: self.stretch.since,
-            until: self.stretch.until,
-            before: None,
-            limit: None,
-        };
+        let question = self.which.question(self.words.as_deref().unwrap_or_default());
         Ok(ExportOrder { question, forms, privileged: self.privileged })
     }
 }

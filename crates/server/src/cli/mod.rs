@@ -37,6 +37,7 @@ mod trace;
 mod upgrade;
 mod user;
 mod when;
+mod which;
 
 use crate::failure::Failure;
 use clap::{Parser, Subcommand};

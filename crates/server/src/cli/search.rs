@@ -1,5 +1,5 @@
 use super::offline::with_server;
-use super::when::Stretch;
+use super::which::Which;
 use super::{Reach, journal, json};
 use crate::failure::Failure;
 use std::process::ExitCode;
@@ -13,35 +13,8 @@ const MARGIN: usize = 10;
 pub(super) struct What {
     /// Words that must be there. In one argument: "a phrase", -without, begin*, this OR that.
     words: Vec<String>,
-    /// Who sent it: an address, or a domain.
-    #[arg(long)]
-    from: Option<String>,
-    /// Whom it was for: an address, or a domain.
-    #[arg(long)]
-    to: Option<String>,
-    /// Who sent it or was to get it; may be given twice, for what passed between two.
-    #[arg(long)]
-    with: Vec<String>,
-    /// What passed between us and a partner, by name.
-    #[arg(long)]
-    partner: Option<String>,
-    /// What it is: message, receipt, subscribe, authorize...; outcomes and admin are found only when they are named.
-    #[arg(long)]
-    kind: Option<String>,
-    /// The protocol it came by: xmpp, sip.
-    #[arg(long)]
-    protocol: Option<String>,
-    /// What the rules said: passed, refused, held, changed, released.
-    #[arg(long)]
-    verdict: Option<String>,
-    /// The rule that said so, such as rule:cards.
-    #[arg(long)]
-    rule: Option<String>,
-    /// What there is in it: files, e2e...
-    #[arg(long)]
-    has: Option<String>,
     #[command(flatten)]
-    stretch: Stretch,
+    which: Which,
 }
 
 /// `rialto search`
@@ -110,21 +83,6 @@ impl Search {
 impl What {
     /// As the API asks it.
     pub(super) fn question(&self) -> SearchQuestion {
-        let words = Some(self.words.join(" ")).filter(|words| !words.trim().is_empty());
-        SearchQuestion {
-            words,
-            from: self.from.clone(),
-            to: self.to.clone(),
-            with: self.with.clone(),
-            partner: self.partner.clone(),
-            kind: self.kind.clone(),
-            dialect: self.protocol.clone(),
-            verdict: self.verdict.clone(),
-            rule: self.rule.clone(),
-            has: self.has.clone(),
-            since: self.stretch.since,
-            until: self.stretch.until,
-            ..SearchQuestion::default()
-        }
+        self.which.question(&self.words.join(" "))
     }
 }
