@@ -36,6 +36,11 @@ struct State {
     bytes: usize,
 }
 
+/// What a row takes.
+fn size(draft: &Draft) -> usize {
+    draft.head.len() + draft.body.len()
+}
+
 impl State {
     /// One more has passed. Says whether it is the first.
     fn passed(&mut self, at: Timestamp, draft: Draft) -> bool {
@@ -43,10 +48,9 @@ impl State {
         let gap = self.gap.get_or_insert(Gap { since: at, until: at, passed: 0, late: 0 });
         gap.until = gap.until.max(at);
         gap.passed += 1;
-        let size = draft.head.len() + draft.body.len();
-        if self.bytes + size <= BYTES {
+        if self.bytes + size(&draft) <= BYTES {
             gap.late += 1;
-            self.bytes += size;
+            self.bytes += size(&draft);
             self.rows.push_back(draft);
         }
         first
@@ -113,11 +117,6 @@ impl Hub {
         true
     }
 
-    /// Messages that passed without a row and are not on record yet.
-    pub fn not_yet_recorded(&self) -> u64 {
-        self.late.state.lock().gap.map_or(0, |gap| gap.passed)
-    }
-
     /// If the record can be written again: what passed, and its rows.
     pub(crate) fn record_late(self: &Arc<Self>) {
         let Some(rules) = &self.parts.unrecorded else { return };
@@ -155,10 +154,11 @@ impl Hub {
             let rows: Vec<Draft> = {
                 let mut state = self.late.state.lock();
                 let some = state.rows.len().min(AT_ONCE);
-                state.rows.drain(..some).collect()
+                let rows: Vec<Draft> = state.rows.drain(..some).collect();
+                state.bytes -= rows.iter().map(size).sum::<usize>();
+                rows
             };
             if rows.is_empty() {
-                self.late.state.lock().bytes = 0;
                 return;
             }
             let mut ends = Vec::with_capacity(rows.len());
@@ -171,6 +171,7 @@ impl Hub {
             let failed: Vec<Draft> = ends.filter_map(|(row, kept)| (!kept).then_some(row)).collect();
             if !failed.is_empty() {
                 let mut state = self.late.state.lock();
+                state.bytes += failed.iter().map(size).sum::<usize>();
                 failed.into_iter().rev().for_each(|row| state.rows.push_front(row));
                 return;
             }

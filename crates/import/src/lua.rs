@@ -45,9 +45,13 @@ impl Value {
 pub(crate) fn items(text: &str) -> Vec<(usize, Result<Value, String>)> {
     let mut all = Vec::new();
     let mut reader = Reader { bytes: text.as_bytes(), at: 0 };
+    // Counted on from item to item: an archive may have very many.
+    let (mut line, mut counted) = (1, 0);
     loop {
         reader.space();
-        let (begun, line) = (reader.at, reader.line());
+        let begun = reader.at;
+        line += reader.bytes[counted..begun].iter().filter(|b| **b == b'\n').count();
+        counted = begun;
         if reader.at >= reader.bytes.len() {
             return all;
         }
