@@ -111,12 +111,16 @@ impl Compiler<'_> {
         name: &Spanned<String>,
         detector: document::Detector,
     ) {
-        let document::Detector { words, regex, numbers } = detector;
+        let document::Detector { words, disguised, regex, numbers } = detector;
         if words.is_empty() && regex.is_empty() && numbers.is_empty() {
             self.wrong(name.span(), "it looks for nothing; give it `words`, `regex` or `numbers`");
         }
+        if let Some(disguised) = disguised.as_ref().filter(|_| words.is_empty()) {
+            self.wrong(disguised.span(), "`disguised` is about `words`, and there are none");
+        }
+        let disguised = disguised.is_some_and(Spanned::into_inner);
         for word in words {
-            if let Err(what) = builder.word(at, word.get_ref()) {
+            if let Err(what) = builder.word(at, word.get_ref(), disguised) {
                 self.wrong(word.span(), what);
             }
         }

@@ -41,6 +41,8 @@ pub(crate) struct Detector {
     /// Words and phrases, whatever their case and spelling tricks.
     #[serde(default)]
     pub words: Vec<Spanned<String>>,
+    /// Words count with digits and signs for letters, and with blanks in the middle.
+    pub disguised: Option<Spanned<bool>>,
     /// Regular expressions.
     #[serde(default)]
     pub regex: Vec<Spanned<String>>,

@@ -1,5 +1,6 @@
 //! Case by case, what people try and what must come of it: partners that overlap, domains by pattern, groups that change, names
-//! that look alike, words in pieces, edits, statuses, and what passes through.
+//! that look alike, words in pieces or in disguise, edits, statuses, and what passes through. By which paths it comes is in
+//! `hub/tests/verdicts.rs`, and over the wire in `server/tests/serve/paths.rs`.
 
 use model::{
     Activity, Address, Basic, Device, Dialect, Endpoint, Envelope, EnvelopeId, Event, LeaseKey, MAX_HOPS,
@@ -354,6 +355,55 @@ fn no_spelling_and_no_place_slips_past() {
     ] {
         assert_eq!(end(&town, &policy, ANNA, out, event.clone()), wanted, "{event:?}");
     }
+}
+
+#[test]
+fn disguised_words_are_found_where_that_is_wanted() {
+    let town = Town::new();
+    let detect = |more: &str| {
+        policy(&format!(
+            "[detect.secret]\nwords = [\"falcon\", \"blue bird\", \"therapist\"]\n{more}\
+             [[rule]]\nname = \"out\"\ncontent = [\"secret\"]\nthen = \"block\"\n"
+        ))
+    };
+    let (usual, thorough) = (detect(""), detect("disguised = true\n"));
+    for (words, by_default, if_disguised) in [
+        ("falcon", true, true),
+        ("f a l c o n", true, true),
+        ("fal\u{200b}con", true, true),
+        ("fa1con", false, true),
+        ("F4LC0N", false, true),
+        ("f@lcon!", false, true),
+        ("fa|con", false, true),
+        ("fal con", false, true),
+        ("fal c0\u{200b}n", false, true),
+        ("ｆａ１ｃｏｎ", false, true),
+        ("fа1соn", false, true),
+        ("bluebird", false, true),
+        ("bl ue bi rd", false, true),
+        // Why it is a choice, and what is left alone all the same.
+        ("the rapist", false, true),
+        ("falcon1 and falconer", false, false),
+        ("fal. Con", false, false),
+        ("fa 1000 con", false, false),
+        ("7h3r4p157", false, false),
+        ("call 4713 at 10:01", false, false),
+    ] {
+        for (policy, found) in [(&usual, by_default), (&thorough, if_disguised)] {
+            let said = end(&town, policy, ANNA, BERT, text(words));
+            assert_eq!(said, if found { "block rule:out" } else { "allow" }, "{words:?}");
+        }
+    }
+    // Each is masked where it stands, and the rest stays.
+    let mask = policy(
+        "[detect.secret]\nwords = [\"falcon\"]\ndisguised = true\n\
+         [[rule]]\nname = \"m\"\ncontent = [\"secret\"]\nthen = \"mask\"\n",
+    );
+    let envelope = sent(&town, ANNA, BERT, text("so f@1c0n, fal con and fa1con: 4711!"));
+    let changed = mask.decide(&Facts::of(&envelope, &town)).changed.expect("a message without it").0;
+    assert_eq!(changed.text(), Some("so ██████, ███ ███ and ██████: 4711!"));
+    let wrong = Policy::read("[detect.t]\nregex = ['x']\ndisguised = true\n").err().expect("nonsense");
+    assert!(wrong[0].to_string().contains("3:13") && wrong[0].to_string().contains("no"), "{}", wrong[0]);
 }
 
 #[test]

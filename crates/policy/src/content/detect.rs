@@ -1,5 +1,6 @@
 //! All that rules look for, in one pass for each way of looking.
 
+use super::disguise::{Disguised, Words};
 use super::fold::{clean, clean_mapped, fold, fold_mapped, joined};
 use super::numbers::{self, Number};
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
@@ -26,15 +27,21 @@ pub(crate) struct Builder {
     regex_of: Vec<u32>,
     numbers: Vec<Number>,
     number_of: Vec<u32>,
+    disguised: Words,
 }
 
 impl Builder {
+    /// A word, and whether it counts when it is disguised.
+    ///
     /// # Errors
     /// In words, why it cannot be looked for.
-    pub fn word(&mut self, detector: usize, word: &str) -> Result<(), String> {
+    pub fn word(&mut self, detector: usize, word: &str, disguised: bool) -> Result<(), String> {
         let folded = fold(word.trim());
         if !folded.contains(char::is_alphanumeric) {
             return Err(format!("{word:?} has neither letter nor digit"));
+        }
+        if disguised {
+            self.disguised.add(detector as u32, &folded);
         }
         self.words.push(folded);
         self.word_of.push(detector as u32);
@@ -100,6 +107,7 @@ impl Builder {
             regex_of: self.regex_of,
             numbers: self.numbers,
             number_of: self.number_of,
+            disguised: self.disguised.build()?,
         })
     }
 }
@@ -115,6 +123,7 @@ pub(crate) struct Detectors {
     regex_of: Vec<u32>,
     numbers: Vec<Number>,
     number_of: Vec<u32>,
+    disguised: Option<Disguised>,
 }
 
 /// Which detectors found something, by their numbers.
@@ -144,6 +153,9 @@ impl Detectors {
                 let folded = fold(text);
                 self.words_in(words, &folded, |word, _| found.note(self.word_of[word]));
                 self.split_words_in(words, &folded, |word, _| found.note(self.word_of[word]));
+                if let Some(disguised) = &self.disguised {
+                    disguised.find(&folded, |detector, _| found.note(detector));
+                }
             }
             if self.regexes.is_empty() && self.numbers.is_empty() {
                 continue;
@@ -198,6 +210,13 @@ impl Detectors {
             };
             self.words_in(words, &mapped.text, &mut note);
             self.split_words_in(words, &mapped.text, &mut note);
+            if let Some(disguised) = &self.disguised {
+                disguised.find(&mapped.text, |detector, range| {
+                    if wanted(detector) {
+                        places.push(mapped.back(range));
+                    }
+                });
+            }
         }
         let mapped = clean_mapped(text);
         for (regex, _) in self.regexes.iter().zip(&self.regex_of).filter(|(_, detector)| wanted(**detector)) {
@@ -220,7 +239,7 @@ impl Detectors {
 }
 
 /// Is it no part of a longer word?
-fn stands_alone(text: &str, range: Range<usize>) -> bool {
+pub(super) fn stands_alone(text: &str, range: Range<usize>) -> bool {
     let part = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
     !part(text[..range.start].chars().next_back()) && !part(text[range.end..].chars().next())
 }
@@ -243,8 +262,8 @@ mod tests {
 
     fn detectors() -> Detectors {
         let mut builder = Builder::default();
-        builder.word(0, "Falcon").unwrap();
-        builder.word(0, "project blue bird").unwrap();
+        builder.word(0, "Falcon", false).unwrap();
+        builder.word(0, "project blue bird", false).unwrap();
         builder.regex(1, "PRJ-[0-9]{4}").unwrap();
         builder.number(2, "payment-card").unwrap();
         builder.build(vec!["words".into(), "tickets".into(), "cards".into()]).unwrap()

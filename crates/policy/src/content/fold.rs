@@ -138,7 +138,7 @@ pub(crate) fn joined(text: &str) -> Option<(String, Vec<u32>)> {
 }
 
 /// What people put between the letters of one word.
-const GLUE: [char; 14] = ['-', '_', '.', '*', '\'', '’', '·', '~', '|', '+', '/', '\\', ',', '='];
+pub(crate) const GLUE: [char; 14] = ['-', '_', '.', '*', '\'', '’', '·', '~', '|', '+', '/', '\\', ',', '='];
 
 /// Most texts: every byte is a character.
 fn joined_ascii(text: &[u8]) -> Option<(String, Vec<u32>)> {

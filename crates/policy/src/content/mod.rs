@@ -1,6 +1,7 @@
 //! What texts say: which there are, and what is looked for in them.
 
 mod detect;
+mod disguise;
 mod files;
 mod fold;
 mod mask;
