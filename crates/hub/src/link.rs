@@ -190,6 +190,24 @@ impl LinkCore {
         drop(events);
     }
 
+    /// Takes back the deliveries that it has not heard of and that do not stay.
+    pub fn withdraw(&self, stays: impl Fn(&Delivery) -> bool) -> Vec<DeliveryId> {
+        let mut gone = Vec::new();
+        // Looking takes time, and meanwhile more may come.
+        let mut events = std::mem::take(&mut self.queue.lock().events);
+        events.retain(|event| match event {
+            HubEvent::Deliver(delivery) if !stays(delivery) => {
+                gone.push(delivery.id);
+                false
+            }
+            _ => true,
+        });
+        let mut queue = self.queue.lock();
+        events.append(&mut queue.events);
+        queue.events = events;
+        gone
+    }
+
     /// Something that was meant for it is lost.
     pub fn is_overrun(&self) -> bool {
         self.queue.lock().overrun

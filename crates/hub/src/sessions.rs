@@ -5,7 +5,7 @@ use crate::clock;
 use crate::expiry::Expiry;
 use crate::house::Hub;
 use crate::link::{HubEvent, Inbox, Job, Link, LinkCore};
-use model::{Address, Answer, DeliveryId, Endpoint, LeaseKey, Notice, Ticket};
+use model::{Address, Answer, Delivery, DeliveryId, Endpoint, Event, LeaseKey, Notice, Ticket};
 use parking_lot::Mutex;
 use std::any::Any;
 use std::collections::HashMap;
@@ -120,8 +120,21 @@ impl Hub {
         let handover = Handover { hub: self.clone(), core: session.core.clone(), left };
         // What does not arrive is parked again, which needs the table.
         drop(sessions);
+        self.judge_again(&handover.core);
         self.void_lease(key);
         heir.send(HubEvent::Resumed(ticket, handover));
+    }
+
+    /// What came for a session while no machine had it has waited like what is in a mailbox, and the rules may have
+    /// changed. What does not pass any more goes back there, and ends there; a copy of it is nothing to go on with.
+    fn judge_again(self: &Arc<Self>, core: &Arc<LinkCore>) {
+        let passes = |delivery: &Delivery| {
+            // The news of presence is told anew when rules change, in its order.
+            matches!(delivery.envelope.event, Event::Notify(_))
+                || self.parts.pipeline.still_passes(&delivery.envelope).is_ok()
+        };
+        let flights: Vec<_> = core.withdraw(passes).into_iter().filter_map(|id| core.land(id)).collect();
+        self.returned(core, &flights);
     }
 
     /// A machine wants to go on with a session.

@@ -1,5 +1,6 @@
-//! What the rules refuse reaches nobody, by no way: not at once, not as a copy for other devices, not later from the
-//! mailbox, not after a device has gone with it, and not on to another server.
+//! What the rules refuse reaches nobody, by no path: not at once and not on one of several devices, not as a copy for others,
+//! not later from the mailbox, not after a device has gone with it or with a session that is resumed, and neither on to
+//! another server, nor from one, nor through us from one to another.
 
 mod maker;
 
@@ -8,8 +9,9 @@ use hub::pipeline::{Context, Pipeline, Stage, Verdict};
 use hub::{Hub, HubEvent, Inbox, Link};
 use maker::poll;
 use model::{
-    Address, Admission, Ask, Device, Dialect, DomainPair, Endpoint, Envelope, EnvelopeId, Event, Hold,
-    MAX_HOPS, Message, Origin, Outcome, Part, Reason, Refusal, Role, Security, Ticket, Timestamp, Vouch,
+    Address, Admission, Answer, Ask, Basic, Device, Dialect, DomainPair, Endpoint, Envelope, EnvelopeId,
+    Event, Hold, LeaseKey, MAX_HOPS, Message, Origin, Outcome, Part, Proof, Publish, Reason, Refusal, Role,
+    Security, Ticket, Timestamp, Tuple, Vouch,
 };
 use ports::{Applicant, Partners, Route};
 use proptest::prelude::*;
@@ -77,23 +79,49 @@ impl Partners for Anybody {
     fn noted(&self, _: &DomainPair, _: Dialect, _: &Result<(), Refusal>) {}
 }
 
-/// Who may be there: two devices of juliet's, one of romeo's besides the one he writes with, and a wire to elsewhere.
-const PLACES: [(&str, &str); 4] = [
-    ("juliet@example.com", "desk"),
-    ("juliet@example.com", "phone"),
-    ("romeo@example.com", "phone"),
-    (">", "wire"),
+/// Who may be there: a session of juliet's and two phones, a session of romeo's besides the one he writes with, and wires to
+/// elsewhere, for ours and for those on the other side of us.
+const PLACES: [(&str, &str, Dialect); 6] = [
+    ("juliet@example.com", "desk", Dialect::Xmpp),
+    ("juliet@example.com", "phone", Dialect::Sip),
+    ("juliet@example.com", "car", Dialect::Sip),
+    ("romeo@example.com", "phone", Dialect::Xmpp),
+    ("romeo@example.com>ann@example.net", "wire", Dialect::Xmpp),
+    ("cleo@example.org>ann@example.net", "wire", Dialect::Xmpp),
 ];
+const DESK: usize = 0;
+const PHONE: usize = 1;
+const CAR: usize = 2;
+const ROMEOS: usize = 3;
+const WIRE: usize = 4;
+const THROUGH: usize = 5;
+
+/// Who writes to whom.
+const LETTERS: [(&str, &str); 5] = [
+    ("romeo@example.com", "juliet@example.com"),
+    ("romeo@example.com", "juliet@example.com/phone"),
+    ("romeo@example.com", "ann@example.net"),
+    ("ann@example.net", "juliet@example.com"),
+    ("cleo@example.org", "ann@example.net"),
+];
+const TO_HER: usize = 0;
+const TO_HER_PHONE: usize = 1;
+const AWAY: usize = 2;
+const FROM_AWAY: usize = 3;
+const THROUGH_US: usize = 4;
 
 #[derive(Debug, Clone)]
 enum Deed {
-    /// Romeo writes a message of a colour: to a person, one of her devices, or elsewhere.
+    /// Somebody writes a message of a colour.
     Write(usize, usize),
     /// A colour is judged otherwise.
     Judge(usize, u8),
     /// A device comes, or goes with what it has in hand.
     Come(usize),
     Go(usize),
+    /// The connection of juliet's session is gone, and the session waits; or she is back and goes on with it.
+    Cut,
+    Resume,
     /// The device acknowledges what it has in hand.
     Take(usize),
     /// A person lets pass, or ends, the oldest that is held.
@@ -103,11 +131,13 @@ enum Deed {
 
 fn deeds() -> impl Strategy<Value = Vec<Deed>> {
     let deed = prop_oneof![
-        4 => (0..4usize, 0..3usize).prop_map(|(colour, to)| Deed::Write(colour, to)),
+        4 => (0..4usize, 0..LETTERS.len()).prop_map(|(colour, to)| Deed::Write(colour, to)),
         2 => (0..4usize, 0..3u8).prop_map(|(colour, verdict)| Deed::Judge(colour, verdict)),
-        2 => (0..4usize).prop_map(Deed::Come),
-        1 => (0..4usize).prop_map(Deed::Go),
-        2 => (0..4usize).prop_map(Deed::Take),
+        3 => (0..PLACES.len()).prop_map(Deed::Come),
+        1 => (0..PLACES.len()).prop_map(Deed::Go),
+        1 => Just(Deed::Cut),
+        1 => Just(Deed::Resume),
+        2 => (0..PLACES.len()).prop_map(Deed::Take),
         1 => Just(Deed::Release),
         1 => Just(Deed::Discard),
     ];
@@ -118,7 +148,12 @@ struct World {
     hub: Arc<Hub>,
     rule: Arc<Colours>,
     romeo: (Link, Inbox),
-    there: [Option<(Link, Inbox, Vec<model::DeliveryId>)>; 4],
+    /// The server of those elsewhere.
+    abroad: (Link, Inbox),
+    there: [Option<(Link, Inbox, Vec<model::DeliveryId>)>; PLACES.len()],
+    /// Under which name juliet's session waits, and what she had in hand when her connection went.
+    session: LeaseKey,
+    cut: Option<Vec<model::DeliveryId>>,
     tickets: u64,
     /// Written, by ticket.
     written: BTreeMap<u64, EnvelopeId>,
@@ -128,15 +163,34 @@ struct World {
     doubtful: BTreeSet<EnvelopeId>,
     /// Which of them a person let pass, whatever the rules say.
     released: BTreeSet<EnvelopeId>,
-    delivered: BTreeMap<EnvelopeId, usize>,
+    /// What the hub has answered for, by ticket: it is on record, or will not be; and of what its sender knows the end.
+    kept: BTreeSet<u64>,
+    settled: BTreeSet<u64>,
+    /// Where each has arrived.
+    delivered: BTreeMap<EnvelopeId, BTreeSet<usize>>,
     _runtime: tokio::runtime::Runtime,
 }
 
 fn address(text: &str) -> Address {
-    match text {
-        ">" => DomainPair::between(&address("romeo@example.com"), &address("ann@example.net")).mailbox(),
-        text => Address::parse(text).unwrap(),
+    match text.split_once('>') {
+        Some((from, to)) => DomainPair::between(&address(from), &address(to)).mailbox(),
+        None => Address::parse(text).unwrap(),
     }
+}
+
+fn now() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    Timestamp(since.as_millis() as u64)
+}
+
+/// Anything that somebody says; an account of ours, or their own domain, answers for them.
+fn envelope(id: EnvelopeId, from: Endpoint, to: Endpoint, event: Event) -> Envelope {
+    let vouch = match from.address.domain() {
+        "example.com" => Vouch::Account(from.address.clone()),
+        _ => Vouch::Domain(from.address.to_domain(), Proof::Certificate),
+    };
+    let origin = Origin { dialect: Dialect::Xmpp, security: Security::Tls, vouch };
+    Envelope { id, at: now(), origin, from, to, hops: MAX_HOPS, event }
 }
 
 impl World {
@@ -156,7 +210,7 @@ impl World {
         })
         .unwrap();
         drop(inside);
-        let romeo = hub.join(Dialect::Xmpp);
+        let (romeo, abroad) = (hub.join(Dialect::Xmpp), hub.join(Dialect::Xmpp));
         romeo.0.ask(
             Ticket(u64::MAX),
             Ask::Bind {
@@ -169,12 +223,17 @@ impl World {
             hub,
             rule,
             romeo,
-            there: [None, None, None, None],
+            abroad,
+            there: Default::default(),
+            session: LeaseKey::new("none"),
+            cut: None,
             tickets: 0,
             written: BTreeMap::new(),
             stopped: BTreeSet::new(),
             doubtful: BTreeSet::new(),
             released: BTreeSet::new(),
+            kept: BTreeSet::new(),
+            settled: BTreeSet::new(),
             delivered: BTreeMap::new(),
             _runtime: runtime,
         };
@@ -193,13 +252,15 @@ impl World {
                     self.doubtful.extend(self.written.values().filter(waits));
                 }
             }
-            Deed::Come(at) => {
-                let (account, device) = (address(PLACES[at].0), Device::new(PLACES[at].1).ok());
-                let (link, inbox) = self.hub.join(if at == 1 { Dialect::Sip } else { Dialect::Xmpp });
-                link.ask(Ticket(u64::MAX), Ask::Bind { account, device, attend: Some(0) });
-                self.there[at] = Some((link, inbox, Vec::new()));
-            }
+            Deed::Come(at) => self.come(at),
             Deed::Go(at) => self.there[at] = None,
+            Deed::Cut => {
+                if let Some((mut link, _, in_hand)) = self.there[DESK].take() {
+                    link.linger(Box::new(()), 600, &[]);
+                    self.cut = Some(in_hand);
+                }
+            }
+            Deed::Resume => self.resume(),
             Deed::Take(at) => {
                 if let Some((link, _, in_hand)) = &mut self.there[at] {
                     in_hand.drain(..).for_each(|id| link.ack(id, Outcome::Delivered.into()));
@@ -220,37 +281,74 @@ impl World {
         self.rest();
     }
 
-    fn write(&mut self, colour: usize, to: usize) {
+    fn come(&mut self, at: usize) {
+        let (account, device, dialect) = PLACES[at];
+        let (account, device) = (address(account), Device::new(device).unwrap());
+        let (link, inbox) = self.hub.join(dialect);
+        link.ask(
+            Ticket(u64::MAX),
+            Ask::Bind { account: account.clone(), device: Some(device.clone()), attend: Some(0) },
+        );
+        if dialect == Dialect::Xmpp && at < WIRE {
+            // Who tells that they are there gets copies.
+            self.tickets += 1;
+            let tuple = Tuple::plain(Some(device.clone()), Basic::Open, now());
+            let publish = Publish { key: LeaseKey::new(format!("at {at}")), tuples: vec![tuple], secs: None };
+            let (id, me) =
+                (EnvelopeId(u128::from(self.tickets) << 64), Endpoint::full(account.clone(), device));
+            let told = envelope(id, me, Endpoint::bare(account.clone()), Event::Publish(publish));
+            link.submit(Ticket(u64::MAX), Box::new(told), false);
+        }
+        if at == DESK {
+            self.session = LeaseKey::new(format!("session {}", self.tickets));
+            link.resumable(self.session.clone(), account);
+            // Whoever binds anew does not go on.
+            self.cut = None;
+        }
+        self.there[at] = Some((link, inbox, Vec::new()));
+    }
+
+    fn resume(&mut self) {
+        let Some(in_hand) = self.cut.take() else { return };
+        let (link, mut inbox) = self.hub.join(Dialect::Xmpp);
+        link.ask(Ticket(u64::MAX), Ask::Resume { key: self.session.clone(), owner: address(PLACES[DESK].0) });
+        match maker::next(&mut inbox) {
+            HubEvent::Resumed(_, handover) => {
+                let (link, inbox, _) = handover.take().unwrap();
+                self.there[DESK] = Some((link, inbox, in_hand));
+            }
+            HubEvent::Answer(_, Answer::Claimed(None)) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn write(&mut self, colour: usize, letter: usize) {
         self.tickets += 1;
         let id = EnvelopeId((u128::from(self.tickets) << 2) + colour as u128);
-        let to = match to {
-            0 => Endpoint::bare(address("juliet@example.com")),
-            1 => Endpoint::full(address("juliet@example.com"), Device::new("phone").unwrap()),
-            _ => Endpoint::bare(address("ann@example.net")),
+        let (from, to) = LETTERS[letter];
+        let to = match to.split_once('/') {
+            Some((to, device)) => Endpoint::full(address(to), Device::new(device).unwrap()),
+            None => Endpoint::bare(address(to)),
         };
-        let from = address("romeo@example.com");
-        let part = Part::text("x", None);
-        let envelope = Envelope {
-            id,
-            at: Timestamp(
-                std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis()
-                    as u64,
-            ),
-            origin: Origin {
-                dialect: Dialect::Xmpp,
-                security: Security::Tls,
-                vouch: Vouch::Account(from.clone()),
-            },
-            from: Endpoint::full(from, Device::new("desk").unwrap()),
-            to,
-            hops: MAX_HOPS,
-            event: Event::Message(Message { parts: vec![part], lasting: true, ..Message::default() }),
-        };
+        let from = Endpoint::full(address(from), Device::new("desk").unwrap());
+        let message = Message { parts: vec![Part::text("x", None)], lasting: true, ..Message::default() };
+        let envelope = envelope(id, from, to, Event::Message(message));
         if self.rule.0[colour].load(Ordering::SeqCst) != PASS {
             self.stopped.insert(id);
         }
         self.written.insert(self.tickets, id);
-        self.romeo.0.submit(Ticket(self.tickets), Box::new(envelope), true);
+        let writer = if matches!(letter, FROM_AWAY | THROUGH_US) { &self.abroad } else { &self.romeo };
+        writer.0.submit(Ticket(self.tickets), Box::new(envelope), true);
+        let ticket = self.tickets;
+        self.until("an answer", |world| world.kept.contains(&ticket) || world.settled.contains(&ticket));
+    }
+
+    fn until(&mut self, what: &str, is_so: impl Fn(&Self) -> bool) {
+        let end = Instant::now() + Duration::from_secs(20);
+        while !is_so(self) {
+            assert!(Instant::now() < end, "never: {what}");
+            self.rest();
+        }
     }
 
     /// Hears everything until nothing more is said for a moment.
@@ -258,16 +356,23 @@ impl World {
         let mut quiet = Instant::now();
         while quiet.elapsed() < Duration::from_millis(8) {
             let mut heard = false;
-            while let Some(event) = poll(&mut self.romeo.1) {
+            while let Some(event) = poll(&mut self.romeo.1).or_else(|| poll(&mut self.abroad.1)) {
                 heard = true;
-                if let HubEvent::Settled(ticket, settlement) = event
-                    && matches!(&settlement.outcome, Outcome::Refused(no) if no.rule.as_deref() == Some("rule:colours"))
-                    && let Some(id) = self.written.get(&ticket.0)
-                {
-                    self.stopped.insert(*id);
+                match event {
+                    HubEvent::Kept(ticket) => drop(self.kept.insert(ticket.0)),
+                    HubEvent::Settled(ticket, settlement) => {
+                        self.settled.insert(ticket.0);
+                        if let Outcome::Refused(no) = &settlement.outcome
+                            && no.rule.as_deref() == Some("rule:colours")
+                            && let Some(id) = self.written.get(&ticket.0)
+                        {
+                            self.stopped.insert(*id);
+                        }
+                    }
+                    _ => {}
                 }
             }
-            for (place, there) in PLACES.iter().zip(&mut self.there) {
+            for (at, (place, there)) in PLACES.iter().zip(&mut self.there).enumerate() {
                 let Some((link, inbox, in_hand)) = there else { continue };
                 while let Some(event) = poll(inbox) {
                     heard = true;
@@ -280,7 +385,7 @@ impl World {
                         !(blocked && written) || self.released.contains(&id),
                         "{id} was handed to {place:?} after its colour was blocked"
                     );
-                    *self.delivered.entry(id).or_default() += 1;
+                    self.delivered.entry(id).or_default().insert(at);
                     match delivery.role {
                         Role::Primary if written => in_hand.push(delivery.id),
                         Role::Primary => link.ack(delivery.id, Outcome::Delivered.into()),
@@ -306,18 +411,99 @@ proptest! {
         for colour in &world.rule.0 {
             colour.store(PASS, Ordering::SeqCst);
         }
-        for at in [0, 1, 3] {
+        world.act(&Deed::Resume);
+        for at in 0..PLACES.len() {
             if world.there[at].is_none() {
                 world.act(&Deed::Come(at));
             }
         }
         let end = Instant::now() + Duration::from_secs(20);
         loop {
-            (0..4).for_each(|at| world.act(&Deed::Take(at)));
+            (0..PLACES.len()).for_each(|at| world.act(&Deed::Take(at)));
             let gone = |id: &&EnvelopeId| !world.stopped.contains(id) && !world.doubtful.contains(id);
             let missing = world.written.values().filter(gone).find(|id| !world.delivered.contains_key(id));
             let Some(missing) = missing else { break };
             prop_assert!(Instant::now() < end, "{missing} passed and never came");
+        }
+    }
+}
+
+/// One path: what is so before somebody writes, what happens then, and where it arrives.
+struct Path {
+    name: &'static str,
+    before: &'static [Deed],
+    letter: usize,
+    after: &'static [Deed],
+    arrives: &'static [usize],
+    /// What is refused only after it was written, but before it was handed out there, does not arrive either.
+    waits: bool,
+}
+
+const PATHS: [Path; 13] = {
+    use Deed::{Come, Cut, Go, Resume};
+    const fn path(
+        name: &'static str,
+        letter: usize,
+        before: &'static [Deed],
+        arrives: &'static [usize],
+    ) -> Path {
+        Path { name, before, letter, after: &[], arrives, waits: false }
+    }
+    const fn later(mut path: Path, after: &'static [Deed]) -> Path {
+        path.after = after;
+        path.waits = true;
+        path
+    }
+    [
+        path("at once", TO_HER, &[Come(DESK)], &[DESK]),
+        path("SIP fork: two phones of one person", TO_HER, &[Come(PHONE), Come(CAR)], &[PHONE, CAR]),
+        path("every device", TO_HER, &[Come(DESK), Come(PHONE), Come(CAR)], &[DESK, PHONE, CAR]),
+        path("carbon of what was sent", TO_HER, &[Come(ROMEOS), Come(DESK)], &[ROMEOS]),
+        path("carbon of what one device got", TO_HER_PHONE, &[Come(DESK), Come(PHONE)], &[DESK]),
+        later(path("from the mailbox", TO_HER, &[], &[DESK]), &[Come(DESK)]),
+        later(
+            path("after a device has gone with it", TO_HER, &[Come(DESK)], &[PHONE]),
+            &[Go(DESK), Come(PHONE)],
+        ),
+        later(path("resumed session", TO_HER, &[Come(DESK), Cut], &[DESK]), &[Resume]),
+        path("to another server", AWAY, &[Come(WIRE)], &[WIRE]),
+        later(path("later to another server", AWAY, &[], &[WIRE]), &[Come(WIRE)]),
+        path("from another server", FROM_AWAY, &[Come(DESK)], &[DESK]),
+        path("transit", THROUGH_US, &[Come(THROUGH)], &[THROUGH]),
+        later(path("transit, later", THROUGH_US, &[], &[THROUGH]), &[Come(THROUGH)]),
+    ]
+};
+
+#[test]
+fn each_path_delivers_what_passes_and_nothing_else() {
+    for path in PATHS {
+        // When the rule comes that refuses it: never, before it is written, or before it is handed out.
+        let later = path.waits.then_some((Some(true), false));
+        for (when, arrives) in [(None, true), (Some(false), false)].into_iter().chain(later) {
+            let mut world = World::new();
+            path.before.iter().for_each(|deed| world.act(deed));
+            if when == Some(false) {
+                world.act(&Deed::Judge(0, BLOCK));
+            }
+            world.act(&Deed::Write(0, path.letter));
+            let (&ticket, &id) = world.written.last_key_value().unwrap();
+            if when == Some(true) {
+                // By now it waits where it will: elsewhere nobody is told so soon that it does.
+                let elsewhere = matches!(path.letter, AWAY | THROUGH_US);
+                world.until("it waits", |world| {
+                    elsewhere || world.settled.contains(&ticket) || world.delivered.contains_key(&id)
+                });
+                world.act(&Deed::Judge(0, BLOCK));
+            }
+            path.after.iter().for_each(|deed| world.act(deed));
+            let arrived = |world: &World| {
+                let places = world.delivered.get(&id).cloned().unwrap_or_default();
+                path.arrives.iter().all(|at| places.contains(at))
+            };
+            match arrives {
+                true => world.until(path.name, arrived),
+                false => assert!(!arrived(&world), "{}, {when:?}", path.name),
+            }
         }
     }
 }

@@ -402,7 +402,7 @@ fn disguised_words_are_found_where_that_is_wanted() {
     let envelope = sent(&town, ANNA, BERT, text("so f@1c0n, fal con and fa1con: 4711!"));
     let changed = mask.decide(&Facts::of(&envelope, &town)).changed.expect("a message without it").0;
     assert_eq!(changed.text(), Some("so ██████, ███ ███ and ██████: 4711!"));
-    let wrong = Policy::read("[detect.t]\nregex = ['x']\ndisguised = true\n").err().expect("nonsense");
+    let wrong = Policy::read("[detect.t]\nregex = ['x']\ndisguised = true\n").expect_err("nonsense");
     assert!(wrong[0].to_string().contains("3:13") && wrong[0].to_string().contains("no"), "{}", wrong[0]);
 }
 

@@ -1,8 +1,8 @@
 //! Words that somebody disguised: with digits and signs in place of letters (`fa1con`), or blanks in the middle (`fal con`).
 //! Not everybody wants them found, since *the rapist* is in it: so it is a choice of each detector.
 
-use super::fold::GLUE;
 use super::detect::stands_alone;
+use super::fold::GLUE;
 use aho_corasick::AhoCorasick;
 use std::ops::Range;
 
@@ -143,8 +143,24 @@ mod tests {
     fn disguises_are_seen_through() {
         let words = ["falcon", "blue bird", "password", "fail", "b2b"];
         for text in [
-            "fa1con", "f@lcon", "f4lc0n", "fal con", "f al con", "f a1 c0n", "fa|con", "fa!con", "fal-c0n",
-            "bluebird", "blu ebird", "b1ue b1rd", "p@$$word", "pa55w0rd", "p4ssword", "fa1l", "fai1", "b2b",
+            "fa1con",
+            "f@lcon",
+            "f4lc0n",
+            "fal con",
+            "f al con",
+            "f a1 c0n",
+            "fa|con",
+            "fa!con",
+            "fal-c0n",
+            "bluebird",
+            "blu ebird",
+            "b1ue b1rd",
+            "p@$$word",
+            "pa55w0rd",
+            "p4ssword",
+            "fa1l",
+            "fai1",
+            "b2b",
         ] {
             assert_eq!(found(&words, text), [text], "{text}");
             assert_eq!(found(&words, &format!("so, ({text})!")), [text], "{text} in a sentence");
@@ -155,8 +171,18 @@ mod tests {
     fn what_reads_as_something_else_is_left_alone() {
         let words = ["falcon", "fail", "sos", "loot", "therein"];
         for text in [
-            "falcons", "my falcony", "fall", "fa il", "505", "1007", "fal. con", "fal (con)", "falkon", "the rain",
-            "fal  (con", "",
+            "falcons",
+            "my falcony",
+            "fall",
+            "fa il",
+            "505",
+            "1007",
+            "fal. con",
+            "fal (con)",
+            "falkon",
+            "the rain",
+            "fal  (con",
+            "",
         ] {
             assert_eq!(found(&words, text), [""; 0], "{text}");
         }

@@ -88,6 +88,11 @@ impl Xmpp {
     }
 
     fn at(tls: Tls, user: &str, domain: &'static str) -> Self {
+        Self::proved(tls, user, domain).bound("desk")
+    }
+
+    /// Logs in and binds nothing yet.
+    pub fn proved(tls: Tls, user: &str, domain: &'static str) -> Self {
         let mut client = Self(tls, domain);
         client.header("</stream:features>");
         let plain = base64::engine::general_purpose::STANDARD.encode(format!("\0{user}\0{PASSWORD}"));
@@ -95,11 +100,16 @@ impl Xmpp {
             .say(&format!("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{plain}</auth>"));
         client.hear("<success");
         client.header("</stream:features>");
-        client.say("<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>desk</resource></bind></iq>");
-        client.hear("</iq>");
-        client.say("<presence/>");
-        client.fence();
         client
+    }
+
+    /// Binds a device of this name and sends presence.
+    pub fn bound(mut self, device: &str) -> Self {
+        self.say(&format!("<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>{device}</resource></bind></iq>"));
+        self.hear("</iq>");
+        self.say("<presence/>");
+        self.fence();
+        self
     }
 
     fn header(&mut self, then: &str) {

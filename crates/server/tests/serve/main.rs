@@ -20,6 +20,7 @@ mod matters;
 mod metrics;
 mod outbreak;
 mod partners;
+mod paths;
 mod peer;
 mod policy;
 mod private;

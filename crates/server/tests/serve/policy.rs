@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::client::{Phone, Xmpp};
 use crate::harness::{LISTEN, Serve};
 
-fn good(serve: &Serve, args: &[&str]) -> String {
+pub fn good(serve: &Serve, args: &[&str]) -> String {
     let done = serve.run(args);
     let said = String::from_utf8([done.stdout, done.stderr].concat()).expect("text");
     assert!(done.status.success(), "{args:?}: {said}");
@@ -13,7 +13,7 @@ fn good(serve: &Serve, args: &[&str]) -> String {
 }
 
 /// Puts a policy in force.
-fn set(serve: &Serve, text: &str) {
+pub fn set(serve: &Serve, text: &str) {
     let file = serve.path("policy.toml");
     std::fs::write(&file, text).expect("the directory is writable");
     good(serve, &["policy", "set", file.to_str().unwrap(), "--note", "a test"]);
