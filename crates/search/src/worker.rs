@@ -23,6 +23,8 @@ const COMMIT: Duration = Duration::from_secs(1);
 const MANY: u64 = 100_000;
 /// How often the journal's head is looked at while nothing happens.
 const LOOK: Duration = Duration::from_millis(200);
+/// The lowest priority there is, as nice(2) counts.
+const LEAST: i32 = 19;
 /// How long it waits after something failed.
 const REST: Duration = Duration::from_secs(5);
 
@@ -49,6 +51,11 @@ impl Worker {
     }
 
     pub fn run(mut self) {
+        // Messages come first: while they take all there is, the index falls behind, and catches up afterwards. On Linux this
+        // is of the thread alone and of those that it starts; elsewhere it would be of the server.
+        if cfg!(target_os = "linux") {
+            let _ = rustix::process::nice(LEAST);
+        }
         loop {
             let end = self.turn();
             let wait = match &end {
