@@ -18,6 +18,7 @@ mod outcome;
 mod presence;
 mod private;
 mod roster;
+mod text;
 mod time;
 mod upload;
 
@@ -34,5 +35,6 @@ pub use outcome::{Fault, Hold, Judgement, Loss, LossKind, Outcome, Reason, Refus
 pub use presence::{Activity, Basic, Notify, PresenceDoc, Publish, Tuple, WatchState};
 pub use private::Private;
 pub use roster::{RosterEdit, RosterItem, Subscription};
+pub use text::lossy;
 pub use time::{Now, Tick, Timestamp};
 pub use upload::{FileOffer, NoSlot, Slot};

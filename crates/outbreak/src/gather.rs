@@ -6,7 +6,7 @@ use crate::shape::Shape;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use memchr::memmem;
-use model::{Address, Envelope, Event, Message, Original};
+use model::{Address, Envelope, Event, Message, Original, lossy};
 use sha2::{Digest, Sha256};
 use std::sync::LazyLock;
 
@@ -76,7 +76,7 @@ fn of_message(message: &Message, envelope: &Envelope, all: &mut Vec<Carried>) {
     for part in &message.parts {
         match part.mime.get(..5).is_some_and(|mime| mime.eq_ignore_ascii_case("text/")) {
             true if part.is_plain_text() => {
-                let text = String::from_utf8_lossy(&part.body);
+                let text = lossy(&part.body);
                 push(all, links(&text, LINKS, |between| shape.add(between, &names)));
             }
             true => push(all, links(&policy::markup(&part.body), LINKS, |_| ())),

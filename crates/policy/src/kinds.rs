@@ -1,7 +1,7 @@
 //! What feature something is a use of.
 
 use crate::Feature;
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, MatchKind};
 use memchr::memmem;
 use model::{Envelope, Event, Message, Opaque, ReceiptKind};
 use std::sync::LazyLock;
@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 /// What an envelope uses; empty for what only keeps the rest going (service discovery, pings, errors).
 pub fn features(envelope: &Envelope) -> &'static [Feature] {
     match &envelope.event {
-        Event::Message(message) => match (has_file(message), is_encrypted(message)) {
+        Event::Message(message) => match used(message) {
             (false, false) => &[Feature::Im],
             (true, false) => &[Feature::Im, Feature::Files],
             (false, true) => &[Feature::Im, Feature::E2e],
@@ -28,13 +28,10 @@ pub fn features(envelope: &Envelope) -> &'static [Feature] {
 }
 
 /// Namespace of what clients send beside the link of a file that they have uploaded (XEP-0066).
-const LINKED: &[u8] = b"jabber:x:oob";
+const LINKED: &str = "jabber:x:oob";
 
-fn has_file(message: &Message) -> bool {
-    let text = |mime: &str| mime.split('/').next().is_some_and(|kind| kind.eq_ignore_ascii_case("text"));
-    message.parts.iter().any(|part| !text(&part.mime) && !part.mime.starts_with("message/"))
-        || message.original.as_ref().is_some_and(|original| memmem::find(&original.bytes, LINKED).is_some())
-}
+/// What a namespace cannot hide behind: a character reference, which would spell it another way.
+const DISGUISE: &str = "&#";
 
 /// Namespaces of what only the addressee can read: OMEMO, OpenPGP (XEP-0373, XEP-0027), RFC 3923, MLS, XEP-0380.
 const SEALED: &[&str] = &[
@@ -53,29 +50,61 @@ const SEALED_TYPES: &[&str] = &["application/pkcs7-mime", "application/pgp-encry
 /// How an OTR message begins.
 const OTR: &[u8] = b"?OTR";
 
-/// Is it encrypted between the people themselves? Who only writes about it is taken for encrypted as well, which costs
-/// less than the other mistake; what can be read is read all the same.
-pub fn is_encrypted(message: &Message) -> bool {
+/// What a message's rendering says it uses.
+#[derive(Default)]
+struct Told {
+    linked: bool,
+    sealed: bool,
+}
+
+impl Told {
+    /// All in one look: every message passes here.
+    fn by(rendering: &[u8]) -> Self {
+        static LOOKED_FOR: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
+            let all = [LINKED, DISGUISE].iter().chain(SEALED);
+            // Of several ways of matching this one has the search by vector instructions.
+            AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(all).ok()
+        });
+        // What cannot be looked into counts as sealed.
+        let Some(looked_for) = &*LOOKED_FOR else { return Self { linked: true, sealed: true } };
+        let mut told = Self::default();
+        let (mut seen, mut in_tag) = (0, true);
+        for found in looked_for.find_iter(rendering) {
+            match found.pattern().as_usize() {
+                0 => told.linked = true,
+                1 => {
+                    // A reference before the text begins, or within a tag, spells out a name another way.
+                    let between = &rendering[seen..found.start()];
+                    if let Some(at) = memchr::memrchr2(b'<', b'>', between) {
+                        in_tag = between[at] == b'<';
+                    }
+                    seen = found.start();
+                    told.sealed |= in_tag;
+                }
+                _ => told.sealed = true,
+            }
+        }
+        told
+    }
+}
+
+/// What a message uses beside words: a file, encryption.
+fn used(message: &Message) -> (bool, bool) {
+    let told = message.original.as_ref().map_or_else(Told::default, |original| Told::by(&original.bytes));
+    let text = |mime: &str| mime.split('/').next().is_some_and(|kind| kind.eq_ignore_ascii_case("text"));
+    let has_file = message.parts.iter().any(|part| !text(&part.mime) && !part.mime.starts_with("message/"));
     let typed = |mime: &str| {
         let mime = mime.as_bytes();
         SEALED_TYPES.iter().any(|t| mime.get(..t.len()).is_some_and(|m| m.eq_ignore_ascii_case(t.as_bytes())))
     };
-    if message.parts.iter().any(|part| part.body.starts_with(OTR) || typed(&part.mime)) {
-        return true;
-    }
-    let Some(original) = &message.original else { return false };
-    // All in one look: every message passes here.
-    static LOOKED_FOR: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| AhoCorasick::new(SEALED).ok());
-    let sealed = |bytes: &[u8]| match &*LOOKED_FOR {
-        Some(all) => all.is_match(bytes),
-        None => SEALED.iter().any(|ns| memmem::find(bytes, ns.as_bytes()).is_some()),
-    };
-    sealed(&original.bytes)
-        || memmem::find(&original.bytes, DISGUISE).is_some_and(|at| {
-            // A reference before the text begins, or within a tag, spells out a name another way.
-            let before = &original.bytes[..at];
-            memchr::memrchr(b'<', before) > memchr::memrchr(b'>', before)
-        })
+    let sealed = message.parts.iter().any(|part| part.body.starts_with(OTR) || typed(&part.mime));
+    (has_file || told.linked, sealed || told.sealed)
+}
+
+/// Is it encrypted between the people themselves? Who only writes about it is taken for encrypted as well, which costs
+/// less than the other mistake; what can be read is read all the same.
+pub fn is_encrypted(message: &Message) -> bool {
+    used(message).1
 }
 
 /// Words that tell what talk between devices is about: namespaces of XMPP, methods of SIP.
@@ -97,15 +126,12 @@ const TELLING: &[(&str, &[Feature])] = &[
     ("application/sdp", &[Feature::Calls]),
 ];
 
-/// What a namespace cannot hide behind: a character reference, which would spell it another way.
-const DISGUISE: &[u8] = b"&#";
-
 fn talk(opaque: &Opaque) -> &'static [Feature] {
     let bytes = &opaque.original.bytes;
     let told = TELLING.iter().find(|(word, _)| memmem::find(bytes, word.as_bytes()).is_some());
     match told {
         Some((_, features)) => features,
-        None if memmem::find(bytes, DISGUISE).is_some() => &Feature::ALL,
+        None if memmem::find(bytes, DISGUISE.as_bytes()).is_some() => &Feature::ALL,
         None => &[],
     }
 }
@@ -114,6 +140,19 @@ fn talk(opaque: &Opaque) -> &'static [Feature] {
 mod tests {
     use super::*;
     use model::{Dialect, Original, Part};
+
+    #[test]
+    fn references_hide_no_name_and_writing_one_is_no_crime() {
+        for (rendering, sealed) in [
+            ("<message><body>a &#233; b</body></message>", false),
+            ("<message><x xmlns='&#117;rn:xmpp:omemo:2'/></message>", true),
+            ("<message><body>&#233;</body><x xmlns='&#117;rn:xmpp:omemo:2'/></message>", true),
+            ("<message><body>&#233; &#233;</body><x xmlns='urn:xmpp:mls:0'/></message>", true),
+            ("<message><body>a &lt; &#62; b</body></message>", false),
+        ] {
+            assert_eq!(Told::by(rendering.as_bytes()).sealed, sealed, "{rendering}");
+        }
+    }
 
     fn opaque(text: &'static str) -> Event {
         let original = Original { dialect: Dialect::Xmpp, bytes: text.into() };

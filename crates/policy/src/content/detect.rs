@@ -1,7 +1,7 @@
 //! All that rules look for, in one pass for each way of looking.
 
 use super::disguise::{Disguised, Words};
-use super::fold::{clean, clean_mapped, fold, fold_mapped, joined};
+use super::fold::{clean, clean_mapped, fold, fold_looking, fold_mapped, joined};
 use super::numbers::{self, Number};
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use regex::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
@@ -150,9 +150,11 @@ impl Detectors {
         let mut found = Found(vec![false; self.names.len()]);
         for text in texts {
             if let Some(words) = &self.words {
-                let folded = fold(text);
+                let (folded, may_join) = fold_looking(text);
                 self.words_in(words, &folded, |word, _| found.note(self.word_of[word]));
-                self.split_words_in(words, &folded, |word, _| found.note(self.word_of[word]));
+                if may_join {
+                    self.split_words_in(words, &folded, |word, _| found.note(self.word_of[word]));
+                }
                 if let Some(disguised) = &self.disguised {
                     disguised.find(&folded, |detector, _| found.note(detector));
                 }

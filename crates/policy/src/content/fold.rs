@@ -53,21 +53,64 @@ pub(crate) fn clean_mapped(text: &str) -> Mapped {
 
 /// For words: lower case, look-alikes as the Latin letter they look like, marks off, runs of space as one.
 pub fn fold(text: &str) -> String {
+    fold_looking(text).0
+}
+
+/// The same, and whether [`joined`] may find something to put together in it.
+pub(crate) fn fold_looking(text: &str) -> (String, bool) {
     if text.is_ascii() {
-        let mut out: Vec<u8> = Vec::with_capacity(text.len());
-        for byte in text.bytes() {
-            match byte {
-                b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c => {
-                    if out.last() != Some(&b' ') {
-                        out.push(b' ');
-                    }
-                }
-                byte => out.push(byte.to_ascii_lowercase()),
-            }
-        }
-        return String::from_utf8(out).unwrap_or_default();
+        return fold_ascii(text.as_bytes());
     }
-    fold_mapped(text).text
+    (fold_mapped(text).text, true)
+}
+
+/// What a byte is to its neighbours: a letter or digit, a space, anything else; 0 stands for the text's ends.
+static CLASSES: [u8; 256] = {
+    let mut classes = [3; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        let b = byte as u8;
+        if b.is_ascii_alphanumeric() {
+            classes[byte] = 1;
+        } else if b == b' ' {
+            classes[byte] = 2;
+        }
+        byte += 1;
+    }
+    classes
+};
+
+/// For each five classes in a row, two bits each, whether the middle one stands between what may be one word: a space
+/// between two letters that stand alone, anything else between two letters.
+static BETWEEN: [bool; 1 << 10] = {
+    let mut between = [false; 1 << 10];
+    let mut row = 0;
+    while row < between.len() {
+        let (a, b, c, d, e) = (row >> 8, row >> 6 & 3, row >> 4 & 3, row >> 2 & 3, row & 3);
+        between[row] = b == 1 && d == 1 && (c == 3 || (c == 2 && a != 1 && e != 1));
+        row += 1;
+    }
+    between
+};
+
+/// Every message passes here: one look at each byte does it all.
+fn fold_ascii(text: &[u8]) -> (String, bool) {
+    let mut out: Vec<u8> = Vec::with_capacity(text.len());
+    let (mut row, mut may_join) = (0, false);
+    for byte in text {
+        let byte = match byte {
+            b'\t' | b'\n' | b'\r' | 0x0b | 0x0c => b' ',
+            byte => byte.to_ascii_lowercase(),
+        };
+        if byte == b' ' && out.last() == Some(&b' ') {
+            continue;
+        }
+        out.push(byte);
+        row = (row << 2 | usize::from(CLASSES[usize::from(byte)])) & 0x3ff;
+        may_join |= BETWEEN[row];
+    }
+    may_join |= BETWEEN[row << 2 & 0x3ff];
+    (String::from_utf8(out).unwrap_or_default(), may_join)
 }
 
 /// The same with its map.
@@ -111,26 +154,9 @@ fn map(text: &str, each: impl Fn(char, &mut String)) -> Mapped {
     mapped
 }
 
-/// A quick look that lets most texts go: is anything between two letters, or are there two letters that stand alone?
-fn may_join(text: &[u8]) -> bool {
-    // What is not ASCII is looked at properly.
-    let part = |at: usize| text.get(at).is_some_and(|b| b.is_ascii_alphanumeric());
-    let alone = |at: usize| part(at) && !part(at + 1) && (at == 0 || !part(at - 1));
-    let is_odd = |(at, b): (usize, &u8)| match b {
-        b if b.is_ascii_alphanumeric() => false,
-        b' ' => at > 0 && alone(at - 1) && alone(at + 1),
-        b if b.is_ascii() => at > 0 && part(at - 1) && part(at + 1),
-        _ => true,
-    };
-    text.iter().enumerate().any(is_odd)
-}
-
 /// The text with split words put together (`f a l c o n`, `fal-con`, `f.a.l.c.o.n`), and where each byte comes from.
 /// `None` where there is none.
 pub(crate) fn joined(text: &str) -> Option<(String, Vec<u32>)> {
-    if !may_join(text.as_bytes()) {
-        return None;
-    }
     match text.is_ascii() {
         true => joined_ascii(text.as_bytes()),
         false => joined_chars(text),
@@ -228,6 +254,30 @@ mod tests {
             "well-known_name, a.b c",
         ] {
             assert_eq!(joined_ascii(text.as_bytes()), joined_chars(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_look_at_the_classes_misses_nothing() {
+        for text in [
+            "f a l c o n",
+            "a b",
+            "xa b",
+            "a bc",
+            "fal-con",
+            "-a",
+            "a-",
+            "a  b",
+            "a\tb c",
+            "it is",
+            "o'k",
+            "",
+        ] {
+            let (folded, may_join) = fold_looking(text);
+            assert!(may_join || joined(&folded).is_none(), "{text}");
+        }
+        for text in ["plain words, here", "a dog and i", "- a -", "xa b"] {
+            assert!(!fold_looking(text).1, "{text}");
         }
     }
 

@@ -77,13 +77,10 @@ fn scan(kinds: &[Number], letters: bool, text: &[u8], found: &mut impl FnMut(usi
         |from: usize| text[from..].iter().position(|b| !of_number(*b)).map_or(text.len(), |n| from + n);
     let glued = |at: Option<usize>| at.and_then(|at| text.get(at)).is_some_and(u8::is_ascii_alphanumeric);
     let mut at = 0;
-    while at < text.len() {
-        if !of_number(text[at]) {
-            at += 1;
-            continue;
-        }
-        let start = at;
-        at = end_of_group(start);
+    // A group without a digit begins no number, and most groups are words.
+    while let Some(digit) = text[at..].iter().position(u8::is_ascii_digit).map(|skipped| at + skipped) {
+        let start = text[at..digit].iter().rposition(|b| !of_number(*b)).map_or(at, |before| at + before + 1);
+        at = end_of_group(digit);
         let may_begin = |kind: &Number| kind.has_letters() == letters && kind.may_begin(&text[start..at]);
         // Letters or digits glued to a number make it something else.
         if glued(start.checked_sub(1)) || !kinds.iter().any(may_begin) {

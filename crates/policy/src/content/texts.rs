@@ -1,6 +1,6 @@
 //! The texts of an envelope: all that a person can have written, wherever it stands.
 
-use model::{Event, Original, Part};
+use model::{Event, Original, Part, lossy};
 use std::borrow::Cow;
 
 /// Attributes that people write into, or read.
@@ -69,14 +69,14 @@ fn of_part(part: &Part) -> Option<Cow<'_, str>> {
     if mime.starts_with("text/html") || mime.contains("xml") {
         return Some(markup(&part.body));
     }
-    mime.starts_with("text/").then(|| String::from_utf8_lossy(&part.body))
+    mime.starts_with("text/").then(|| lossy(&part.body))
 }
 
 /// What stands between the tags of XML or HTML, and in those attributes that people write into. Whatever is no markup
 /// comes out as it went in.
 pub fn markup(bytes: &[u8]) -> Cow<'_, str> {
-    let text = String::from_utf8_lossy(bytes);
-    if !text.contains(['<', '&']) {
+    let text = lossy(bytes);
+    if memchr::memchr2(b'<', b'&', text.as_bytes()).is_none() {
         return text;
     }
     let mut out = String::with_capacity(text.len());

@@ -158,7 +158,7 @@ impl<'a> Stanza<'a> {
     pub fn attr(&self, name: &str) -> Option<Cow<'a, str>> {
         let attr = self.attrs.iter().find(|a| !a.declares && a.name.of(self.bytes) == name.as_bytes())?;
         let raw = attr.value.of(self.bytes);
-        Some(if attr.coded { unescape(raw) } else { String::from_utf8_lossy(raw) })
+        Some(if attr.coded { unescape(raw) } else { model::lossy(raw) })
     }
 
     /// The direct children.

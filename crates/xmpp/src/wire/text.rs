@@ -3,16 +3,17 @@
 use std::borrow::Cow;
 
 use super::class::resolve;
+use model::lossy;
 
 /// An attribute value as the sender meant it: references resolved, white space normalised (XML 1.0 section 3.3.3).
 pub fn unescape(raw: &[u8]) -> Cow<'_, str> {
     if !raw.iter().any(|b| matches!(b, b'&' | b'\t' | b'\n' | b'\r')) {
-        return String::from_utf8_lossy(raw);
+        return lossy(raw);
     }
     let mut out = String::with_capacity(raw.len());
     let mut rest = raw;
     while let Some(i) = rest.iter().position(|b| matches!(b, b'&' | b'\t' | b'\n' | b'\r')) {
-        out.push_str(&String::from_utf8_lossy(&rest[..i]));
+        out.push_str(&lossy(&rest[..i]));
         rest = match rest[i] {
             b'&' => reference(&rest[i..], &mut out),
             b'\r' if rest.get(i + 1) == Some(&b'\n') => {
@@ -25,7 +26,7 @@ pub fn unescape(raw: &[u8]) -> Cow<'_, str> {
             }
         };
     }
-    out.push_str(&String::from_utf8_lossy(rest));
+    out.push_str(&lossy(rest));
     Cow::Owned(out)
 }
 
@@ -49,14 +50,14 @@ fn reference<'a>(rest: &'a [u8], out: &mut String) -> &'a [u8] {
 /// normalised (XML 1.0 section 2.11), the text of nested elements left out.
 pub fn content(raw: &[u8]) -> Cow<'_, str> {
     if !raw.iter().any(|b| matches!(b, b'&' | b'<' | b'\r')) {
-        return String::from_utf8_lossy(raw);
+        return lossy(raw);
     }
     let mut out = String::with_capacity(raw.len());
     let mut rest = raw;
     let mut depth = 0usize;
     while let Some(i) = rest.iter().position(|b| matches!(b, b'&' | b'<' | b'\r')) {
         if depth == 0 {
-            out.push_str(&String::from_utf8_lossy(&rest[..i]));
+            out.push_str(&lossy(&rest[..i]));
         }
         rest = &rest[i..];
         rest = match rest {
@@ -72,9 +73,7 @@ pub fn content(raw: &[u8]) -> Cow<'_, str> {
                 let body = rest.get(9..).unwrap_or(b"");
                 let end = body.windows(3).position(|w| w == b"]]>").unwrap_or(body.len());
                 if depth == 0 {
-                    out.push_str(
-                        &String::from_utf8_lossy(&body[..end]).replace("\r\n", "\n").replace('\r', "\n"),
-                    );
+                    out.push_str(&lossy(&body[..end]).replace("\r\n", "\n").replace('\r', "\n"));
                 }
                 body.get(end + 3..).unwrap_or(b"")
             }
@@ -91,7 +90,7 @@ pub fn content(raw: &[u8]) -> Cow<'_, str> {
         };
     }
     if depth == 0 {
-        out.push_str(&String::from_utf8_lossy(rest));
+        out.push_str(&lossy(rest));
     }
     Cow::Owned(out)
 }
