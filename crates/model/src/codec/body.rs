@@ -58,12 +58,26 @@ fn message(w: &mut Writer<'_>, m: &Message) {
         w.nest(PART, |w| {
             w.text(1, &part.mime);
             w.opt(2, part.lang.as_deref());
-            w.bytes(3, &part.body);
+            match place_in(m.original.as_ref(), &part.body) {
+                Some(start) => {
+                    w.int(4, start as u64);
+                    w.int(5, part.body.len() as u64);
+                }
+                None => w.bytes(3, &part.body),
+            }
         });
     }
     w.int(WANTS, u64::from(m.wants.delivered) | (u64::from(m.wants.displayed) << 1));
     w.int(LASTING, u64::from(m.lasting));
     original(w, m.original.as_ref());
+}
+
+/// Shorter texts take no more room than saying where they stand.
+const WORTH_IT: usize = 16;
+
+/// Where the sender's rendering has this text as it is: most texts need not be kept twice.
+fn place_in(original: Option<&Original>, text: &[u8]) -> Option<usize> {
+    original.filter(|_| text.len() >= WORTH_IT).and_then(|o| memchr::memmem::find(&o.bytes, text))
 }
 
 fn original(w: &mut Writer<'_>, original: Option<&Original>) {
@@ -78,7 +92,7 @@ fn original(w: &mut Writer<'_>, original: Option<&Original>) {
 pub(super) fn decode_event(kind: u64, granted: bool, term: u64, body: &[u8]) -> Result<Event, CodecError> {
     let Some((&VERSION, fields)) = body.split_first() else { return Err(CodecError("version")) };
     let mut m = Message::default();
-    let (mut receipt, mut note) = (ReceiptKind::Delivered, None);
+    let (mut receipt, mut note, mut parts) = (ReceiptKind::Delivered, None, Vec::new());
     let mut r = Reader(fields);
     while let Some((tag, v)) = r.next()? {
         match tag {
@@ -86,7 +100,7 @@ pub(super) fn decode_event(kind: u64, granted: bool, term: u64, body: &[u8]) -> 
             THREAD => m.thread = Some(text(v)?.into()),
             SUBJECT => m.subject = Some(text(v)?.to_owned()),
             LANG => m.lang = Some(text(v)?.into()),
-            PART => m.parts.push(part(v)?),
+            PART => parts.push(v),
             WANTS => {
                 let bits = int(v)?;
                 m.wants.delivered = bits & 1 != 0;
@@ -100,6 +114,7 @@ pub(super) fn decode_event(kind: u64, granted: bool, term: u64, body: &[u8]) -> 
             _ => {}
         }
     }
+    m.parts = parts.into_iter().map(|v| part(v, m.original.as_ref())).collect::<Result<_, _>>()?;
     Ok(match kind {
         1 => Event::Message(m),
         2 => Event::Receipt(Receipt { of: m.id, kind: receipt, original: m.original }),
@@ -121,16 +136,24 @@ pub(super) fn decode_event(kind: u64, granted: bool, term: u64, body: &[u8]) -> 
     })
 }
 
-fn part(bytes: &[u8]) -> Result<Part, CodecError> {
+fn part(bytes: &[u8], original: Option<&Original>) -> Result<Part, CodecError> {
     let mut part = Part::text(Bytes::new(), None);
+    let (mut start, mut length) = (None, 0);
     let mut r = Reader(bytes);
     while let Some((tag, v)) = r.next()? {
         match tag {
             1 => part.mime = text(v)?.into(),
             2 => part.lang = Some(text(v)?.into()),
             3 => part.body = Bytes::copy_from_slice(v),
+            4 => start = usize::try_from(int(v)?).ok(),
+            5 => length = usize::try_from(int(v)?).unwrap_or(usize::MAX),
             _ => {}
         }
+    }
+    if let Some(start) = start {
+        let whole = original.map(|o| &o.bytes).ok_or(CodecError("part"))?;
+        let end = start.checked_add(length).filter(|end| *end <= whole.len()).ok_or(CodecError("part"))?;
+        part.body = whole.slice(start..end);
     }
     Ok(part)
 }
