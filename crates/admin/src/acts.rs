@@ -152,6 +152,7 @@ pub const ACTS: &[Act] = &[
     act("export", "POST", "/v1/exports", A | C, Grants),
     // Of an export that was allowed, by who began it.
     act("export.read", "GET", "/v1/exports/{id}/rows", A | C, Never),
+    act("export.read", "GET", "/v1/exports/{id}/acts", A | C, Never),
     act("export.read", "GET", "/v1/exports/{id}/checkpoints", A | C, Never),
     act("export.read", "GET", "/v1/exports/{id}/files/{sha256}", A | C, Never),
     act("export.done", "POST", "/v1/exports/{id}/done", A | C, Never),

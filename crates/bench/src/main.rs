@@ -7,7 +7,7 @@ use rialto_bench::{
     Result, env,
     opts::{Cli, Opts, Scenario},
     report::Report,
-    scenario::{c2s, gateway, idle, login, policy, presence, s2s, search, sip, trunk, verify},
+    scenario::{c2s, export, gateway, idle, login, policy, presence, s2s, search, sip, trunk, verify},
 };
 use rustix::{
     process::{Resource, Rlimit, getrlimit, setrlimit},
@@ -83,6 +83,10 @@ fn run(cli: Cli) -> Result<()> {
         Scenario::Verify { rows, dir } => {
             r.put("scenario", "verify");
             verify::measure(rows, &dir, r)?;
+        }
+        Scenario::Export { messages, days, format: forms, rialto, dir } => {
+            r.put("scenario", "export");
+            export::measure(&export::Plan { messages, days, forms, rialto, dir }, r)?;
         }
         Scenario::Login => {
             r.put("scenario", "login");

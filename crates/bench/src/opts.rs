@@ -119,6 +119,24 @@ pub enum Scenario {
         #[arg(long, default_value = "rialto-bench-journal")]
         dir: std::path::PathBuf,
     },
+    /// `rialto export` from a running server with a journal made up for it, proved by `verify.py`; then with one row less.
+    Export {
+        /// Messages of the journal.
+        #[arg(long, default_value_t = 1_000_000)]
+        messages: u64,
+        /// Days over which they are spread.
+        #[arg(long, default_value_t = 10)]
+        days: u64,
+        /// The readable forms to make: jsonl, csv, eml, xml; none.
+        #[arg(long, default_value = "jsonl")]
+        format: String,
+        /// The server's program.
+        #[arg(long, default_value = "rialto")]
+        rialto: std::path::PathBuf,
+        /// Where journal and export are made, and removed afterwards.
+        #[arg(long, default_value = "rialto-bench-export")]
+        dir: std::path::PathBuf,
+    },
     /// Writes an accounts file (user and password, a line each) for --users accounts to the standard output.
     Accounts,
 }

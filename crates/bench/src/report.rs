@@ -21,6 +21,11 @@ impl Report {
         self.put(name, if digits == 0 { json!(rounded as i64) } else { json!(rounded) });
     }
 
+    /// A value by its name.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.0.iter().find(|(n, _)| n == name).map(|(_, value)| value)
+    }
+
     /// Adds the usual percentiles in milliseconds.
     pub fn latency(&mut self, prefix: &str, h: &Histogram) {
         for (name, q) in [("p50", 0.5), ("p99", 0.99), ("p999", 0.999)] {

@@ -40,6 +40,17 @@ pub fn own() -> Usage {
     one(std::process::id()).map(|u| Usage { cpu: u.cpu, rss: u.private + u.shared }).unwrap_or_default()
 }
 
+/// The most resident memory that a process had so far, in bytes; 0 where it is gone.
+pub fn peak(pid: u32) -> u64 {
+    fs::read_to_string(format!("/proc/{pid}/status")).map_or(0, |status| bytes(&status, "VmHWM:"))
+}
+
+/// A line of /proc/PID/status that counts kB.
+fn bytes(status: &str, name: &str) -> u64 {
+    let line = status.lines().find_map(|l| l.strip_prefix(name));
+    1024 * line.and_then(|l| l.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0)
+}
+
 struct One {
     cpu: f64,
     private: u64,
@@ -52,14 +63,10 @@ fn one(pid: u32) -> Option<One> {
     let mut fields = stat[stat.rfind(')')? + 1..].split_whitespace().skip(11);
     let ticks = fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?;
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let bytes = |name: &str| {
-        let line = status.lines().find_map(|l| l.strip_prefix(name));
-        1024 * line.and_then(|l| l.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0)
-    };
     Some(One {
         cpu: ticks as f64 / rustix::param::clock_ticks_per_second() as f64,
-        private: bytes("RssAnon:"),
-        shared: bytes("RssFile:") + bytes("RssShmem:"),
+        private: bytes(&status, "RssAnon:"),
+        shared: bytes(&status, "RssFile:") + bytes(&status, "RssShmem:"),
     })
 }
 
@@ -69,6 +76,7 @@ mod tests {
     fn sees_itself_and_its_children() {
         let own = super::own();
         assert!(own.rss > 100_000);
+        assert!(super::peak(std::process::id()) >= own.rss);
         let mut child = std::process::Command::new("sleep").arg("5").spawn().unwrap();
         assert!(super::of(&[std::process::id()]).rss > super::own().rss);
         child.kill().unwrap();

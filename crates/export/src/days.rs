@@ -1,4 +1,7 @@
-//! The evidence sorted by day, so that one day at a time is in memory.
+//! The evidence sorted by day, so that a piece of one day at a time is in memory.
+//!
+//! For each day there are the places of its rows (`2026-11-22.spots`), and what other rows and the store say of them: how they
+//! ended (`2026-11-22.0.ends`) and which files they link to (`2026-11-22.0.files`), in blocks of rows.
 
 use crate::begun::FileFact;
 use crate::disk::{self, ExportError, at};
@@ -6,16 +9,22 @@ use crate::entry::{Entry, Settled};
 use crate::line::Line;
 use model::Timestamp;
 use model::codec::{decode, decode_outcomes};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::io::{BufRead, BufReader, BufWriter, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use store::RowKind;
 
-/// Days whose files are open at a time.
+/// Files that are open at a time.
 const OPEN: usize = 48;
+/// Rows of a block: what is said of them elsewhere is in memory together.
+const BLOCK: u64 = 1 << 12;
+/// Rows of a piece, and bytes of their evidence; the last row may go beyond.
+const SOME: usize = 4_000;
+const LONG: u64 = 4 << 20;
 
 /// Where a line of the evidence is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,13 +33,13 @@ pub(crate) struct Spot {
     pub at: u64,
     pub seq: u64,
     offset: u64,
-    len: u32,
+    pub len: u32,
 }
 
-const SPOT: usize = 36;
+pub(crate) const SPOT: usize = 36;
 
 impl Spot {
-    fn to_bytes(self) -> [u8; SPOT] {
+    pub fn to_bytes(self) -> [u8; SPOT] {
         let mut bytes = [0; SPOT];
         for (at, field) in [self.conversation, self.at, self.seq, self.offset].into_iter().enumerate() {
             bytes[at * 8..at * 8 + 8].copy_from_slice(&field.to_le_bytes());
@@ -39,20 +48,17 @@ impl Spot {
         bytes
     }
 
-    fn read(bytes: &[u8]) -> Option<Self> {
+    pub fn read(bytes: &[u8]) -> Option<Self> {
         let number = |at: usize| Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
         let len = u32::from_le_bytes(bytes.get(32..36)?.try_into().ok()?);
         Some(Self { conversation: number(0)?, at: number(8)?, seq: number(16)?, offset: number(24)?, len })
     }
 }
 
-/// What is sorted by day: where lines are, how rows ended, which files they link to.
-const KINDS: [&str; 3] = ["spots", "ends", "files"];
-
 /// A directory with the files of each day.
 pub(crate) struct Sorter {
     dir: PathBuf,
-    open: HashMap<(String, usize), BufWriter<File>>,
+    open: HashMap<String, BufWriter<File>>,
     /// From which row on rows are of a day.
     turns: Vec<(u64, String)>,
 }
@@ -73,12 +79,12 @@ impl Sorter {
         Ok(Self { dir, open: HashMap::new(), turns: Vec::new() })
     }
 
-    fn put(&mut self, day: &str, kind: usize, bytes: &[u8]) -> Result<(), ExportError> {
-        let path = self.dir.join(format!("{day}.{}", KINDS[kind]));
-        if self.open.len() >= OPEN {
+    fn put(&mut self, name: String, bytes: &[u8]) -> Result<(), ExportError> {
+        if self.open.len() >= OPEN && !self.open.contains_key(&name) {
             self.close()?;
         }
-        let file = match self.open.entry((day.to_owned(), kind)) {
+        let path = self.dir.join(&name);
+        let file = match self.open.entry(name) {
             std::collections::hash_map::Entry::Occupied(open) => open.into_mut(),
             std::collections::hash_map::Entry::Vacant(none) => {
                 let file =
@@ -120,17 +126,18 @@ impl Sorter {
         }
         for fact in lines::<FileFact>(files)? {
             let fact = fact?;
-            if let Some(day) = self.day_of_row(fact.row).map(str::to_owned) {
-                self.put_line(&day, 2, &fact)?;
-            }
+            self.put_beside(fact.row, "files", &fact)?;
         }
         self.close()
     }
 
-    fn put_line(&mut self, day: &str, kind: usize, what: &impl serde::Serialize) -> Result<(), ExportError> {
+    /// Something that is said of a row.
+    fn put_beside(&mut self, row: u64, kind: &str, what: &impl Serialize) -> Result<(), ExportError> {
+        let Some(day) = self.day_of_row(row) else { return Ok(()) };
+        let name = format!("{day}.{}.{kind}", row / BLOCK);
         let mut bytes = serde_json::to_vec(what).unwrap_or_default();
         bytes.push(b'\n');
-        self.put(day, kind, &bytes)
+        self.put(name, &bytes)
     }
 
     fn one(&mut self, bytes: &[u8], offset: u64) -> Result<(), ExportError> {
@@ -139,10 +146,8 @@ impl Sorter {
             RowKind::Outcomes => {
                 let head = line.head()?;
                 for entry in decode_outcomes(&head).unwrap_or_default() {
-                    if let Some(day) = self.day_of_row(entry.seq.0).map(str::to_owned) {
-                        let settled = Settled::of(line.seq, Timestamp(line.at), &entry);
-                        self.put_line(&day, 1, &(entry.seq.0, settled))?;
-                    }
+                    let settled = Settled::of(line.seq, Timestamp(line.at), &entry);
+                    self.put_beside(entry.seq.0, "ends", &(entry.seq.0, settled))?;
                 }
                 return Ok(());
             }
@@ -159,7 +164,7 @@ impl Sorter {
         }
         let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         let spot = Spot { conversation: line.conversation, at: when, seq: line.seq, offset, len };
-        self.put(&day, 0, &spot.to_bytes())
+        self.put(format!("{day}.spots"), &spot.to_bytes())
     }
 }
 
@@ -191,55 +196,116 @@ pub(crate) fn days(dir: &Path) -> Result<Vec<String>, ExportError> {
     Ok(days)
 }
 
-/// One day.
+/// A row of a day: where its line is, and what is said of it elsewhere.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    pub spot: Spot,
+    pub ends: Vec<Settled>,
+    pub files: Vec<FileFact>,
+}
+
+/// One day, read from the beginning.
 pub(crate) struct Day {
-    pub spots: Vec<Spot>,
+    dir: PathBuf,
+    name: String,
+    spots: BufReader<File>,
+    /// Rows of the day.
+    pub rows: u64,
+    /// The first row of the next piece, where it was read already.
+    ahead: Option<Spot>,
+    /// The block that is in memory.
+    block: Option<u64>,
     ends: HashMap<u64, Vec<Settled>>,
     files: HashMap<u64, Vec<FileFact>>,
 }
 
 impl Day {
     pub fn open(dir: &Path, day: &str) -> Result<Self, ExportError> {
-        let path = |kind: usize| dir.join(format!("{day}.{}", KINDS[kind]));
-        let bytes = std::fs::read(path(0)).map_err(at(&path(0)))?;
-        let spots = bytes.chunks_exact(SPOT).filter_map(Spot::read).collect();
+        let path = dir.join(format!("{day}.spots"));
+        let file = File::open(&path).map_err(at(&path))?;
+        let rows = file.metadata().map_err(at(&path))?.len() / SPOT as u64;
+        Ok(Self {
+            dir: dir.to_owned(),
+            name: day.to_owned(),
+            spots: BufReader::with_capacity(1 << 16, file),
+            rows,
+            ahead: None,
+            block: None,
+            ends: HashMap::new(),
+            files: HashMap::new(),
+        })
+    }
+
+    fn spot(&mut self) -> Result<Option<Spot>, ExportError> {
+        if let Some(spot) = self.ahead.take() {
+            return Ok(Some(spot));
+        }
+        let mut bytes = [0; SPOT];
+        match self.spots.read_exact(&mut bytes) {
+            Ok(()) => Ok(Spot::read(&bytes)),
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(None),
+            Err(error) => Err(at(&self.dir)(error)),
+        }
+    }
+
+    /// The next rows, in the order of the journal; none when that was all.
+    pub fn piece(&mut self) -> Result<Vec<Seat>, ExportError> {
+        let (mut piece, mut len) = (Vec::new(), 0);
+        while let Some(spot) = self.spot()? {
+            let block = spot.seq / BLOCK;
+            if self.block != Some(block) {
+                if !piece.is_empty() {
+                    self.ahead = Some(spot);
+                    break;
+                }
+                self.load(block)?;
+            }
+            let ends = self.ends.remove(&spot.seq).unwrap_or_default();
+            let files = self.files.remove(&spot.seq).unwrap_or_default();
+            piece.push(Seat { spot, ends, files });
+            len += u64::from(spot.len);
+            if piece.len() >= SOME || len >= LONG {
+                break;
+            }
+        }
+        Ok(piece)
+    }
+
+    fn load(&mut self, block: u64) -> Result<(), ExportError> {
+        let path = |kind: &str| self.dir.join(format!("{}.{block}.{kind}", self.name));
         let (mut ends, mut files): (HashMap<u64, Vec<Settled>>, HashMap<u64, Vec<FileFact>>) =
             Default::default();
-        for end in lines::<(u64, Settled)>(&path(1))? {
+        for end in lines::<(u64, Settled)>(&path("ends"))? {
             let (seq, settled) = end?;
             ends.entry(seq).or_default().push(settled);
         }
-        for fact in lines::<FileFact>(&path(2))? {
+        for fact in lines::<FileFact>(&path("files"))? {
             let fact = fact?;
             files.entry(fact.row).or_default().push(fact);
         }
-        Ok(Self { spots, ends, files })
+        (self.block, self.ends, self.files) = (Some(block), ends, files);
+        Ok(())
     }
+}
 
-    /// Reads rows, and shows them with what is said of them elsewhere.
-    pub fn entries(&self, rows: &File, spots: &[Spot]) -> Result<Vec<Entry>, ExportError> {
-        let mut all = Vec::with_capacity(spots.len());
-        let mut bytes = Vec::new();
-        // Lines that follow one another are read at once.
-        let mut rest = spots;
-        while let Some(first) = rest.first() {
-            let (mut run, mut end) = (1, first.offset + u64::from(first.len));
-            while run < rest.len() && rest[run].offset == end && end - first.offset < 1 << 20 {
-                end += u64::from(rest[run].len);
-                run += 1;
-            }
-            bytes.resize(usize::try_from(end - first.offset).unwrap_or(0), 0);
-            let wrong = |e: std::io::Error| ExportError::Other(format!("rows.jsonl: {e}"));
-            rows.read_exact_at(&mut bytes, first.offset).map_err(wrong)?;
-            for spot in &rest[..run] {
-                let from = usize::try_from(spot.offset - first.offset).unwrap_or(0);
-                let line = Line::read(bytes.get(from..from + spot.len as usize).unwrap_or_default())?;
-                let files = self.files.get(&spot.seq).map(Vec::as_slice).unwrap_or_default();
-                let ends = self.ends.get(&spot.seq).cloned().unwrap_or_default();
-                all.extend(Entry::of(&line, files, ends)?);
-            }
-            rest = &rest[run..];
+/// Reads rows, and shows them with what is said of them elsewhere.
+pub(crate) fn entries(rows: &File, seats: Vec<Seat>) -> Result<Vec<Entry>, ExportError> {
+    let mut all = Vec::with_capacity(seats.len());
+    // Lines that follow one another are read at once.
+    let follows = |a: &Seat, b: &Seat| a.spot.offset + u64::from(a.spot.len) == b.spot.offset;
+    let runs: Vec<usize> = seats.chunk_by(follows).map(<[Seat]>::len).collect();
+    let (mut seats, mut bytes) = (seats.into_iter(), Vec::new());
+    for run in runs {
+        let next = seats.as_slice();
+        bytes.resize(next.iter().take(run).map(|seat| seat.spot.len as usize).sum(), 0);
+        let wrong = |e: std::io::Error| ExportError::Other(format!("rows.jsonl: {e}"));
+        rows.read_exact_at(&mut bytes, next.first().map_or(0, |seat| seat.spot.offset)).map_err(wrong)?;
+        let mut rest = bytes.as_slice();
+        for Seat { spot, ends, files } in seats.by_ref().take(run) {
+            let (line, after) = rest.split_at_checked(spot.len as usize).unwrap_or_default();
+            all.extend(Entry::of(&Line::read(line)?, &files, ends)?);
+            rest = after;
         }
-        Ok(all)
     }
+    Ok(all)
 }

@@ -2,18 +2,14 @@
 
 use crate::begun::Form;
 use crate::book::{Book, Conversation};
-use crate::days::{Day, Spot};
+use crate::days::{self, Day, Seat};
 use crate::disk::{ExportError, at};
 use crate::eml::letter;
 use crate::entry::Entry;
+use crate::talks::{self, Place, Talks};
 use crate::{csv, xml};
 use std::fs::File;
 use std::path::Path;
-
-/// Entries that are in memory at a time.
-const SOME: usize = 4_000;
-/// Entries of one mail, or of one conversation in XML: a longer day is divided.
-const LONGEST: usize = 2_000;
 
 /// Where forms go.
 pub(crate) trait Shelf {
@@ -45,14 +41,15 @@ pub(crate) fn head(form: Form) -> Vec<u8> {
 pub(crate) struct Source<'a> {
     pub dir: &'a Path,
     pub rows: &'a File,
+    /// Where days are sorted.
+    pub sorted: &'a Path,
     pub book: &'a Book,
     pub name: &'a str,
-    pub day: Day,
 }
 
 impl Source<'_> {
-    fn read(&self, spots: &[Spot], shelf: &mut dyn Shelf) -> Result<Vec<Entry>, ExportError> {
-        let mut entries = self.day.entries(self.rows, spots)?;
+    fn read(&self, seats: Vec<Seat>, shelf: &mut dyn Shelf) -> Result<Vec<Entry>, ExportError> {
+        let mut entries = days::entries(self.rows, seats)?;
         for file in entries.iter_mut().flat_map(|entry| &mut entry.attachments) {
             if let (Some(bytes), Some(sha256)) = (&file.content, &file.sha256) {
                 shelf.keep(sha256, bytes)?;
@@ -62,53 +59,58 @@ impl Source<'_> {
         Ok(entries)
     }
 
-    /// All forms of the day.
-    pub fn write(&self, forms: &[Form], shelf: &mut dyn Shelf) -> Result<(), ExportError> {
+    /// All forms of the day; says how many rows it has.
+    pub fn write(&self, forms: &[Form], shelf: &mut dyn Shelf) -> Result<u64, ExportError> {
+        let mut day = Day::open(self.sorted, self.name)?;
+        let rows = day.rows;
         let tables: Vec<Form> = forms.iter().copied().filter(|form| whole(*form).is_some()).collect();
-        if !tables.is_empty() {
-            for spots in self.day.spots.chunks(SOME) {
-                let entries = self.read(spots, shelf)?;
-                for form in &tables {
-                    let bytes = match form {
-                        Form::Csv => csv::rows(entries.iter()),
-                        _ => json_lines(&entries),
-                    };
-                    shelf.grow(whole(*form).unwrap_or_default(), &bytes)?;
-                }
+        while !tables.is_empty() {
+            let piece = day.piece()?;
+            if piece.is_empty() {
+                break;
+            }
+            let entries = self.read(piece, shelf)?;
+            for form in &tables {
+                let bytes = match form {
+                    Form::Csv => csv::rows(entries.iter()),
+                    _ => json_lines(&entries),
+                };
+                shelf.grow(whole(*form).unwrap_or_default(), &bytes)?;
             }
         }
         if forms.len() > tables.len() {
-            self.conversations(forms, shelf)?;
+            let talks = Talks::lay(self.sorted, Day::open(self.sorted, self.name)?)?;
+            self.conversations(&talks, forms, shelf)?;
         }
-        Ok(())
+        Ok(rows)
     }
 
-    fn conversations(&self, forms: &[Form], shelf: &mut dyn Shelf) -> Result<(), ExportError> {
-        let mut spots: Vec<Spot> =
-            self.day.spots.iter().copied().filter(|spot| spot.conversation != 0).collect();
-        spots.sort_by_key(|spot| (spot.conversation, spot.at, spot.seq));
+    fn conversations(&self, talks: &Talks, forms: &[Form], shelf: &mut dyn Shelf) -> Result<(), ExportError> {
         let (mut day_xml, with_xml) = (xml::head(self.book), forms.contains(&Form::Xml));
         let mut part_of_day = 0;
-        for spots in spots.chunk_by(|a, b| a.conversation == b.conversation) {
-            let parts = spots.len().div_ceil(LONGEST);
-            for (at, spots) in spots.chunks(LONGEST).enumerate() {
-                let of = Conversation {
-                    day: self.name.to_owned(),
-                    number: spots.first().map_or(0, |spot| spot.conversation),
-                    part: at + 1,
-                    parts,
-                    entries: self.read(spots, shelf)?,
-                };
-                if forms.contains(&Form::Eml) {
-                    let mail = letter(self.book, &of, |path| content(self.dir, path));
-                    let mail = mail.map_err(|e| ExportError::Other(format!("a file that was sent: {e}")))?;
-                    shelf.put(&format!("eml/{}/{}.eml", self.name, file_name(&of)), &mail.bytes)?;
-                }
-                if with_xml {
-                    xml::conversation(&of, &mut day_xml);
-                    if day_xml.len() > 32 << 20 {
-                        part_of_day += 1;
-                        self.put_xml(&mut day_xml, part_of_day, shelf)?;
+        for share in 0..talks.shares() {
+            for talk in talks.share(share)?.chunk_by(|a, b| a.conversation() == b.conversation()) {
+                let parts = talks::parts(talk);
+                for (at, part) in parts.iter().enumerate() {
+                    let of = Conversation {
+                        day: self.name.to_owned(),
+                        number: part.first().map_or(0, Place::conversation),
+                        part: at + 1,
+                        parts: parts.len(),
+                        entries: self.read(talks.seats(part)?, shelf)?,
+                    };
+                    if forms.contains(&Form::Eml) {
+                        let mail = letter(self.book, &of, |path| content(self.dir, path));
+                        let mail =
+                            mail.map_err(|e| ExportError::Other(format!("a file that was sent: {e}")))?;
+                        shelf.put(&format!("eml/{}/{}.eml", self.name, file_name(&of)), &mail.bytes)?;
+                    }
+                    if with_xml {
+                        xml::conversation(&of, &mut day_xml);
+                        if day_xml.len() > 32 << 20 {
+                            part_of_day += 1;
+                            self.put_xml(&mut day_xml, part_of_day, shelf)?;
+                        }
                     }
                 }
             }

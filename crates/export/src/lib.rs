@@ -3,7 +3,7 @@
 //! What is exported is evidence first: rows of the journal as they stand, one to a line (`rows.jsonl`; FORMAT.md, "An
 //! export"). Everything that people and archives read is made from those lines and from nothing else, so that no form
 //! can say what the evidence does not. [`Work`] is the directory of an export while it is made: whatever is finished
-//! stays finished, also after a crash, and memory holds one day at most. Nothing here knows a server.
+//! stays finished, also after a crash, and memory holds a piece of a day. Nothing here knows a server.
 
 mod begun;
 mod book;
@@ -19,6 +19,7 @@ mod line;
 mod manifest;
 mod plain;
 mod stanza;
+mod talks;
 mod work;
 mod xml;
 
@@ -30,4 +31,4 @@ pub use entry::{Attachment, Entry, Lost, Settled};
 pub use letters::letters;
 pub use line::{Line, LineError};
 pub use manifest::Summary;
-pub use work::{Stage, Taking, Work};
+pub use work::{Batch, Stage, Taking, Work};

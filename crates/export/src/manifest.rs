@@ -33,14 +33,22 @@ pub(crate) struct Finished {
     pub sha256: String,
 }
 
+/// What a manifest says besides.
+pub(crate) struct Said<'a> {
+    pub forms: &'a [Form],
+    pub summary: &'a Summary,
+    /// Rows whose content is withheld.
+    pub withheld: &'a str,
+}
+
 /// Writes the manifest, with one finished file after the other as `made` has them, and gives the SHA-256 of it.
 pub(crate) fn write(
     path: &Path,
     begun: &Begun,
-    forms: &[Form],
-    summary: &Summary,
+    said: &Said<'_>,
     made: &Path,
 ) -> Result<[u8; 32], ExportError> {
+    let Said { forms, summary, withheld } = said;
     let wrong = |error: std::io::Error| ExportError::Disk(path.to_owned(), error);
     let part = path.with_extension("part");
     let mut out = Hashed { file: BufWriter::new(open(&part, true)?), digest: Sha256::new() };
@@ -54,6 +62,7 @@ pub(crate) fn write(
         "first": summary.first,
         "last": summary.last,
         "key": summary.key,
+        "withheld": withheld,
         "export": { "row": begun.id, "begun": begun.at, "by": begun.who, "selection": begun.selection, "up_to": begun.to },
         "forms": forms,
         "program": format!("rialto {}", begun.version),

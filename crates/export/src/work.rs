@@ -7,7 +7,7 @@ use crate::days::{self, Day, Sorter};
 use crate::disk::{self, ExportError, Growing, Grown, at};
 use crate::forms::{self, Shelf, Source};
 use crate::manifest::{self, Finished, Summary};
-use record::hex;
+use record::{Ranges, hex};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -21,6 +21,7 @@ const NOTE: &str = "note.json";
 const ROWS: &str = "rows.jsonl";
 const FACTS: &str = "files.jsonl";
 const MADE: &str = "made.jsonl";
+const ACTS: &str = "acts.jsonl";
 /// Rows are put on the disk when so many bytes have come.
 const PIECE: u64 = 16 << 20;
 
@@ -49,11 +50,36 @@ struct Note {
     last: u64,
     next: u64,
     whole: bool,
+    /// Rows whose content is withheld.
+    #[serde(default)]
+    withheld: String,
+    /// Are there rows whose content was destroyed?
+    #[serde(default)]
+    destroyed: bool,
     sorted: bool,
     /// Days up to this one are done.
     day: Option<String>,
     grown: BTreeMap<String, Grown>,
     made: Grown,
+}
+
+/// Lines of evidence.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// The lines, each with its end.
+    pub lines: Vec<u8>,
+    /// How many they are.
+    pub rows: u64,
+    /// The first row and the last.
+    pub span: Option<(u64, u64)>,
+    /// Files that they link to.
+    pub facts: Vec<FileFact>,
+    /// Rows whose content is withheld.
+    pub withheld: Ranges,
+    /// Are there others whose content was destroyed?
+    pub destroyed: bool,
+    /// The row with which it goes on; `None` when that was all.
+    pub next: Option<u64>,
 }
 
 /// An export that is being made.
@@ -63,6 +89,7 @@ pub struct Work {
     rows: Growing,
     facts: Growing,
     noted: u64,
+    acts: Option<Growing>,
 }
 
 impl Work {
@@ -95,6 +122,8 @@ impl Work {
             last: 0,
             next: 1,
             whole: false,
+            withheld: String::new(),
+            destroyed: false,
             sorted: false,
             day: None,
             grown: BTreeMap::new(),
@@ -126,7 +155,7 @@ impl Work {
         let rows = Growing::open(dir.join(ROWS), &note.rows)?;
         let facts = Growing::open(dir.join(DESK).join(FACTS), &note.facts)?;
         let noted = note.rows.size;
-        Ok(Self { dir: dir.to_owned(), note, rows, facts, noted })
+        Ok(Self { dir: dir.to_owned(), note, rows, facts, noted, acts: None })
     }
 
     fn write_note(&self) -> Result<(), ExportError> {
@@ -154,39 +183,55 @@ impl Work {
         (self.note.count, self.note.first, self.note.last)
     }
 
-    /// Adds lines of evidence, `rows` of them, with the files that they link to; `span` are the first and the last. `next` is
-    /// the row with which it goes on; `None` when that was all.
+    /// Adds lines of evidence.
     ///
     /// # Errors
     /// [`ExportError`]
-    pub fn add(
-        &mut self,
-        lines: &[u8],
-        rows: u64,
-        span: Option<(u64, u64)>,
-        facts: &[FileFact],
-        next: Option<u64>,
-    ) -> Result<(), ExportError> {
-        self.rows.write(lines)?;
-        for fact in facts {
+    pub fn add(&mut self, batch: &Batch) -> Result<(), ExportError> {
+        self.rows.write(&batch.lines)?;
+        for fact in &batch.facts {
             let mut line = serde_json::to_vec(fact).unwrap_or_default();
             line.push(b'\n');
             self.facts.write(&line)?;
         }
-        self.note.count += rows;
-        if let Some((first, last)) = span {
-            self.note.first = if self.note.first == 0 { first } else { self.note.first };
-            self.note.last = last;
+        let note = &mut self.note;
+        note.count += batch.rows;
+        if let Some((first, last)) = batch.span {
+            note.first = if note.first == 0 { first } else { note.first };
+            note.last = last;
         }
-        self.note.next = next.unwrap_or(self.note.next);
-        self.note.whole = next.is_none();
-        self.noted += lines.len() as u64;
+        if !batch.withheld.is_empty() {
+            let mut withheld: Ranges = note.withheld.parse().unwrap_or_default();
+            batch.withheld.iter().for_each(|seq| withheld.add(seq));
+            note.withheld = withheld.to_string();
+        }
+        note.destroyed |= batch.destroyed;
+        note.next = batch.next.unwrap_or(note.next);
+        note.whole = batch.next.is_none();
+        self.noted += batch.lines.len() as u64;
         if self.note.whole || self.noted - self.note.rows.size >= PIECE {
             self.note.rows = self.rows.settle()?;
             self.note.facts = self.facts.settle()?;
             self.write_note()?;
         }
         Ok(())
+    }
+
+    /// Are there rows without content that is not just withheld? Then acts are wanted that say so.
+    pub fn wants_acts(&self) -> bool {
+        self.note.destroyed
+    }
+
+    /// Adds such acts, as lines of evidence; all of them anew when it goes on after a break.
+    ///
+    /// # Errors
+    /// [`ExportError`]
+    pub fn add_acts(&mut self, lines: &[u8]) -> Result<(), ExportError> {
+        let acts = match &mut self.acts {
+            Some(acts) => acts,
+            None => self.acts.insert(Growing::open(self.dir.join(ACTS), &Grown::default())?),
+        };
+        acts.write(lines)
     }
 
     /// Contents of files that are still to be fetched.
@@ -239,13 +284,12 @@ impl Work {
         let book = Book { chain: self.note.begun.chain.clone(), occasion: self.occasion() };
         let mut done = 0;
         for name in days::days(&sorted)? {
-            let day = Day::open(&sorted, &name)?;
-            done += day.spots.len() as u64;
             if self.note.day.as_ref().is_some_and(|last| name <= *last) {
+                done += Day::open(&sorted, &name)?.rows;
                 continue;
             }
-            let source = Source { dir: &self.dir, rows: &rows, book: &book, name: &name, day };
-            source.write(&self.note.forms, &mut desk)?;
+            let source = Source { dir: &self.dir, rows: &rows, sorted: &sorted, book: &book, name: &name };
+            done += source.write(&self.note.forms, &mut desk)?;
             self.note.grown = desk.settle()?;
             self.note.made = desk.made.settle()?;
             self.note.day = Some(name);
@@ -279,6 +323,10 @@ impl Work {
             disk::write(&self.dir.join(name), bytes)?;
             add((*name).to_owned(), bytes.len() as u64, disk::sha256(bytes))?;
         }
+        if let Some(acts) = &mut self.acts {
+            let Grown { size, sha256 } = acts.settle()?;
+            add(ACTS.to_owned(), size, sha256)?;
+        }
         add(ROWS.to_owned(), self.note.rows.size, self.note.rows.sha256.clone())?;
         for (name, grown) in &self.note.grown {
             add(name.clone(), grown.size, grown.sha256.clone())?;
@@ -298,7 +346,8 @@ impl Work {
             }
         }
         last.settle()?;
-        manifest::write(&self.dir.join("manifest.json"), &self.note.begun, &self.note.forms, summary, &made)
+        let said = manifest::Said { forms: &self.note.forms, summary, withheld: &self.note.withheld };
+        manifest::write(&self.dir.join("manifest.json"), &self.note.begun, &said, &made)
     }
 
     /// Ends it with the signature under its manifest.

@@ -2,7 +2,7 @@
 
 mod world;
 
-use record::{Evidence, Paths, body_digest, hex, link};
+use record::{Act, Destruction, Evidence, Paths, Retention, body_digest, hex, link};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use store::Row;
 use tempfile::TempDir;
-use world::{World, forge};
+use world::{NOW, World, forge};
 
 /// An export that may be tampered with, and then signed or not.
 struct Export {
@@ -22,6 +22,8 @@ struct Export {
     /// What the manifest says of them.
     says: Option<(usize, u64, u64)>,
     more: BTreeMap<String, Vec<u8>>,
+    /// Rows whose content is withheld.
+    withheld: Option<&'static str>,
 }
 
 impl Export {
@@ -57,7 +59,7 @@ impl Export {
         let content = b"what somebody sent".to_vec();
         let name = format!("blobs/{}", hex(&Sha256::digest(&content)));
         let more = BTreeMap::from([(name, content), ("read/a.txt".to_owned(), b"readable".to_vec())]);
-        Self { dir, world, rows, checkpoints, claim, says: None, more }
+        Self { dir, world, rows, checkpoints, claim, says: None, more, withheld: Some("") }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -82,11 +84,14 @@ impl Export {
         files.extend(self.more.iter().map(|(name, content)| self.write(name, content)));
         let ends = (self.rows.first().map_or(0, |r| r.seq), self.rows.last().map_or(0, |r| r.seq));
         let (count, first, last) = self.says.unwrap_or((self.rows.len(), ends.0, ends.1));
-        let manifest = json!({
+        let mut manifest = json!({
             "format": "RialtoX1", "node": hex(&self.world.id.node), "made": "2026-11-22T00:00:00Z",
             "claim": self.claim, "rows": count, "first": first, "last": last,
             "key": hex(&self.world.signer.key()), "files": files, "asked": "something",
         });
+        if let Some(withheld) = self.withheld {
+            manifest["withheld"] = withheld.into();
+        }
         self.sign(manifest.to_string().as_bytes());
     }
 
@@ -149,10 +154,14 @@ fn what_is_as_it_was_signed() {
     let said = whole.is_good();
     assert!(said.contains("2302 rows") && said.contains("every row from 1 to 2302 is here"), "{said}");
     assert!(said.contains("as expected"), "{said}");
-    // Content that is withheld, or was destroyed.
+    // Content that is withheld; and as exports were before they said so.
     whole.rows[7] = whole.rows[7].clone().withheld();
+    whole.withheld = Some("8");
     whole.seal();
-    assert!(whole.is_good().contains("1 rows are without content"));
+    assert!(whole.is_good().contains("1 rows are without content: it is withheld"));
+    whole.withheld = None;
+    whole.seal();
+    assert!(whole.is_good().contains("1 rows are without content, and this export is too old to say why"));
     let conversation = Export::conversation();
     conversation.seal();
     assert!(conversation.is_good().contains("no row is missing between the first and the last of each"));
@@ -168,6 +177,121 @@ fn what_is_as_it_was_signed() {
     segment.checkpoints = vec![segment.checkpoints[1].clone()];
     segment.seal();
     segment.is_good();
+}
+
+impl Export {
+    /// Rows 8 and 1300 to 1302 are without content, and an act that comes after them all says so: in `acts.jsonl`.
+    fn destroyed(act: impl FnOnce(&World) -> Act) -> Self {
+        let world = World::three();
+        act(&world).note(&world.store, NOW).expect("noted");
+        world.write(3);
+        world.close().expect("closed");
+        let rows = world.rows();
+        let evidence = rows.iter().take(2_302).map(|row| match row.seq.0 {
+            8 | 1_300..=1_302 => Evidence::new(world.id, row).withheld(),
+            _ => Evidence::new(world.id, row),
+        });
+        let evidence = evidence.collect();
+        let last = world.signed()[3].checkpoint;
+        let is_act = |row: &&Row| Act::read(row).is_some_and(|act| act.act == "retention");
+        let act = rows.iter().find(is_act).expect("it is there");
+        let mut paths = Paths::new(vec![act.seq.0 - last.first.0]);
+        rows.iter()
+            .filter(|row| row.seq >= last.first && row.seq <= last.last)
+            .for_each(|r| paths.push(&r.link));
+        let path = paths.path(act.seq.0 - last.first.0).expect("wanted");
+        let line = Evidence::new(world.id, act).proved(path).to_line();
+        let mut export = Self::of(world, evidence, "rows");
+        export.more.insert("acts.jsonl".into(), (line + "\n").into());
+        export
+    }
+}
+
+/// An act as the server writes it.
+fn destruction(world: &World, rows: &str) -> Act {
+    let gone = Destruction { rule: "90 days".into(), rows: rows.into(), count: 4, ..Destruction::default() };
+    let destruction = Some(gone.sign(&world.signer, world.id, NOW));
+    Act { destruction, ..Act::done("retention", "server") }
+}
+
+#[test]
+fn why_a_row_is_without_content_is_said_of_each() {
+    let all = || Export::destroyed(|world| destruction(world, "8,1300-1302"));
+    let good = all();
+    good.seal();
+    let said = good.is_good();
+    assert!(
+        said.contains("4 rows are without content: it was destroyed, and acts on record say so"),
+        "{said}"
+    );
+    // One of them is withheld besides.
+    let mut both = Export::destroyed(|world| destruction(world, "1300-1302"));
+    both.withheld = Some("8");
+    both.seal();
+    let said = both.is_good();
+    assert!(
+        said.contains("3 rows are without content: it was destroyed") && said.contains("1 rows are"),
+        "{said}"
+    );
+    let old = Export::destroyed(|_| Act {
+        retention: Some(Retention { rule: "90 days".into(), to: 1_302 }),
+        ..Act::done("retention", "server")
+    });
+    old.seal();
+    old.is_good();
+    // The act is among the rows.
+    let within = |rows: &str| {
+        let mut within = Export::destroyed(|world| destruction(world, rows));
+        within.more.remove("acts.jsonl");
+        let rows = within.world.rows();
+        let last = within.world.signed()[3].checkpoint.last;
+        let more = rows.iter().filter(|row| row.seq.0 > 2_302 && row.seq <= last);
+        within.rows.extend(more.map(|row| Evidence::new(within.world.id, row)));
+        within
+    };
+    let good = within("8,1300-1302");
+    good.seal();
+    good.is_good();
+
+    let nobody = |row: u64| {
+        format!(
+            "the content of row {row} is not here, and no act says that it was destroyed, nor the manifest that it is withheld"
+        )
+    };
+    Export::whole().tampered(&nobody(8), |e| e.rows[7] = e.rows[7].clone().withheld());
+    all().tampered(&nobody(8), |e| drop(e.more.remove("acts.jsonl")));
+    all().tampered(&nobody(1_299), |e| e.rows[1_298] = e.rows[1_298].clone().withheld());
+    Export::destroyed(|world| destruction(world, "8,1300-1301")).tampered(&nobody(1_302), |_| {});
+    // An act says nothing of itself, nor of rows after it.
+    let act = good.world.signed()[3].checkpoint.last.0 - 3;
+    within("8,1300-1302,2303-9999").tampered(&nobody(act), |e| {
+        for row in &mut e.rows[2_304..] {
+            *row = row.clone().withheld();
+        }
+    });
+    let change = |from: &'static str, to: &'static str| {
+        move |e: &mut Export| {
+            let line = String::from_utf8(e.more["acts.jsonl"].clone()).expect("text");
+            let mut act = Evidence::parse(&line).expect("a row");
+            let head = String::from_utf8(act.head.clone()).expect("text");
+            act.head = head.replace(from, to).into();
+            act.link = link(e.world.id, &act.row().expect("a kind"));
+            e.more.insert("acts.jsonl".into(), (act.to_line() + "\n").into());
+        }
+    };
+    all().tampered(
+        &format!("acts.jsonl: row {act} is not among those that were signed"),
+        change("1300-1302", "1300-1399"),
+    );
+    Export::destroyed(|world| {
+        let mut act = destruction(world, "8,1300-1301");
+        act.destruction.as_mut().expect("there").rows = "8,1300-1302".into();
+        act
+    })
+    .tampered(
+        &format!("row {act} says that content was destroyed, and its signature is not that of its key"),
+        |_| {},
+    );
 }
 
 #[test]

@@ -212,6 +212,8 @@ def read_manifest(directory, keys):
         number(manifest.get(name), f"manifest.json: {name}")
     if manifest.get("claim") not in ("rows", "conversations", "selection"):
         raise Finding("manifest.json: claim is none of rows, conversations, selection")
+    if not isinstance(manifest.get("withheld", ""), str):
+        raise Finding("manifest.json: withheld is no text")
     if not isinstance(manifest.get("files"), dict):
         raise Finding("manifest.json lists no files")
     return manifest
@@ -256,6 +258,126 @@ FIXED = struct.Struct(">8s16sQQ32sBQQQ32s32sQ")
 ZEROS = bytes(32)
 
 
+class Row:
+    """A line of rows.jsonl or acts.jsonl: its link is that of its fields."""
+
+    def __init__(self, node, line, where):
+        try:
+            row = json.loads(line)
+            self.seq, self.epoch, self.kind, self.at = row["seq"], row["epoch"], row["kind"], row["at"]
+            self.conversation, self.counter = row["conversation"], row["counter"]
+            self.conversation_prev, self.prev = bytes.fromhex(row["conversation_prev"]), bytes.fromhex(row["prev"])
+            self.link, self.digest = bytes.fromhex(row["link"]), bytes.fromhex(row["digest"])
+            self.salt, self.body, self.head = row["salt"], row["body"], a2b_base64(row["head"])
+            fixed = FIXED.pack(
+                b"RialtoR1", node, self.epoch, self.seq, self.prev, self.kind, self.at, self.conversation, self.counter,
+                self.conversation_prev, self.digest, len(self.head)
+            )
+            sizes = len(self.prev), len(self.link), len(self.digest), len(self.conversation_prev)
+        except (KeyError, TypeError, ValueError, Base64Error, struct.error):
+            raise Finding(f"{where} cannot be read") from None
+        if sizes != (32, 32, 32, 32):
+            raise Finding(f"row {self.seq} was changed: a digest has not its length")
+        self.proof = row.get("proof")
+        self.is_good = sha256(fixed + self.head).digest() == self.link
+
+    def is_among(self, segment):
+        """Does its path lead to the root of this segment?"""
+        if not isinstance(self.proof, list):
+            return False
+        path = [unhex(one, 32, f"row {self.seq}: proof") for one in self.proof]
+        return root_of(self.link, self.seq - segment.first, segment.size, path) == segment.root
+
+
+def segment_of(checkpoints, seq, low=0):
+    """The place of the checkpoint that closes this row, looked for from a place on: few rows may be far apart, so halve."""
+    high = len(checkpoints)
+    while low < high:
+        middle = (low + high) // 2
+        if checkpoints[middle].last < seq:
+            low = middle + 1
+        else:
+            high = middle
+    if low == len(checkpoints) or checkpoints[low].first > seq:
+        raise Finding(f"row {seq} belongs to no checkpoint of the export")
+    return low
+
+
+def runs(text):
+    """Runs of rows such as 1-5,9: the first and the last of each; none where it is no such text."""
+    found = []
+    try:
+        for run in filter(None, text.split(",")):
+            first, _, last = run.partition("-")
+            found.append((int(first), int(last or first)))
+    except (AttributeError, ValueError):
+        return []
+    return found
+
+
+class Bare:
+    """Rows without content: a bit for each row, from the first of them on."""
+
+    def __init__(self):
+        self.first, self.bits, self.count = None, bytearray(), 0
+        # Content up to here may be gone, by an act with the member `retention`.
+        self.ruled = 0
+
+    def add(self, seq):
+        if self.first is None:
+            self.first = seq
+        byte, bit = divmod(seq - self.first, 8)
+        if byte >= len(self.bits):
+            self.bits.extend(bytes(byte + 1 - len(self.bits)))
+        self.bits[byte] |= 1 << bit
+        self.count += 1
+
+    def allow(self, first, last):
+        """Takes these away, and says how many there were."""
+        if self.first is None:
+            return 0
+        first, last = max(first - self.first, 0), min(last - self.first, 8 * len(self.bits) - 1)
+        if last < first:
+            return 0
+        begin, end = first // 8, last // 8 + 1
+        some = int.from_bytes(self.bits[begin:end], "little")
+        allowed = some & (((1 << (last - first + 1)) - 1) << (first % 8))
+        if allowed:
+            self.bits[begin:end] = (some ^ allowed).to_bytes(end - begin, "little")
+        count = bin(allowed).count("1")
+        self.count -= count
+        return count
+
+    def left(self):
+        """The first that is left."""
+        byte = len(self.bits) - len(self.bits.lstrip(b"\0"))
+        bits = self.bits[byte]
+        return self.first + 8 * byte + (bits & -bits).bit_length() - 1
+
+    def hear(self, node, row):
+        """An act may say that content of rows before it was destroyed."""
+        if row.kind != 3 or (b'"destruction"' not in row.head and b'"retention"' not in row.head):
+            return
+        try:
+            act = json.loads(row.head)
+            gone, ruled = act.get("destruction"), act.get("retention")
+            if gone is not None and gone.get("key") is not None:
+                texts = [gone[name].encode() for name in ("rule", "rows")]
+                signed = b"RialtoD1" + node + struct.pack(">QQ", row.epoch, row.at)
+                signed += b"".join(struct.pack(">Q", len(text)) + text for text in texts) + struct.pack(">Q", gone["count"])
+                good = is_signed(bytes.fromhex(gone["key"]), signed, bytes.fromhex(gone["signature"]))
+            else:
+                good = True
+            to = ruled["to"] if ruled is not None else 0
+        except (AttributeError, KeyError, TypeError, ValueError, struct.error):
+            good, to = False, 0
+        if not good:
+            raise Finding(f"row {row.seq} says that content was destroyed, and its signature is not that of its key")
+        for first, last in runs(gone.get("rows")) if gone is not None else []:
+            self.allow(first, min(last, row.seq - 1))
+        self.ruled = max(self.ruled, to)
+
+
 class Rows:
     """Goes along with the rows of an export."""
 
@@ -264,7 +386,7 @@ class Rows:
         self.claim, self.checkpoints = manifest["claim"], checkpoints
         self.count = self.first = self.seq = 0
         self.link, self.epoch = None, 0
-        self.bare = self.acts = 0
+        self.acts, self.bare, self.gone = 0, Bare(), 0
         # Of each conversation: counter and link of its last row here.
         self.conversations = {}
         # Of the segment that is being read: its checkpoint, the tree so far, its next row, the first row without a path.
@@ -274,19 +396,8 @@ class Rows:
     def begin_segment(self, seq):
         """The checkpoint that closes this row."""
         self.end_segment()
-        at, all_of_them = self.at + 1, self.checkpoints
-        # Few rows may be far apart: halve.
-        low, high = at, len(all_of_them)
-        while low < high:
-            middle = (low + high) // 2
-            if all_of_them[middle].last < seq:
-                low = middle + 1
-            else:
-                high = middle
-        if low == len(all_of_them) or all_of_them[low].first > seq:
-            raise Finding(f"row {seq} belongs to no checkpoint of the export")
-        self.at = low
-        self.tree, self.next, self.unproved = Tree(), all_of_them[low].first, None
+        self.at = segment_of(self.checkpoints, seq, self.at + 1)
+        self.tree, self.next, self.unproved = Tree(), self.checkpoints[self.at].first, None
         self.segments += 1
 
     def end_segment(self):
@@ -301,45 +412,34 @@ class Rows:
             raise Finding(f"rows {segment.first} to {segment.last} are not those that were signed")
 
     def step(self, line):
-        try:
-            row = json.loads(line)
-            seq, epoch, kind, at = row["seq"], row["epoch"], row["kind"], row["at"]
-            conversation, counter = row["conversation"], row["counter"]
-            conversation_prev, prev = bytes.fromhex(row["conversation_prev"]), bytes.fromhex(row["prev"])
-            link, digest = bytes.fromhex(row["link"]), bytes.fromhex(row["digest"])
-            salt, body, head = row["salt"], row["body"], a2b_base64(row["head"])
-            fixed = FIXED.pack(
-                b"RialtoR1", self.node, epoch, seq, prev, kind, at, conversation, counter, conversation_prev, digest, len(head)
-            )
-            sizes = len(prev), len(link), len(digest), len(conversation_prev)
-        except (KeyError, TypeError, ValueError, Base64Error, struct.error):
-            raise Finding(f"line {self.count + 1} of rows.jsonl (after row {self.seq}) cannot be read") from None
-        if sizes != (32, 32, 32, 32):
-            raise Finding(f"row {seq} was changed: a digest has not its length")
+        row = Row(self.node, line, f"line {self.count + 1} of rows.jsonl (after row {self.seq})")
+        seq, epoch, link = row.seq, row.epoch, row.link
         if seq <= self.seq:
             raise Finding(f"row {seq} comes twice or out of order: it stands after row {self.seq}")
         follows = self.count and seq == self.seq + 1
         if self.count and not follows and self.claim == "rows":
             raise Finding(f"{rows_in_words(self.seq + 1, seq - 1)} missing")
-        if sha256(fixed + head).digest() != link:
+        if not row.is_good:
             raise Finding(f"row {seq} was changed: its link is not that of its fields")
-        if follows and prev != self.link:
+        if follows and row.prev != self.link:
             raise Finding(f"row {seq} was written after another row than the one before it")
-        if seq == 1 and prev != sha256(b"RialtoG1" + self.node + struct.pack(">Q", 1)).digest():
+        if seq == 1 and row.prev != sha256(b"RialtoG1" + self.node + struct.pack(">Q", 1)).digest():
             raise Finding("row 1 does not begin the chain of this node")
         if self.count and epoch != self.epoch:
-            self.begin_epoch(seq, epoch, kind, head, follows)
-        if salt is None and body is None:
-            self.bare += 1
-        elif salt is None or body is None:
+            self.begin_epoch(seq, epoch, row.kind, row.head, follows)
+        if row.salt is None and row.body is None:
+            self.bare.add(seq)
+            self.gone += 1
+        elif row.salt is None or row.body is None:
             raise Finding(f"the content of row {seq} is there in part only")
         else:
-            self.check_body(seq, salt, body, digest)
-        if conversation and self.claim != "selection":
-            self.check_conversation(seq, conversation, counter, conversation_prev, link)
-        self.check_segment(seq, epoch, link, row.get("proof"))
+            self.check_body(seq, row.salt, row.body, row.digest)
+        self.bare.hear(self.node, row)
+        if row.conversation and self.claim != "selection":
+            self.check_conversation(seq, row.conversation, row.counter, row.conversation_prev, link)
+        self.check_segment(row)
         self.count += 1
-        self.acts += kind == 3
+        self.acts += row.kind == 3
         if self.count == 1:
             self.first = seq
         self.seq, self.link, self.epoch = seq, link, epoch
@@ -379,26 +479,25 @@ class Rows:
             raise Finding(f"row {seq} should be the first of its conversation, and is number {counter}")
         self.conversations[conversation] = (counter, link)
 
-    def check_segment(self, seq, epoch, link, proof):
+    def check_segment(self, row):
+        seq, link = row.seq, row.link
         if self.at < 0 or seq > self.checkpoints[self.at].last:
             self.begin_segment(seq)
         segment = self.checkpoints[self.at]
-        if epoch != segment.epoch:
+        if row.epoch != segment.epoch:
             raise Finding(f"row {seq} is of another epoch than the checkpoint that closes it")
         if seq == self.next:
             self.tree.push(link)
             self.next += 1
-        elif proof is None or self.unproved is not None:
+        elif row.proof is None or self.unproved is not None:
             lacking = seq if self.unproved is None else self.unproved
             missing = rows_in_words(self.next, seq - 1)
             raise Finding(f"{missing} missing, and row {lacking} cannot be proved without")
-        if proof is None:
+        if row.proof is None:
             if self.unproved is None:
                 self.unproved = seq
-        else:
-            path = [unhex(one, 32, f"row {seq}: proof") for one in proof] if isinstance(proof, list) else None
-            if path is None or root_of(link, seq - segment.first, segment.size, path) != segment.root:
-                raise Finding(f"row {seq} is not among those that were signed: its path does not lead to the root")
+        elif not row.is_among(segment):
+            raise Finding(f"row {seq} is not among those that were signed: its path does not lead to the root")
         if seq == segment.last and link != segment.link:
             raise Finding(f"row {seq} is not the row that its checkpoint closes")
 
@@ -429,6 +528,37 @@ def check_rows(directory, manifest, checkpoints, progress):
                 progress(f"row {rows.count} of {total}")
     rows.end(manifest)
     return rows, digest.hexdigest(), size
+
+
+def check_bare(directory, manifest, checkpoints, rows):
+    """Whether it is said of every row without content why it has none; says of how many it is withheld."""
+    bare, withheld = rows.bare, 0
+    if "acts.jsonl" in manifest["files"]:
+        before = 0
+        try:
+            file = open(os.path.join(directory, "acts.jsonl"), "rb")
+        except OSError:
+            raise Finding("acts.jsonl is missing") from None
+        with file:
+            for count, line in enumerate(file, 1):
+                act = Row(rows.node, line, f"line {count} of acts.jsonl")
+                if act.seq <= before:
+                    raise Finding(f"acts.jsonl: row {act.seq} comes twice or out of order")
+                if not act.is_good:
+                    raise Finding(f"acts.jsonl: row {act.seq} was changed: its link is not that of its fields")
+                segment = checkpoints[segment_of(checkpoints, act.seq)]
+                if act.epoch != segment.epoch or not act.is_among(segment):
+                    raise Finding(f"acts.jsonl: row {act.seq} is not among those that were signed")
+                bare.hear(rows.node, act)
+                before = act.seq
+    bare.allow(1, bare.ruled)
+    for first, last in runs(manifest.get("withheld", "")):
+        withheld += bare.allow(first, last)
+    # An export of before there was this member does not say what is withheld.
+    if bare.count and "withheld" in manifest:
+        what = "no act says that it was destroyed, nor the manifest that it is withheld"
+        raise Finding(f"the content of row {bare.left()} is not here, and {what}")
+    return withheld
 
 
 # ------------------------------------------------------------------------------------------------------------------------
@@ -514,6 +644,7 @@ def verify(directory, keys, progress):
         return [str(finding)], []
     # Rows first: they name what a changed file does not.
     seen = attempt(check_rows, directory, manifest, checkpoints, progress)
+    withheld = attempt(check_bare, directory, manifest, checkpoints, seen[0]) if seen else 0
     known = {"rows.jsonl": seen[1:]} if seen else {}
     files = attempt(check_files, directory, manifest, known, progress)
     if findings:
@@ -524,8 +655,13 @@ def verify(directory, keys, progress):
         f"{rows.count} rows, {rows.acts} of them acts; {files} files; {len(checkpoints)} checkpoints, rows of {rows.segments} of them",
         "claim: " + CLAIMS[manifest["claim"]].format(**manifest),
     ]
-    if rows.bare:
-        lines.append(f"{rows.bare} rows are without content: it was destroyed, or is withheld")
+    gone = rows.gone - withheld - rows.bare.count
+    if gone:
+        lines.append(f"{gone} rows are without content: it was destroyed, and acts on record say so")
+    if withheld:
+        lines.append(f"{withheld} rows are without content: it is withheld, as the manifest says")
+    if rows.bare.count:
+        lines.append(f"{rows.bare.count} rows are without content, and this export is too old to say why")
     for key in signers:
         whose = "as expected" if keys else "NOT COMPARED with anything: give --key"
         lines.append(f"signed by {key}, {whose}")

@@ -3,7 +3,7 @@
 //! export but those two rows: each page is answered from the first of them, so a page can be asked for again at any time.
 
 use crate::acts::now;
-use crate::facts::file_facts;
+use crate::pages::covers;
 use crate::problem::{Problem, ProblemBody, blocking};
 use crate::search::SearchQuestion;
 use crate::{Desk, Who};
@@ -15,22 +15,17 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use export::{Begun, FileFact, Form};
 use model::Seq;
-use record::{Act, ChainId, Checkpoint, Evidence, ExportAct, Paths, Ranges, Signed};
+use record::{Act, ExportAct, Ranges, Signed};
 use search::{Ask, Index};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use store::Row;
 use tokio_util::io::ReaderStream;
 use utoipa::{IntoParams, ToSchema};
 
-/// Rows of a page.
-const PAGE: usize = 4_000;
 /// Rows that are read from the journal at a time.
-const READ: usize = 500;
-/// A page is not longer than this, save for its last rows.
-const LONGEST: usize = 8 << 20;
+pub(crate) const READ: usize = 500;
 /// How long the index may take to come up with the journal.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -98,10 +93,21 @@ pub struct ExportSigned {
 pub enum ExportLine {
     /// A file that the row before links to.
     File(FileFact),
+    /// Of rows of the page the content is not there.
+    Bare(BareRows),
     /// The page ends here; the next begins with this row.
     Next(u64),
     /// That was all.
     End(u64),
+}
+
+/// Rows that are without content.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct BareRows {
+    /// Those whose content is withheld, such as `1-5,9`.
+    pub withheld: String,
+    /// Are there others, whose content was destroyed?
+    pub destroyed: bool,
 }
 
 impl ExportBegun {
@@ -120,17 +126,38 @@ impl ExportBegun {
 }
 
 /// Which rows.
-enum Selected {
+pub(crate) enum Selected {
     /// All from here to there.
     Range(u64, u64),
     /// These.
-    List(Arc<Vec<Seq>>),
+    List(List),
 }
+
+impl Selected {
+    fn has(&self, seq: Seq) -> bool {
+        match self {
+            Self::Range(first, last) => (*first..=*last).contains(&seq.0),
+            Self::List(list) => list.binary_search(&seq).is_ok(),
+        }
+    }
+}
+
+/// What a list is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Of {
+    /// What was asked for.
+    Rows,
+    /// Acts that say why rows are without content.
+    Acts,
+}
+
+/// Rows, ascending.
+type List = Arc<Vec<Seq>>;
 
 /// Selections of exports that are being fetched, and the checkpoints that prove their rows.
 #[derive(Default)]
 pub struct Selections {
-    lists: Mutex<HashMap<u64, Arc<Vec<Seq>>>>,
+    lists: Mutex<HashMap<(u64, Of), List>>,
     signed: Mutex<Arc<Vec<Signed>>>,
 }
 
@@ -204,29 +231,56 @@ impl Desk {
         if question.is_plain() {
             return Ok(Selected::Range(first, last));
         }
+        self.listed((id, Of::Rows), || {
+            let index = self.index()?;
+            let limits = Ask {
+                since: None,
+                until: None,
+                after: Some(first - 1),
+                before: Some(last + 1),
+                ..question.ask(self)?
+            };
+            let mut list = index.every(&limits)?;
+            list.extend(index.ends(&list)?.into_iter().filter(|seq| seq.0 <= to));
+            list.sort_unstable();
+            list.dedup();
+            Ok(list)
+        })
+    }
+
+    /// A list that is remembered, or found.
+    fn listed(
+        &self,
+        name: (u64, Of),
+        find: impl FnOnce() -> Result<Vec<Seq>, Problem>,
+    ) -> Result<Selected, Problem> {
         let known = || self.selections.lists.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(list) = known().get(&id) {
+        if let Some(list) = known().get(&name) {
             return Ok(Selected::List(list.clone()));
         }
-        let index = self.index()?;
-        let limits = Ask {
-            since: None,
-            until: None,
-            after: Some(first - 1),
-            before: Some(last + 1),
-            ..question.ask(self)?
-        };
-        let mut list = index.every(&limits)?;
-        list.extend(index.ends(&list)?.into_iter().filter(|seq| seq.0 <= to));
-        list.sort_unstable();
-        list.dedup();
-        let list = Arc::new(list);
+        let list = Arc::new(find()?);
         let mut known = known();
         if known.len() >= REMEMBERED {
             known.clear();
         }
-        known.insert(id, list.clone());
+        known.insert(name, list.clone());
         Ok(Selected::List(list))
+    }
+
+    /// Acts up to this row by which content was destroyed, those that are not among the rows of the export.
+    fn destructions(&self, id: u64, rows: &Selected, to: u64) -> Result<Selected, Problem> {
+        self.listed((id, Of::Acts), || {
+            let (mut list, mut next) = (Vec::new(), 1);
+            while next <= to {
+                let page = self.journal.rows(Seq(next), READ)?;
+                let Some(last) = page.last() else { break };
+                next = last.seq.0 + 1;
+                let destroys = |act: Act| act.destruction.is_some() || act.retention.is_some();
+                let more = page.iter().filter(|row| row.seq.0 <= to && !rows.has(row.seq));
+                list.extend(more.filter(|row| Act::read(row).is_some_and(destroys)).map(|row| row.seq));
+            }
+            Ok(list)
+        })
     }
 
     /// The export of this name, if this administrator began it.
@@ -350,7 +404,8 @@ fn forms_in_words(forms: &[String]) -> String {
 }
 
 /// A page of rows, each a line of JSON as FORMAT.md says. After a row, files that it links to (`{"file": ...}`); at last
-/// where the next page begins (`{"next": row}`), or that this was all (`{"end": row}`).
+/// which rows are without content (`{"bare": ...}`), and where the next page begins (`{"next": row}`), or that this was all
+/// (`{"end": row}`).
 #[utoipa::path(get, path = "/v1/exports/{id}/rows", params(From), responses(
     (status = 200, description = "lines of JSON"), (status = 404, body = ProblemBody)))]
 pub async fn rows(
@@ -365,6 +420,24 @@ pub async fn rows(
         let segments = desk.covered(&who, Seq(to))?;
         let withheld = if order.privileged { Ranges::default() } else { desk.reviews.privileged()? };
         desk.page(&selected, &segments, from, withheld)
+    });
+    Ok(([(CONTENT_TYPE, "application/jsonl")], page.await?).into_response())
+}
+
+/// A page of the acts that say why rows of an export are without content, those that are not among its rows; as rows are.
+#[utoipa::path(get, path = "/v1/exports/{id}/acts", params(From), responses(
+    (status = 200, description = "lines of JSON"), (status = 404, body = ProblemBody)))]
+pub async fn acts(
+    State(desk): State<Arc<Desk>>,
+    who: Who,
+    Path(id): Path<u64>,
+    Query(From { from }): Query<From>,
+) -> Result<Response, Problem> {
+    let page = blocking(move || {
+        let (order, to) = desk.export(&who, id)?;
+        let rows = desk.selected(id, &order, to)?;
+        let segments = desk.covered(&who, Seq(to))?;
+        desk.page(&desk.destructions(id, &rows, to)?, &segments, from, Ranges::default())
     });
     Ok(([(CONTENT_TYPE, "application/jsonl")], page.await?).into_response())
 }
@@ -435,147 +508,4 @@ pub async fn done(
         Ok(Json(ExportSigned { signature: record::hex(&signature) }))
     })
     .await
-}
-
-/// Lines of a page, as they are made.
-struct Lines {
-    text: Vec<u8>,
-    last: u64,
-    /// Rows that are shown without content.
-    withheld: Ranges,
-}
-
-impl Lines {
-    fn say(&mut self, line: &ExportLine) {
-        let _ = serde_json::to_writer(&mut self.text, line);
-        self.text.push(b'\n');
-    }
-}
-
-/// The segment that a row is of.
-fn covers(segments: &[Signed], seq: u64) -> Result<Checkpoint, Problem> {
-    let at = segments.partition_point(|one| one.checkpoint.last.0 < seq);
-    let none = || Problem(StatusCode::INTERNAL_SERVER_ERROR, format!("no checkpoint covers row {seq}"));
-    segments.get(at).map(|one| one.checkpoint).ok_or_else(none)
-}
-
-impl Desk {
-    fn page(
-        &self,
-        selected: &Selected,
-        segments: &[Signed],
-        from: u64,
-        withheld: Ranges,
-    ) -> Result<Vec<u8>, Problem> {
-        let mut lines =
-            Lines { text: Vec::with_capacity(LONGEST / 2), last: from.saturating_sub(1), withheld };
-        let next = match selected {
-            Selected::Range(first, last) => {
-                self.page_of_range((*first, *last), segments, from, &mut lines)?
-            }
-            Selected::List(list) => self.page_of_list(list, segments, from, &mut lines)?,
-        };
-        let end = lines.last;
-        lines.say(&next.map_or(ExportLine::End(end), ExportLine::Next));
-        Ok(lines.text)
-    }
-
-    fn line(
-        &self,
-        row: &Row,
-        proof: Option<Vec<[u8; 32]>>,
-        chain: ChainId,
-        lines: &mut Lines,
-    ) -> Result<(), Problem> {
-        let withheld = lines.withheld.has(row.seq.0);
-        // Its place in the chain is proved by the digest.
-        let bare = withheld.then(|| Row { salt: None, body: None, ..row.clone() });
-        let mut evidence = Evidence::new(chain, bare.as_ref().unwrap_or(row));
-        if let Some(path) = proof {
-            evidence = evidence.proved(path);
-        }
-        lines.text.extend_from_slice(evidence.to_line().as_bytes());
-        lines.text.push(b'\n');
-        lines.last = row.seq.0;
-        if let (Some(files), false) = (&self.files, withheld) {
-            file_facts(files, row)?.into_iter().for_each(|fact| lines.say(&ExportLine::File(fact)));
-        }
-        Ok(())
-    }
-
-    /// Where the next page begins.
-    fn page_of_range(
-        &self,
-        (first, last): (u64, u64),
-        segments: &[Signed],
-        from: u64,
-        lines: &mut Lines,
-    ) -> Result<Option<u64>, Problem> {
-        let mut next = from.max(first);
-        let end = last.min(next.saturating_add(PAGE as u64 - 1));
-        while next <= end && lines.text.len() < LONGEST {
-            let one = covers(segments, next)?;
-            let until = one.last.0.min(end);
-            let is_whole = first <= one.first.0 && one.last.0 <= last;
-            if is_whole {
-                let some = usize::try_from(until - next + 1).unwrap_or(READ).min(READ);
-                let rows = self.journal.rows(Seq(next), some)?;
-                let Some(last) = rows.last() else { break };
-                next = last.seq.0 + 1;
-                for row in &rows {
-                    self.line(row, None, one.chain, lines)?;
-                }
-            } else {
-                let wanted: Vec<Seq> = (next..=until).map(Seq).collect();
-                self.proved(&one, &wanted, lines)?;
-                next = until + 1;
-            }
-        }
-        Ok((next <= last).then_some(next))
-    }
-
-    fn page_of_list(
-        &self,
-        list: &[Seq],
-        segments: &[Signed],
-        from: u64,
-        lines: &mut Lines,
-    ) -> Result<Option<u64>, Problem> {
-        let begin = list.partition_point(|seq| seq.0 < from);
-        let wanted = &list[begin..list.len().min(begin + PAGE)];
-        let mut rest = wanted;
-        while let Some(first) = rest.first() {
-            let one = covers(segments, first.0)?;
-            let here = rest.partition_point(|seq| *seq <= one.last);
-            self.proved(&one, &rest[..here], lines)?;
-            rest = &rest[here..];
-            if lines.text.len() >= LONGEST {
-                break;
-            }
-        }
-        Ok(rest.first().map(|seq| seq.0).or_else(|| list.get(begin + wanted.len()).map(|seq| seq.0)))
-    }
-
-    /// Rows of a segment that is there in part: one pass over all of it finds what proves each.
-    fn proved(&self, one: &Checkpoint, wanted: &[Seq], lines: &mut Lines) -> Result<(), Problem> {
-        let mut paths = Paths::new(wanted.iter().map(|seq| seq.0 - one.first.0).collect());
-        let (mut next, mut rows) = (one.first.0, Vec::with_capacity(wanted.len()));
-        while next <= one.last.0 {
-            let left = usize::try_from(one.last.0 - next + 1).unwrap_or(READ);
-            let some = self.journal.rows(Seq(next), left.min(READ))?;
-            let Some(last) = some.last() else { break };
-            next = last.seq.0 + 1;
-            for row in some {
-                paths.push(&row.link);
-                if wanted.binary_search(&row.seq).is_ok() {
-                    rows.push(row);
-                }
-            }
-        }
-        for row in &rows {
-            let path = paths.path(row.seq.0 - one.first.0);
-            self.line(row, path, one.chain, lines)?;
-        }
-        Ok(())
-    }
 }

@@ -20,6 +20,7 @@ mod matters;
 mod operate;
 mod outbreak;
 mod pace;
+mod pages;
 mod partners;
 mod policy;
 mod probes;
@@ -44,7 +45,7 @@ pub use admins::{
 };
 pub use backups::BackupMade;
 pub use desk::Desk;
-pub use exports::{ExportBegun, ExportLine, ExportMade, ExportOrder, ExportSigned, Selections};
+pub use exports::{BareRows, ExportBegun, ExportLine, ExportMade, ExportOrder, ExportSigned, Selections};
 pub use facts::file_facts;
 pub use files::FileDoor;
 pub use groups::{GroupList, Members};
@@ -172,6 +173,7 @@ fn routes() -> (Router<Arc<Desk>>, utoipa::openapi::OpenApi) {
         .routes(routes!(reports::aggregates))
         .routes(routes!(exports::begin))
         .routes(routes!(exports::rows))
+        .routes(routes!(exports::acts))
         .routes(routes!(exports::checkpoints))
         .routes(routes!(exports::file))
         .routes(routes!(exports::done))

@@ -1,8 +1,10 @@
 //! What can be measured, one file each.
 
 pub mod c2s;
+pub mod export;
 pub mod gateway;
 pub mod idle;
+mod journal;
 pub mod login;
 pub mod policy;
 pub mod presence;

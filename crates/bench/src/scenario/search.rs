@@ -19,8 +19,8 @@ const WORDS: u64 = 50_000;
 /// Words of a message.
 const LENGTH: u64 = 14;
 /// Rows are so far apart: ten million of them make three months.
-const APART_MS: u64 = 800;
-const BEGINNING: u64 = 1_780_000_000_000;
+pub(super) const APART_MS: u64 = 800;
+pub(super) const BEGINNING: u64 = 1_780_000_000_000;
 /// Questions of each kind.
 const QUESTIONS: u64 = 200;
 
@@ -28,7 +28,7 @@ const QUESTIONS: u64 = 200;
 struct MadeUp(u64);
 
 /// Numbers that look random and are always the same.
-fn scrambled(n: u64) -> u64 {
+pub(super) fn scrambled(n: u64) -> u64 {
     let n = n.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let n = (n ^ (n >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     (n ^ (n >> 27)) >> 11
@@ -49,11 +49,28 @@ fn person(n: u64) -> Result<Address> {
     Ok(Address::new(&format!("user{}", n % PEOPLE), "corp.example").map_err(|e| e.to_string())?)
 }
 
-/// A message as people write them.
-pub(super) fn row(n: u64) -> Result<Row> {
-    let (from, to) = (person(scrambled(n))?, person(scrambled(n + 1))?);
+fn row(n: u64) -> Result<Row> {
     let at = Timestamp(BEGINNING + n * APART_MS);
-    let envelope = Envelope {
+    let envelope = message(n, at, person(scrambled(n))?, person(scrambled(n + 1))?);
+    Ok(Row {
+        seq: Seq(n),
+        at,
+        kind: RowKind::Envelope,
+        conversation: scrambled(n) % 100_000 + 1,
+        conversation_seq: 1,
+        conversation_prev: [0; 32],
+        prev: [0; 32],
+        link: [0; 32],
+        body_digest: [0; 32],
+        salt: Some([0; 16]),
+        head: encode_head(&envelope, &Judgement::default()).into(),
+        body: Some(encode_body(&envelope).into()),
+    })
+}
+
+/// A message as people write them.
+pub(super) fn message(n: u64, at: Timestamp, from: Address, to: Address) -> Envelope {
+    Envelope {
         id: EnvelopeId(u128::from(n)),
         at,
         origin: Origin {
@@ -70,21 +87,7 @@ pub(super) fn row(n: u64) -> Result<Row> {
             lasting: true,
             ..Message::default()
         }),
-    };
-    Ok(Row {
-        seq: Seq(n),
-        at,
-        kind: RowKind::Envelope,
-        conversation: scrambled(n) % 100_000 + 1,
-        conversation_seq: 1,
-        conversation_prev: [0; 32],
-        prev: [0; 32],
-        link: [0; 32],
-        body_digest: [0; 32],
-        salt: Some([0; 16]),
-        head: encode_head(&envelope, &Judgement::default()).into(),
-        body: Some(encode_body(&envelope).into()),
-    })
+    }
 }
 
 impl Journal for MadeUp {

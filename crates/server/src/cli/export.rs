@@ -5,7 +5,7 @@ use super::which::Which;
 use super::{Reach, escape};
 use crate::client::Control;
 use crate::failure::Failure;
-use export::{FileFact, Form, Stage, Summary, Work};
+use export::{Batch, Form, Stage, Summary, Work};
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -45,6 +45,7 @@ impl Export {
         with_server(&self.file, |control| async move {
             let mut work = open(&control, &dir, &order).await?;
             fetch_rows(&control, &mut work).await?;
+            fetch_acts(&control, &mut work).await?;
             fetch_files(&control, &mut work).await?;
             let mut told = Told::default();
             // It does nothing else meanwhile.
@@ -117,48 +118,54 @@ async fn fetch_rows(control: &Control, work: &mut Work) -> Result<(), Failure> {
     let mut coming = Some(page(control, id, next));
     while let Some(page_of_it) = coming.take() {
         let bytes = page_of_it.await.map_err(|e| Failure::new(e.to_string()))??;
-        let got = Page::read(&bytes)?;
+        let got = read(&bytes)?;
         coming = got.next.map(|next| page(control, id, next));
-        let add = || work.add(&got.lines, got.rows, got.span, &got.facts, got.next);
-        tokio::task::block_in_place(add)?;
+        tokio::task::block_in_place(|| work.add(&got))?;
         told.hear("rows", got.next.map_or(to, |next| next - 1), to);
     }
     Ok(())
 }
 
-/// A page of evidence.
-#[derive(Default)]
-struct Page {
-    lines: Vec<u8>,
-    rows: u64,
-    span: Option<(u64, u64)>,
-    facts: Vec<FileFact>,
-    next: Option<u64>,
+/// What says why rows are without content.
+async fn fetch_acts(control: &Control, work: &mut Work) -> Result<(), Failure> {
+    let id = work.begun().id;
+    let mut next = work.wants_acts().then_some(1);
+    while let Some(from) = next {
+        let got = read(&control.fetch(&format!("/v1/exports/{id}/acts?from={from}")).await?)?;
+        if got.rows > 0 {
+            tokio::task::block_in_place(|| work.add_acts(&got.lines))?;
+        }
+        next = got.next;
+    }
+    Ok(())
 }
 
-impl Page {
-    fn read(bytes: &[u8]) -> Result<Self, Failure> {
-        const ROW: &[u8] = b"{\"seq\":";
-        let broken = || Failure::new("the server's answer broke off; the same command goes on");
-        let mut page = Self { lines: Vec::with_capacity(bytes.len()), ..Self::default() };
-        let mut is_whole = false;
-        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-            if let Some(rest) = line.strip_prefix(ROW) {
-                let digits = rest.iter().take_while(|byte| byte.is_ascii_digit());
-                let seq = digits.fold(0u64, |seq, digit| seq * 10 + u64::from(digit - b'0'));
-                page.span = Some((page.span.map_or(seq, |(first, _)| first), seq));
-                page.rows += 1;
-                page.lines.extend_from_slice(line);
-                continue;
-            }
-            match serde_json::from_slice(line).map_err(|_| broken())? {
-                ExportLine::File(fact) => page.facts.push(fact),
-                ExportLine::Next(next) => (page.next, is_whole) = (Some(next), true),
-                ExportLine::End(_) => is_whole = true,
-            }
+/// Reads a page of evidence.
+fn read(bytes: &[u8]) -> Result<Batch, Failure> {
+    const ROW: &[u8] = b"{\"seq\":";
+    let broken = || Failure::new("the server's answer broke off; the same command goes on");
+    let mut page = Batch { lines: Vec::with_capacity(bytes.len()), ..Batch::default() };
+    let mut is_whole = false;
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        if let Some(rest) = line.strip_prefix(ROW) {
+            let digits = rest.iter().take_while(|byte| byte.is_ascii_digit());
+            let seq = digits.fold(0u64, |seq, digit| seq * 10 + u64::from(digit - b'0'));
+            page.span = Some((page.span.map_or(seq, |(first, _)| first), seq));
+            page.rows += 1;
+            page.lines.extend_from_slice(line);
+            continue;
         }
-        if is_whole { Ok(page) } else { Err(broken()) }
+        match serde_json::from_slice(line).map_err(|_| broken())? {
+            ExportLine::File(fact) => page.facts.push(fact),
+            ExportLine::Bare(bare) => {
+                page.withheld = bare.withheld.parse().map_err(Failure::new)?;
+                page.destroyed = bare.destroyed;
+            }
+            ExportLine::Next(next) => (page.next, is_whole) = (Some(next), true),
+            ExportLine::End(_) => is_whole = true,
+        }
     }
+    if is_whole { Ok(page) } else { Err(broken()) }
 }
 
 /// Contents of files are fetched one after the other; whatever is there already is not fetched again.

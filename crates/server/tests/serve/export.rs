@@ -322,3 +322,26 @@ fn what_is_privileged_is_proved_and_not_told() {
     let (told, _) = texts("with", &["--privileged"]);
     assert!(told.expect("it is there")["text"].to_string().contains("she"));
 }
+
+#[test]
+fn what_was_destroyed_is_explained_beside_the_rows() {
+    let serve = Serve::start(
+        &["romeo", "juliet", "nurse"],
+        &format!("{LISTEN}{UPLOAD}\n[record]\nretention = \"0 days\"\n"),
+    );
+    talk(&serve);
+    let (good, words) = said(&serve, &["retention", "run"]);
+    assert!(good, "{words}");
+    for (name, more) in [("all", &[][..]), ("between", &["--with", "juliet@example.com"][..])] {
+        let dir = serve.path(name);
+        let (good, words) = said(&serve, &[&["export", text(&dir), "--format", "none"], more].concat());
+        assert!(good, "{words}");
+        let (good, words) = verified(&dir);
+        assert!(good && words.contains("rows are without content: it was destroyed, and acts"), "{words}");
+        // Where the act is a row of the export it is not said twice.
+        assert_eq!(dir.join("acts.jsonl").exists(), name == "between");
+    }
+    std::fs::remove_file(serve.path("between/acts.jsonl")).expect("it is there");
+    let (good, words) = verified(&serve.path("between"));
+    assert!(!good && words.starts_with("NOT AS IT WAS SIGNED: acts.jsonl is missing"), "{words}");
+}

@@ -16,6 +16,7 @@ mod journaling;
 mod limits;
 mod log;
 mod logins;
+mod many;
 mod matters;
 mod metrics;
 mod outbreak;
