@@ -5,6 +5,7 @@
 //! rows so far, and [`Evidence`] a row as it leaves the house. The format is written down in `FORMAT.md` and is for ever.
 
 mod act;
+mod ahead;
 mod chain;
 mod checkpoint;
 mod close;

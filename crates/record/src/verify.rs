@@ -1,12 +1,13 @@
 use crate::Ranges;
 use crate::act::{Act, Restore, Retention};
+use crate::ahead::read_ahead;
 use crate::chain::ChainId;
 use crate::hex::hex;
 use crate::marks::{Against, Marks, SignedRows};
 use crate::walk::Walk;
 use model::Seq;
 use std::fmt;
-use store::{RowKind, Rows, Trouble};
+use store::{Row, RowKind, Rows, Trouble};
 
 /// Rows read at a time: few enough to stay small in memory, even with large bodies.
 pub(crate) const PAGE: usize = 1_000;
@@ -190,7 +191,7 @@ impl fmt::Display for NewEpoch {
 ///
 /// # Errors
 /// [`Trouble`] when the journal cannot be read.
-pub fn verify<R: Rows + ?Sized>(
+pub fn verify<R: Rows + Sync + ?Sized>(
     journal: &R,
     chain: ChainId,
     progress: impl FnMut(Seq),
@@ -202,7 +203,7 @@ pub fn verify<R: Rows + ?Sized>(
 ///
 /// # Errors
 /// [`Trouble`] when the journal or its checkpoints cannot be read.
-pub fn verify_against<R: Rows + ?Sized>(
+pub fn verify_against<R: Rows + Sync + ?Sized>(
     journal: &R,
     chain: ChainId,
     against: &Against<'_>,
@@ -215,50 +216,53 @@ pub fn verify_against<R: Rows + ?Sized>(
     let (mut bare, mut lawful) = (Ranges::default(), Vec::new());
     // The first file whose content is not as it was.
     let mut file = None;
-    let finding = 'all: loop {
-        let page = journal.rows(Seq(walk.next), PAGE)?;
-        let Some(end) = page.last().map(|r| r.seq) else { break None };
-        for row in &page {
-            let act = Act::read(row);
-            let restore = act.as_ref().and_then(|a| a.restore.as_ref());
-            match walk.step(row, restore.map(|r| r.epoch)) {
-                Err(fault) => break 'all Some(Finding { seq: row.seq, fault }),
-                Ok(false) => {}
-                Ok(true) => {
-                    report.restores.extend(restore.map(|r| NewEpoch { seq: row.seq, restore: r.clone() }))
+    let mut look = |pages: &mut dyn Iterator<Item = Result<Vec<Row>, Trouble>>| {
+        for page in pages {
+            let page = page?;
+            for row in &page {
+                let act = Act::read(row);
+                let restore = act.as_ref().and_then(|a| a.restore.as_ref());
+                match walk.step(row, restore.map(|r| r.epoch)) {
+                    Err(fault) => return Ok(Some(Finding { seq: row.seq, fault })),
+                    Ok(false) => {}
+                    Ok(true) => {
+                        report.restores.extend(restore.map(|r| NewEpoch { seq: row.seq, restore: r.clone() }))
+                    }
+                }
+                report.rows += 1;
+                report.acts += u64::from(row.kind == RowKind::Admin);
+                if row.salt.is_none() {
+                    report.erased += 1;
+                    bare.add(row.seq.0);
+                }
+                report.last = Some((row.seq, row.link));
+                if let Err(finding) =
+                    marks.step(row, walk.chain, act.as_ref().and_then(|a| a.checkpoint.as_ref()))?
+                {
+                    return Ok(Some(finding));
+                }
+                let upload = act.as_ref().filter(|a| a.act == "upload").and_then(|a| a.file.as_ref());
+                if let (Some(upload), Some(look), None) = (upload, against.files, file) {
+                    report.files += 1;
+                    file = look(upload)?.map(|fault| Finding { seq: row.seq, fault });
+                }
+                let ruled = report.retention.as_ref().map_or(0, |(_, r)| r.to);
+                if let Some(gone) = act.as_ref().and_then(|act| act.destruction.as_ref()) {
+                    report.destructions += 1;
+                    if gone.key.is_some() && !gone.is_genuine(walk.chain, row.at) {
+                        return Ok(Some(Finding { seq: row.seq, fault: Fault::Unsigned }));
+                    }
+                    lawful.extend(gone.rows().below(row.seq.0).runs());
+                }
+                if let Some(retention) = act.and_then(|a| a.retention).filter(|r| r.to >= ruled) {
+                    report.retention = Some((row.seq, retention));
                 }
             }
-            report.rows += 1;
-            report.acts += u64::from(row.kind == RowKind::Admin);
-            if row.salt.is_none() {
-                report.erased += 1;
-                bare.add(row.seq.0);
-            }
-            report.last = Some((row.seq, row.link));
-            if let Err(finding) =
-                marks.step(row, walk.chain, act.as_ref().and_then(|a| a.checkpoint.as_ref()))?
-            {
-                break 'all Some(finding);
-            }
-            let upload = act.as_ref().filter(|a| a.act == "upload").and_then(|a| a.file.as_ref());
-            if let (Some(upload), Some(look), None) = (upload, against.files, file) {
-                report.files += 1;
-                file = look(upload)?.map(|fault| Finding { seq: row.seq, fault });
-            }
-            let ruled = report.retention.as_ref().map_or(0, |(_, r)| r.to);
-            if let Some(gone) = act.as_ref().and_then(|act| act.destruction.as_ref()) {
-                report.destructions += 1;
-                if gone.key.is_some() && !gone.is_genuine(walk.chain, row.at) {
-                    break 'all Some(Finding { seq: row.seq, fault: Fault::Unsigned });
-                }
-                lawful.extend(gone.rows().below(row.seq.0).runs());
-            }
-            if let Some(retention) = act.and_then(|a| a.retention).filter(|r| r.to >= ruled) {
-                report.retention = Some((row.seq, retention));
-            }
+            progress(Seq(walk.next - 1));
         }
-        progress(end);
+        Ok(None)
     };
+    let finding = read_ahead(journal, Seq(1), PAGE, |pages| look(pages))?;
     report.conversations = walk.conversations();
     let ruled = report.retention.as_ref().map_or(0, |(_, r)| r.to);
     lawful.extend((ruled > 0).then_some((1, ruled)));
