@@ -5,10 +5,13 @@
 
 mod cpim;
 mod digest;
+mod evidence;
 mod journal_row;
 mod machine;
 mod pidf;
+mod policy_text;
 mod reports;
+mod retention;
 mod s2s_machine;
 mod scram;
 mod second_opinion;
@@ -17,6 +20,7 @@ mod sip_machine;
 mod sip_message;
 mod sip_stream;
 mod sip_trunk;
+mod texts;
 mod xmpp_machine;
 mod xmpp_stream;
 
@@ -29,15 +33,19 @@ pub type Target = fn(&[u8]);
 pub const TARGETS: &[(&str, Target)] = &[
     ("cpim", cpim::run),
     ("digest", digest::run),
+    ("evidence", evidence::run),
     ("journal_row", journal_row::run),
     ("pidf", pidf::run),
+    ("policy_text", policy_text::run),
     ("reports", reports::run),
+    ("retention", retention::run),
     ("s2s_machine", s2s_machine::run),
     ("scram", scram::run),
     ("sip_machine", sip_machine::run),
     ("sip_message", sip_message::run),
     ("sip_stream", sip_stream::run),
     ("sip_trunk", sip_trunk::run),
+    ("texts", texts::run),
     ("xmpp_machine", xmpp_machine::run),
     ("xmpp_stream", xmpp_stream::run),
 ];

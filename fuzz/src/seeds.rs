@@ -52,6 +52,28 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             "<imdn xmlns='urn:ietf:params:xml:ns:imdn'><message-id>34jk324j</message-id><datetime>2008-04-04T12:16:49-05:00\
              </datetime><delivery-notification><status><delivered/></status></delivery-notification></imdn>",
         ]),
+        "policy_text" => own(&[
+            "default = \"block\"\ntimezone = \"Europe/Zurich\"\n[detect.names]\nwords = [\"falcon\"]\ndisguised = true\n\
+             [detect.tickets]\nregex = ['PRJ-[0-9]{4}']\n[[rule]]\nname = \"out\"\nfrom = [\"group:sales\", \"*@a.example\"]\n\
+             to = [\"partner:b\", \"strangers\"]\nfeatures = [\"im\"]\ndirection = [\"out\"]\ncontent = [\"names\"]\nat_least = 2\n\
+             if = 'size(text) > 3'\nthen = \"hold\"\ntext = \"no\"\n",
+            "[[wall]]\nname = \"w\"\nbetween = [\"group:a\", \"group:b\"]\n",
+        ]),
+        "texts" => own(&[
+            "the f a l c o n and fаlсоn, fa1con, Blue\u{a0}Bird, PRJ-1234; 4111 1111 1111 1111 or GB82 WEST 1234 5698 7654 32",
+            "<message><body>fal<b>con</b> &#102;alcon</body><x title='SECRET plans'/></message>",
+        ]),
+        "evidence" => own(&[concat!(
+            "{\"seq\":1,\"epoch\":1,\"kind\":3,\"at\":1700000000000,\"conversation\":0,\"counter\":0,\"conversation_prev\":\"",
+            "0000000000000000000000000000000000000000000000000000000000000000\",\"prev\":\"",
+            "0000000000000000000000000000000000000000000000000000000000000000\",\"link\":\"",
+            "0000000000000000000000000000000000000000000000000000000000000000\",\"digest\":\"",
+            "0000000000000000000000000000000000000000000000000000000000000000\",\"salt\":null,\"head\":\"e30=\",\"body\":null}",
+        )]),
+        "retention" => own(&[
+            "[[rule]]\nname = \"short\"\nkeep = \"30 days\"\nkind = \"presence\"\n[[rule]]\nname = \"long\"\nkeep = \"forever\"\n",
+            "[[rule]]\nname = \"x\"\nkeep = \"7 days\"\ngroup = \"sales\"\n",
+        ]),
         "journal_row" => rows(),
         _ => Vec::new(),
     }
