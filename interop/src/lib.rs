@@ -2,7 +2,7 @@
 //!
 //! Every test here starts the `rialto` binary in a directory of its own, on free ports of the loopback interface, and
 //! puts it in front of programs that nobody here wrote: slixmpp, libpurple (Finch, Pidgin), liblinphone, baresip and
-//! SIPp; and, as servers of other companies, Prosody, ejabberd and Kamailio. The library is the harness; the stories are in `tests/`, one file for each peer; the scripts, scenarios and the
+//! SIPp; and, as servers of other companies, Prosody, ejabberd and Kamailio; and aiosmtpd, a mail server. The library is the harness; the stories are in `tests/`, one file for each peer; the scripts, scenarios and the
 //! small libpurple program that the tests drive are in `peers/` and `sipp/`.
 //!
 //! Companies have names and certificates: `dns` is a name server and `authority` an authority of the test's own, `abroad`
@@ -42,6 +42,7 @@ pub mod raw;
 pub mod rialto;
 pub mod sipp;
 pub mod slixmpp;
+pub mod smtp;
 pub mod talk;
 pub mod trunk;
 pub mod web;

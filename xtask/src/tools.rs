@@ -38,9 +38,10 @@ const PACKAGES: &[(&str, &str)] = &[
     ("iproute2", "/bin/ip"),
 ];
 
-/// The version of slixmpp that the stories were written against, and of what it uploads files with.
+/// The versions of slixmpp and of a mail server that the stories were written against, and of what slixmpp uploads files with.
 const SLIXMPP: &str = "slixmpp==1.17.0";
 const AIOHTTP: &str = "aiohttp==3.14.5";
+const AIOSMTPD: &str = "aiosmtpd==1.4.6";
 
 /// Check that the machine can build the project at all, and name everything that is missing at once.
 pub fn check_machine() -> Result<(), String> {
@@ -85,19 +86,19 @@ fn apt(args: &[&str]) -> Command {
     command
 }
 
-/// An environment of its own for slixmpp, so that the machine's Python stays as it is.
+/// An environment of its own for slixmpp and the mail server, so that the machine's Python stays as it is.
 fn slixmpp() -> Result<(), String> {
     let venv = place::workshop().join("venv");
     let python = venv.join("bin/python");
-    let here =
-        "import slixmpp, aiohttp; print(f'slixmpp=={slixmpp.__version__} aiohttp=={aiohttp.__version__}')";
+    let here = "import slixmpp, aiohttp, aiosmtpd; print(f'slixmpp=={slixmpp.__version__} \
+                aiohttp=={aiohttp.__version__} aiosmtpd=={aiosmtpd.__version__}')";
     let version = run::answer(Command::new(&python).args(["-c", here])).unwrap_or_default();
-    if version.trim() == format!("{SLIXMPP} {AIOHTTP}") {
+    if version.trim() == format!("{SLIXMPP} {AIOHTTP} {AIOSMTPD}") {
         return Ok(());
     }
     // Debian's Python by its path: another one on the search path may be gone tomorrow.
     run::must(Command::new("/usr/bin/python3").args(["-m", "venv", "--clear"]).arg(&venv))?;
-    run::must(Command::new(&python).args(["-m", "pip", "install", "--quiet", SLIXMPP, AIOHTTP]))
+    run::must(Command::new(&python).args(["-m", "pip", "install", "--quiet", SLIXMPP, AIOHTTP, AIOSMTPD]))
 }
 
 /// cargo-deny: the one on the search path, or one of our own.

@@ -52,7 +52,7 @@ pub struct Settings {
 pub struct NotSent {
     /// In words.
     pub why: String,
-    /// The server does not want this one (a reply of 5xx); else it may be otherwise later.
+    /// The server does not want this one for what it is: its length, its content. Else it may be otherwise later.
     pub for_good: bool,
 }
 
@@ -119,8 +119,19 @@ impl Mailer {
         sent.map(drop).map_err(|error| NotSent {
             // Whose fault it is stands in the source of the error.
             why: format!("{}: {}", self.server, chain(&error)),
-            for_good: error.is_permanent(),
+            for_good: is_about_content(&error),
         })
+    }
+}
+
+/// A refusal for good of the mail itself, and not of our login, of the addressee, or of everything.
+fn is_about_content(error: &lettre::transport::smtp::Error) -> bool {
+    let code = error.status().filter(|_| error.is_permanent()).map(u16::from);
+    match code {
+        Some(552 | 554) => true,
+        // Enhanced codes (RFC 3463): size, system limits, media, policy.
+        Some(550) => ["5.2.3", "5.3.4", "5.6.", "5.7."].iter().any(|code| error.to_string().contains(code)),
+        _ => false,
     }
 }
 

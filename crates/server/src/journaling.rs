@@ -131,7 +131,7 @@ impl Journaling {
     fn ill(&self, why: String) {
         let mut standing = self.standing.lock();
         standing.failed += 1;
-        if standing.trouble.is_none() {
+        if standing.trouble.as_ref() != Some(&why) {
             tracing::error!(why, "the archive does not get what is said; it is tried again until it does");
         }
         standing.trouble = Some(why);

@@ -4,8 +4,11 @@ use crate::checkpoints::{lines, said, talk};
 use crate::harness::{LISTEN, SOON, Serve, prepared};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
 use std::sync::mpsc::{Receiver, channel};
@@ -15,12 +18,23 @@ type Answer = dyn Fn(&[u8]) -> (&'static str, Vec<u8>) + Send;
 
 /// A web server on loopback, which answers what is posted and tells it.
 fn web(answer: Arc<Mutex<Box<Answer>>>) -> (String, Receiver<(String, Vec<u8>)>) {
+    let (address, hear) = serving(answer, Some);
+    (format!("http://{address}/take"), hear)
+}
+
+/// The same over connections that are made something of first, which may fail.
+fn serving<S: Read + Write>(
+    answer: Arc<Mutex<Box<Answer>>>,
+    open: impl Fn(TcpStream) -> Option<S> + Send + 'static,
+) -> (SocketAddr, Receiver<(String, Vec<u8>)>) {
     let socket = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let url = format!("http://{}/take", socket.local_addr().expect("bound"));
+    let address = socket.local_addr().expect("bound");
     let (tell, hear) = channel();
     std::thread::spawn(move || {
         for stream in socket.incoming() {
-            let mut stream = stream.expect("a connection");
+            let stream = stream.expect("a connection");
+            stream.set_read_timeout(Some(SOON)).expect("a timeout");
+            let Some(mut stream) = open(stream) else { continue };
             let Some((head, body)) = request(&mut stream) else { continue };
             let (status, said) = answer.lock().expect("whole")(&body);
             let _ = tell.send((head, body));
@@ -29,11 +43,10 @@ fn web(answer: Arc<Mutex<Box<Answer>>>) -> (String, Receiver<(String, Vec<u8>)>)
             let _ = stream.write_all(&[head.as_bytes(), &said].concat());
         }
     });
-    (url, hear)
+    (address, hear)
 }
 
-fn request(stream: &mut TcpStream) -> Option<(String, Vec<u8>)> {
-    stream.set_read_timeout(Some(SOON)).expect("a timeout");
+fn request(stream: &mut impl Read) -> Option<(String, Vec<u8>)> {
     let (mut seen, mut piece) = (Vec::new(), [0; 4_096]);
     loop {
         let n = stream.read(&mut piece).ok().filter(|n| *n > 0)?;
@@ -76,6 +89,70 @@ fn checkpoints_are_posted_and_what_is_refused_is_posted_again() {
     // The first came again until it was welcome, then the others, in order.
     assert!(bodies.len() > kept.len(), "{bodies:?}");
     assert_eq!(bodies[bodies.len() - kept.len()..], kept);
+}
+
+/// An authority that no system knows, and a certificate of it for loopback.
+fn private_authority(dir: &Path) -> Arc<ServerConfig> {
+    let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30"];
+    let authority = ["req", "-x509", "-subj", "/CN=private", "-keyout", "ca.key", "-out", "ca.pem"];
+    openssl(dir, &[&authority[..], &key[..]].concat());
+    let server = [
+        "req",
+        "-x509",
+        "-subj",
+        "/CN=archive",
+        "-keyout",
+        "web.key",
+        "-out",
+        "web.pem",
+        "-CA",
+        "ca.pem",
+        "-CAkey",
+        "ca.key",
+        "-addext",
+        "subjectAltName=IP:127.0.0.1",
+        "-addext",
+        "basicConstraints=critical,CA:FALSE",
+    ];
+    openssl(dir, &[&server[..], &key[..]].concat());
+    let chain = vec![CertificateDer::from_pem_file(dir.join("web.pem")).expect("a certificate")];
+    let key = PrivateKeyDer::from_pem_file(dir.join("web.key")).expect("a key");
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = config.expect("versions").with_no_client_auth().with_single_cert(chain, key);
+    Arc::new(config.expect("they fit"))
+}
+
+#[test]
+fn checkpoints_are_posted_over_tls_to_whom_we_believe() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let tls = private_authority(dir.path());
+    let answer: Arc<Mutex<Box<Answer>>> =
+        Arc::new(Mutex::new(Box::new(|_: &[u8]| ("204 No Content", Vec::new()))));
+    let (address, hear) = serving(answer, move |mut stream| {
+        let mut connection = ServerConnection::new(tls.clone()).ok()?;
+        // Who does not believe us hangs up here.
+        connection.complete_io(&mut stream).ok()?;
+        Some(StreamOwned::new(connection, stream))
+    });
+    let part = |more: &str| format!("{LISTEN}\n[record.anchors]\nhttp = \"https://{address}/take\"\n{more}");
+    let mut serve = Serve::start_in(prepared("", &part("")), &["romeo", "juliet"], |_| {});
+    talk(&serve, 2);
+    said(&serve, &["journal", "checkpoint"]);
+    serve.metric("rialto_anchor_ill{anchor=\"http\"} 1");
+    let status = said(&serve, &["status"]).1;
+    assert!(status.contains("takes no checkpoints: invalid peer certificate: UnknownIssuer"), "{status}");
+    assert!(hear.try_recv().is_err(), "it was told nothing");
+    let file = dir.path().join("ca.pem");
+    serve.configure("", &part(&format!("authority = {file:?}\n")));
+    serve.crash_and_restart();
+    serve.metric("rialto_anchor_ill{anchor=\"http\"} 0");
+    serve.until("all are there", |serve| {
+        let kept = lines(serve);
+        let posted: Vec<serde_json::Value> =
+            hear.try_iter().map(|(_, body)| serde_json::from_slice(&body).expect("JSON")).collect();
+        !kept.is_empty() && posted.first() == kept.first()
+    });
 }
 
 fn openssl(dir: &Path, args: &[&str]) -> Vec<u8> {
