@@ -115,6 +115,9 @@ impl Abroad {
             dns: self.dns.addr(),
             secure_auth: false,
             without: Vec::new(),
+            with: Vec::new(),
+            authentication: "internal_plain",
+            storage: "\"internal\"",
             home: self.home(domain),
         }
     }
@@ -137,6 +140,8 @@ impl Abroad {
             authorities: self.authority.and(&rialto.ca()),
             dns: self.dns.addr(),
             dialback: false,
+            archive: false,
+            passwords: "plain",
             home: self.home(domain),
         }
     }

@@ -1,5 +1,7 @@
 //! ejabberd, a server of another company.
 
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -7,7 +9,7 @@ use crate::authority::Certificate;
 use crate::ports::Ports;
 use crate::slixmpp::Account;
 use crate::talk::Talk;
-use crate::{PASSWORD, have};
+use crate::{PASSWORD, SOON, have};
 
 /// Where Debian keeps its Erlang code.
 const LIBRARIES: &str = "/usr/lib/x86_64-linux-gnu:/usr/lib/aarch64-linux-gnu";
@@ -25,6 +27,10 @@ pub struct Setup {
     pub dns: std::net::SocketAddr,
     /// Whoever has no certificate that counts may be called back.
     pub dialback: bool,
+    /// It keeps what was said (mod_mam).
+    pub archive: bool,
+    /// How it keeps passwords: `plain` or `scram`.
+    pub passwords: &'static str,
     /// A directory of its own.
     pub home: PathBuf,
 }
@@ -68,11 +74,11 @@ impl Ejabberd {
             .iter()
             .map(|user| {
                 format!(
-                    "ok = ejabberd_auth:try_register(<<\"{user}\">>, <<\"{domain}\">>, <<\"{PASSWORD}\">>)"
+                    "ok = ejabberd_auth:try_register(<<\"{user}\">>, <<\"{domain}\">>, <<\"{PASSWORD}\">>), "
                 )
             })
             .collect();
-        let after = format!("{}, io:format(\"ready~n\").", accounts.join(", "));
+        let after = format!("{}io:format(\"ready~n\").", accounts.concat());
         let mut command = Command::new(have::program("erl", "erlang-base"));
         command
             .args(["-noinput", "-mnesia", "dir"])
@@ -86,7 +92,8 @@ impl Ejabberd {
             .env("EJABBERD_LOG_PATH", home.join("ejabberd.log"))
             .env("ERL_CRASH_DUMP_BYTES", "0");
         let process = Talk::start(format!("ejabberd-{domain}"), &mut command, home.join("ejabberd.err"));
-        process.expect("ready");
+        // On a machine that is busy Erlang takes its time.
+        process.expect_within("ready", 3 * SOON);
         self.process = Some(process);
     }
 
@@ -94,6 +101,30 @@ impl Ejabberd {
     #[must_use]
     pub fn s2s(&self) -> u16 {
         self.ports.base + 1
+    }
+
+    /// Has it do one of its administrative commands (mod_http_api), with these arguments as JSON.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub fn command(&self, name: &str, arguments: &str) {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.ports.base + 2)).expect("it listens");
+        let head = format!(
+            "POST /api/{name} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n{arguments}",
+            arguments.len()
+        );
+        stream.write_all(head.as_bytes()).expect("it reads");
+        // It keeps the connection open, whatever it is told.
+        let mut said = String::new();
+        BufReader::new(stream).read_line(&mut said).expect("it answers");
+        assert!(said.starts_with("HTTP/1.1 200"), "{name}: {said}");
+    }
+
+    /// Its own directory.
+    #[must_use]
+    pub fn home(&self) -> PathBuf {
+        self.setup.home.clone()
     }
 
     /// What it has logged.
@@ -118,7 +149,7 @@ impl Ejabberd {
     }
 
     fn configuration(&self) -> String {
-        let Setup { domain, authorities, dialback, home, .. } = &self.setup;
+        let Setup { domain, authorities, dialback, archive, passwords, home, .. } = &self.setup;
         format!(
             r#"
 loglevel: debug
@@ -128,20 +159,31 @@ ca_file: "{authorities}"
 s2s_cafile: "{authorities}"
 s2s_use_starttls: required
 auth_method: internal
+auth_password_format: {passwords}
 acme: {{auto: false}}
 listen:
   - {{port: {c2s}, ip: "127.0.0.1", module: ejabberd_c2s, starttls_required: true}}
   - {{port: {s2s}, ip: "127.0.0.1", module: ejabberd_s2s_in}}
+  - {{port: {http}, ip: "127.0.0.1", module: ejabberd_http, request_handlers: {{"/api": mod_http_api}}}}
+api_permissions:
+  here: {{from: mod_http_api, who: {{ip: 127.0.0.0/8}}, what: "*"}}
 access_rules:
   local: {{allow: all}}
 modules:
   mod_disco: {{}}
+  mod_admin_extra: {{}}
   mod_ping: {{}}
   mod_roster: {{}}
   mod_offline: {{}}
   mod_stream_mgmt: {{}}
-{modules}"#,
-            modules = if *dialback { "  mod_s2s_dialback: {}\n" } else { "" },
+{dialback}{archive}"#,
+            dialback = if *dialback { "  mod_s2s_dialback: {}\n" } else { "" },
+            archive = if *archive {
+                "  mod_mam: {default: always}\n  mod_muc: {}\nsql_query_timeout: 1\n"
+            } else {
+                ""
+            },
+            http = self.ports.base + 2,
             home = home.display(),
             authorities = authorities.display(),
             c2s = self.ports.base,

@@ -25,6 +25,12 @@ pub struct Setup {
     pub secure_auth: bool,
     /// Modules that are left out, such as `saslauth_external`.
     pub without: Vec<&'static str>,
+    /// Modules besides, such as `mam`.
+    pub with: Vec<&'static str>,
+    /// How it keeps passwords: `internal_plain` or `internal_hashed`.
+    pub authentication: &'static str,
+    /// Where it keeps what: a driver, such as `"internal"`, or a table of them, in Lua.
+    pub storage: &'static str,
     /// A directory of its own.
     pub home: PathBuf,
 }
@@ -123,6 +129,12 @@ impl Prosody {
         self.process.as_ref().expect("it runs")
     }
 
+    /// Its data directory.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.setup.home.join("data")
+    }
+
     /// One of its users.
     #[must_use]
     pub fn account(&self, user: &str) -> Account {
@@ -135,18 +147,20 @@ impl Prosody {
     }
 
     fn configuration(&self) -> String {
-        let Setup { domain, certificate, authorities, dns, secure_auth, without, home } = &self.setup;
-        let quoted: Vec<String> = without.iter().map(|module| format!("\"{module}\"")).collect();
+        let Setup { domain, certificate, authorities, dns, secure_auth, home, .. } = &self.setup;
+        let quoted =
+            |modules: &[&str]| -> String { modules.iter().map(|module| format!(", \"{module}\"")).collect() };
         format!(
             r#"
 run_as_root = true
 pidfile = "{home}/prosody.pid"
 data_path = "{home}/data"
 certificates = "{home}/certs"
-authentication = "internal_plain"
+authentication = "{authentication}"
+storage = {storage}
 log = {{ debug = "*console" }}
-modules_enabled = {{ "disco", "roster", "saslauth", "tls", "dialback", "smacks", "ping", "posix", "carbons", "offline", "s2s_bidi" }}
-modules_disabled = {{ {without} }}
+modules_enabled = {{ "disco", "roster", "saslauth", "tls", "dialback", "smacks", "ping", "posix", "carbons", "offline", "s2s_bidi"{with} }}
+modules_disabled = {{ "no_such_module"{without} }}
 c2s_interfaces = {{ "127.0.0.1" }}
 c2s_ports = {{ {c2s} }}
 s2s_interfaces = {{ "127.0.0.1" }}
@@ -167,7 +181,10 @@ VirtualHost "{domain}"
     ssl = {{ key = "{key}", certificate = "{chain}", cafile = "{authorities}" }}
 "#,
             home = home.display(),
-            without = quoted.join(", "),
+            authentication = self.setup.authentication,
+            storage = self.setup.storage,
+            with = quoted(&self.setup.with),
+            without = quoted(&self.setup.without),
             c2s = self.ports.base,
             s2s = self.ports.base + 1,
             direct = self.ports.base + 2,

@@ -67,13 +67,11 @@ impl World {
     /// A server that asks our server about everybody else.
     fn inside(&self) -> Prosody {
         let setup = prosody::Setup {
-            domain: INSIDE.into(),
             certificate: self.authority.certify(INSIDE),
             authorities: self.authority.and(&self.rialto.ca()),
             dns: self.names.addr(),
-            secure_auth: false,
             without: vec!["s2s_auth_certs"],
-            home: self.abroad.home("corp"),
+            ..self.abroad.prosody_setup(&self.rialto, INSIDE, Flaw::None)
         };
         let prosody = Prosody::start(setup, &["carol"]);
         self.agree(&format!("xmpp:127.0.0.1:{}", prosody.s2s()), "xmpp");

@@ -1,7 +1,7 @@
 //! The JSON Lines that we export.
 
 use crate::element::{CLIENT, Element};
-use crate::{Bad, Said};
+use crate::{Bad, Hear, Said, hear_said};
 use serde::Deserialize;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -33,10 +33,7 @@ struct Line {
     reactions: Vec<String>,
 }
 
-pub(crate) fn read(
-    path: &Path,
-    hear: &mut dyn FnMut(Result<Said, Bad>) -> Result<(), Bad>,
-) -> Result<(), Bad> {
+pub(crate) fn read(path: &Path, hear: &mut Hear<'_>) -> Result<(), Bad> {
     let file = File::open(path).map_err(|e| Bad::new(path.display(), e))?;
     for (at, line) in BufReader::new(file).lines().enumerate() {
         let place = format!("{}:{}", path.display(), at + 1);
@@ -45,11 +42,7 @@ pub(crate) fn read(
             continue;
         }
         let read = serde_json::from_str::<Line>(&line).map_err(|e| e.to_string());
-        match read.and_then(|line| said(line, &place)) {
-            Ok(Some(said)) => hear(Ok(said))?,
-            Ok(None) => {}
-            Err(why) => hear(Err(Bad::new(&place, why)))?,
-        }
+        hear_said(hear, read.and_then(|line| said(line, &place)), &place)?;
     }
     Ok(())
 }
@@ -91,7 +84,7 @@ fn said(line: Line, place: &str) -> Result<Option<Said>, String> {
         }
         _ => {}
     }
-    Said::new(at, &stanza, place).map(Some)
+    Said::new(at, &stanza, place)
 }
 
 /// Unix milliseconds of a time after XEP-0082 (RFC 3339).
@@ -144,14 +137,9 @@ mod tests {
             format!("{line}\n{{\"kind\":\"act\",\"time\":\"\",\"from\":\"\"}}\nnonsense\n"),
         )
         .unwrap();
-        let mut all = Vec::new();
-        read(&file, &mut |said| {
-            all.push(said);
-            Ok(())
-        })
-        .unwrap();
+        let all = crate::tests::all(|hear| read(&file, hear));
         assert_eq!(all.len(), 2, "{all:?}");
-        let stanza = &all[0].as_ref().unwrap().stanza;
+        let stanza = &crate::tests::said(&all[0]).stanza;
         assert!(
             stanza.ends_with(
                 "<body>&lt;b&gt;</body><replace xmlns='urn:xmpp:message-correct:0' id='n'/></message>"

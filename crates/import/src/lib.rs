@@ -1,18 +1,23 @@
-//! History that other servers kept, read: Prosody's files, the portable format of XEP-0227 (which ejabberd and others
-//! write), and the JSON Lines that we export. Whatever it was, it comes out as [`Said`], one message after the other, and what
-//! cannot be read is named with file and place, and left out.
+//! What other servers kept, read: Prosody's files, the portable format of XEP-0227 (which ejabberd and others write),
+//! ejabberd's own dump of its archive, and the JSON Lines that we export. Whatever it was, it comes out as [`Found`], one message
+//! or account after the other, and what cannot be read is named with file and place, and left out.
 
+mod account;
+mod bounded;
 mod element;
 mod jsonl;
 mod lua;
 mod pie;
 mod prosody;
+mod sql;
 
+pub use account::{Account, Contact, Scram};
 pub use element::Element;
 
+use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
 /// Where history comes from.
@@ -20,9 +25,9 @@ use std::str::FromStr;
 pub enum Source {
     /// The data directory of Prosody with its internal storage.
     Prosody,
-    /// A file after XEP-0227, as `ejabberdctl export_piefxis` writes.
+    /// What `ejabberdctl export_piefxis` writes, after XEP-0227, or `ejabberdctl export2sql`.
     Ejabberd,
-    /// The same, of whatever server.
+    /// A file, or a directory of files, after XEP-0227, of whatever server.
     Xep0227,
     /// `messages.jsonl` of an export of ours.
     Jsonl,
@@ -89,13 +94,16 @@ pub struct Parts {
 }
 
 impl Said {
-    /// A stanza that was sent then. Nothing where it is not for people to read: an error, a room's talk, a mere marker.
-    pub(crate) fn new(at: u64, stanza: &Element, place: &str) -> Result<Self, String> {
+    /// A stanza that was sent then. Nothing where it only says something about others, such as that one was delivered.
+    pub(crate) fn new(at: u64, stanza: &Element, place: &str) -> Result<Option<Self>, String> {
         let part =
             |name: &str| stanza.attr(name).map(str::to_owned).ok_or_else(|| format!("it has no `{name}`"));
         let (from, to) = (part("from")?, part("to")?);
         if let Some(kind @ ("error" | "groupchat")) = stanza.attr("type") {
             return Err(format!("a message of type {kind} is not taken"));
+        }
+        if stanza.children().all(|child| BESIDE.contains(&child.ns.as_str())) {
+            return Ok(None);
         }
         let text = |name: &str| stanza.child(name).map(Element::text);
         let parts = Parts {
@@ -105,9 +113,21 @@ impl Said {
             text: text("body"),
         };
         let stanza = stanza.to_xml(element::CLIENT);
-        Ok(Self { at, from, to, parts, stanza, place: place.to_owned() })
+        Ok(Some(Self { at, from, to, parts, stanza, place: place.to_owned() }))
     }
 }
+
+/// What nobody says: receipts (XEP-0184), markers (XEP-0333), chat states (XEP-0085), hints (XEP-0334), names (XEP-0359), and when
+/// it was (XEP-0203, XEP-0091). Archives have messages of nothing else.
+const BESIDE: [&str; 7] = [
+    "urn:xmpp:receipts",
+    "urn:xmpp:chat-markers:0",
+    "http://jabber.org/protocol/chatstates",
+    "urn:xmpp:hints",
+    "urn:xmpp:sid:0",
+    "urn:xmpp:delay",
+    "jabber:x:delay",
+];
 
 /// Something that cannot be read, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -125,20 +145,38 @@ impl Bad {
     }
 }
 
-/// Reads all that is there, in the order of the files; `hear` takes each message, or why it cannot be read, and stops it by
-/// saying so. Memory holds one file of Prosody, or one message of the others.
+/// What is taken over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// A message.
+    Said(Said),
+    /// An account.
+    Account(Box<Account>),
+}
+
+/// Who takes what is found, or why it cannot be read, and stops the reading by saying so.
+pub type Hear<'a> = dyn FnMut(Result<Found, Bad>) -> Result<(), Bad> + 'a;
+
+/// Reads all that is there, in the order of the files. Memory holds one file of Prosody, or one message or account of the
+/// others.
 ///
 /// # Errors
 /// [`Bad`] where nothing can be read at all, or what `hear` said.
-pub fn read(
-    source: Source,
-    path: &Path,
-    hear: &mut dyn FnMut(Result<Said, Bad>) -> Result<(), Bad>,
-) -> Result<(), Bad> {
+pub fn read(source: Source, path: &Path, hear: &mut Hear<'_>) -> Result<(), Bad> {
     match source {
         Source::Prosody => prosody::read(path, hear),
+        Source::Ejabberd if sql::is(path)? => sql::read(path, hear),
         Source::Ejabberd | Source::Xep0227 => pie::read(path, hear),
         Source::Jsonl => jsonl::read(path, hear),
+    }
+}
+
+/// Tells of a message, if it is one.
+fn hear_said(hear: &mut Hear<'_>, said: Result<Option<Said>, String>, place: &str) -> Result<(), Bad> {
+    match said {
+        Ok(Some(said)) => hear(Ok(Found::Said(said))),
+        Ok(None) => Ok(()),
+        Err(why) => hear(Err(Bad::new(place, why))),
     }
 }
 
@@ -157,4 +195,41 @@ pub(crate) fn list(dir: &Path) -> Result<Vec<PathBuf>, Bad> {
     }
     all.sort();
     Ok(all)
+}
+
+/// A name whose special characters are percent-encoded.
+pub(crate) fn plain_name(name: &str) -> Option<String> {
+    percent_decode_str(name).decode_utf8().ok().map(|name| name.into_owned())
+}
+
+/// A relative path that leads nowhere else but down.
+pub(crate) fn plain_path(href: &str) -> Option<PathBuf> {
+    let path = PathBuf::from(plain_name(href)?);
+    path.components().all(|part| matches!(part, Component::Normal(_))).then_some(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All that a reading finds.
+    pub(crate) fn all(read: impl FnOnce(&mut Hear<'_>) -> Result<(), Bad>) -> Vec<Result<Found, Bad>> {
+        let mut all = Vec::new();
+        read(&mut |found| {
+            all.push(found);
+            Ok(())
+        })
+        .unwrap();
+        all
+    }
+
+    pub(crate) fn said(found: &Result<Found, Bad>) -> &Said {
+        let Ok(Found::Said(said)) = found else { panic!("{found:?}") };
+        said
+    }
+
+    pub(crate) fn account(found: &Result<Found, Bad>) -> &Account {
+        let Ok(Found::Account(account)) = found else { panic!("{found:?}") };
+        account
+    }
 }

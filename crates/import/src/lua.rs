@@ -21,6 +21,11 @@ impl Value {
         }
     }
 
+    /// Its pairs, if it is a table.
+    pub fn pairs(&self) -> &[(Value, Value)] {
+        if let Self::Table(all) = self { all } else { &[] }
+    }
+
     pub fn get(&self, key: &str) -> Option<&Value> {
         let Self::Table(all) = self else { return None };
         all.iter().find(|(k, _)| matches!(k, Self::Text(name) if name == key.as_bytes())).map(|(_, v)| v)
@@ -72,6 +77,19 @@ pub(crate) fn items(text: &str) -> Vec<(usize, Result<Value, String>)> {
                 return all;
             }
         }
+    }
+}
+
+/// Reads a file that returns one value.
+pub(crate) fn document(text: &str) -> Result<Value, String> {
+    let mut reader = Reader { bytes: text.as_bytes(), at: 0 };
+    reader.word("return")?;
+    let value = reader.value(0)?;
+    reader.optional(b';');
+    reader.space();
+    match reader.peek() {
+        None => Ok(value),
+        Some(_) => Err(format!("line {}: expected the end", reader.line())),
     }
 }
 
@@ -256,5 +274,9 @@ mod tests {
         assert_eq!(all[2].1.as_ref().unwrap().items(), [&Value::Number(2.0)]);
         assert!(all[3].1.as_ref().unwrap_err().starts_with("line 11: expected `item`"), "{all:?}");
         assert!(items(&format!("item({})", "{".repeat(10_000)))[0].1.is_err());
+        let document = document("return {\n\t[false] = { [\"version\"] = 3; };\n\tx = \"y\";\n};\n").unwrap();
+        assert_eq!(document.pairs()[0].0, Value::Truth(false));
+        assert_eq!(document.get("x").and_then(Value::text).as_deref(), Some("y"));
+        assert!(super::document("return { } print(1)").unwrap_err().contains("the end"));
     }
 }

@@ -92,6 +92,9 @@ pub struct JournalRow {
     pub rules: Vec<String>,
     /// The row as which it was held before a person let it pass.
     pub released: Option<u64>,
+    /// The system that it was imported from: it was never delivered here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported: Option<String>,
     /// On outcomes rows: how earlier rows ended.
     pub settled: Vec<SettledView>,
     /// On admin rows: who did what, and how it ended.
@@ -131,6 +134,7 @@ pub fn view(row: &Row) -> JournalRow {
         held: None,
         rules: Vec::new(),
         released: None,
+        imported: None,
         settled: Vec::new(),
         act: None,
         link: row.link.iter().map(|b| format!("{b:02x}")).collect(),
@@ -149,6 +153,7 @@ pub fn view(row: &Row) -> JournalRow {
                 shown.silent = kept.judged.silent;
                 shown.held = kept.judged.held.as_ref().map(|hold| hold.rule.to_string());
                 shown.rules = kept.judged.rules.iter().map(ToString::to_string).collect();
+                shown.imported = kept.judged.imported.as_ref().map(ToString::to_string);
                 shown.released = kept.judged.released.map(|seq| seq.0);
             }
         }

@@ -158,6 +158,9 @@ fn traced(desk: &Desk, row: &Row) -> Result<Option<Traced>, Problem> {
 
 /// Where it is now.
 fn whereabouts(judged: &model::Judgement, steps: &[Step], to: &Address) -> String {
+    if let Some(system) = &judged.imported {
+        return format!("imported from {system}, where it was said; it was never on its way here");
+    }
     if judged.refused.is_some() {
         return "its sender heard the refusal; it went no further".into();
     }

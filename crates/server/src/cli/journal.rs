@@ -111,7 +111,10 @@ fn verdict(row: &JournalRow) -> String {
     let mut verdict = match (&row.refused, &row.held) {
         (Some(refusal), _) => refused(refusal),
         (None, Some(rule)) => format!("held by {rule}"),
-        (None, None) => "passed".to_owned(),
+        (None, None) => match &row.imported {
+            Some(system) => format!("imported from {system}"),
+            None => "passed".to_owned(),
+        },
     };
     if row.silent {
         verdict += ", its sender not told";
