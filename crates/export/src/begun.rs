@@ -16,11 +16,13 @@ pub enum Form {
     Eml,
     /// The XML that archives of financial companies read.
     Xml,
+    /// Accounts with their keys, contacts and messages, for another server (XEP-0227).
+    Xep0227,
 }
 
 impl Form {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Jsonl, Self::Csv, Self::Eml, Self::Xml];
+    pub const ALL: [Self; 5] = [Self::Jsonl, Self::Csv, Self::Eml, Self::Xml, Self::Xep0227];
 
     /// As it is written.
     pub fn name(self) -> &'static str {
@@ -29,6 +31,7 @@ impl Form {
             Self::Csv => "csv",
             Self::Eml => "eml",
             Self::Xml => "xml",
+            Self::Xep0227 => "xep0227",
         }
     }
 }

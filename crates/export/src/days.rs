@@ -291,6 +291,19 @@ impl Day {
 /// Reads rows, and shows them with what is said of them elsewhere.
 pub(crate) fn entries(rows: &File, seats: Vec<Seat>) -> Result<Vec<Entry>, ExportError> {
     let mut all = Vec::with_capacity(seats.len());
+    each(rows, seats, |line, Seat { ends, files, .. }| {
+        all.extend(Entry::of(line, &files, ends)?);
+        Ok(())
+    })?;
+    Ok(all)
+}
+
+/// Reads rows as they are in the evidence.
+pub(crate) fn each(
+    rows: &File,
+    seats: Vec<Seat>,
+    mut hear: impl FnMut(&Line<'_>, Seat) -> Result<(), ExportError>,
+) -> Result<(), ExportError> {
     // Lines that follow one another are read at once.
     let follows = |a: &Seat, b: &Seat| a.spot.offset + u64::from(a.spot.len) == b.spot.offset;
     let runs: Vec<usize> = seats.chunk_by(follows).map(<[Seat]>::len).collect();
@@ -301,11 +314,11 @@ pub(crate) fn entries(rows: &File, seats: Vec<Seat>) -> Result<Vec<Entry>, Expor
         let wrong = |e: std::io::Error| ExportError::Other(format!("rows.jsonl: {e}"));
         rows.read_exact_at(&mut bytes, next.first().map_or(0, |seat| seat.spot.offset)).map_err(wrong)?;
         let mut rest = bytes.as_slice();
-        for Seat { spot, ends, files } in seats.by_ref().take(run) {
-            let (line, after) = rest.split_at_checked(spot.len as usize).unwrap_or_default();
-            all.extend(Entry::of(&Line::read(line)?, &files, ends)?);
+        for seat in seats.by_ref().take(run) {
+            let (line, after) = rest.split_at_checked(seat.spot.len as usize).unwrap_or_default();
+            hear(&Line::read(line)?, seat)?;
             rest = after;
         }
     }
-    Ok(all)
+    Ok(())
 }

@@ -28,7 +28,7 @@ pub(crate) fn whole(form: Form) -> Option<&'static str> {
     match form {
         Form::Jsonl => Some("messages.jsonl"),
         Form::Csv => Some("messages.csv"),
-        Form::Eml | Form::Xml => None,
+        Form::Eml | Form::Xml | Form::Xep0227 => None,
     }
 }
 
@@ -78,7 +78,7 @@ impl Source<'_> {
                 shelf.grow(whole(*form).unwrap_or_default(), &bytes)?;
             }
         }
-        if forms.len() > tables.len() {
+        if forms.iter().any(|form| matches!(form, Form::Eml | Form::Xml)) {
             let talks = Talks::lay(self.sorted, Day::open(self.sorted, self.name)?)?;
             self.conversations(&talks, forms, shelf)?;
         }

@@ -1,12 +1,14 @@
 //! The directory of an export while it is made. Each step is on the disk before the note that says so, and whatever a note
 //! does not name is done again; so it may break off anywhere.
 
+use crate::account::Account;
 use crate::begun::{Begun, FileFact, Form};
 use crate::book::Book;
 use crate::days::{self, Day, Sorter};
 use crate::disk::{self, ExportError, Growing, Grown, at};
 use crate::forms::{self, Shelf, Source};
 use crate::manifest::{self, Finished, Summary};
+use crate::portable::{self, Jid};
 use record::{Ranges, hex};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -22,6 +24,7 @@ const ROWS: &str = "rows.jsonl";
 const FACTS: &str = "files.jsonl";
 const MADE: &str = "made.jsonl";
 const ACTS: &str = "acts.jsonl";
+const ACCOUNTS: &str = "accounts.jsonl";
 /// Rows are put on the disk when so many bytes have come.
 const PIECE: u64 = 16 << 20;
 
@@ -59,6 +62,9 @@ struct Note {
     sorted: bool,
     /// Days up to this one are done.
     day: Option<String>,
+    /// Accounts are done.
+    #[serde(default)]
+    accounts: bool,
     grown: BTreeMap<String, Grown>,
     made: Grown,
 }
@@ -126,6 +132,7 @@ impl Work {
             destroyed: false,
             sorted: false,
             day: None,
+            accounts: false,
             grown: BTreeMap::new(),
             made: Grown::default(),
         };
@@ -166,6 +173,11 @@ impl Work {
     /// The export.
     pub fn begun(&self) -> &Begun {
         &self.note.begun
+    }
+
+    /// Are accounts wanted that are not here yet?
+    pub fn wants_accounts(&self) -> bool {
+        self.note.forms.contains(&Form::Xep0227) && !self.dir.join(DESK).join(ACCOUNTS).exists()
     }
 
     /// What was asked for.
@@ -265,11 +277,41 @@ impl Work {
         Ok(Taking { blobs, part, file, digest: Sha256::new() })
     }
 
-    /// Makes the readable forms of all rows. `heard` is told how much of how much of what is done.
+    /// Keeps the accounts of the form `xep0227` until it is made. They are secret, and go with the rest of the notes.
     ///
     /// # Errors
     /// [`ExportError`]
-    pub fn write_forms(&mut self, mut heard: impl FnMut(&str, u64, u64)) -> Result<(), ExportError> {
+    pub fn keep_accounts(
+        &self,
+        mut next: impl FnMut() -> Result<Vec<Account>, ExportError>,
+    ) -> Result<(), ExportError> {
+        let path = self.dir.join(DESK).join(ACCOUNTS);
+        let part = path.with_extension("part");
+        let mut file = BufWriter::new(disk::open(&part, true)?);
+        loop {
+            let some = next()?;
+            if some.is_empty() {
+                break;
+            }
+            for account in &some {
+                let mut line = serde_json::to_vec(account).unwrap_or_default();
+                line.push(b'\n');
+                file.write_all(&line).map_err(at(&part))?;
+            }
+        }
+        file.flush().map_err(at(&part))?;
+        std::fs::rename(&part, &path).map_err(at(&path))
+    }
+
+    /// Makes the readable forms of all rows. `jid` is how addresses are written in XMPP, and `heard` is told how much of how much of what is done.
+    ///
+    /// # Errors
+    /// [`ExportError`]
+    pub fn write_forms(
+        &mut self,
+        jid: &Jid,
+        mut heard: impl FnMut(&str, u64, u64),
+    ) -> Result<(), ExportError> {
         let sorted = self.dir.join(DESK).join("days");
         let total = self.note.rows.size;
         if !self.note.sorted {
@@ -298,6 +340,15 @@ impl Work {
         }
         // Also where there was nothing to write: the files are there.
         self.note.grown = desk.settle()?;
+        if self.note.forms.contains(&Form::Xep0227) && !self.note.accounts {
+            let accounts = self.dir.join(DESK).join(ACCOUNTS);
+            let total = self.note.count;
+            let made = |path, Grown { size, sha256 }| desk.note(&Finished { path, size, sha256 });
+            portable::write(&self.dir, &accounts, (&rows, &sorted), jid, made, |done| {
+                heard("accounts", done, total)
+            })?;
+            self.note.accounts = true;
+        }
         self.note.made = desk.made.settle()?;
         self.write_note()
     }
@@ -417,6 +468,13 @@ impl Desk {
         Ok(Self { dir: dir.to_owned(), growing, made })
     }
 
+    /// A file is finished.
+    fn note(&mut self, finished: &Finished) -> Result<(), ExportError> {
+        let mut line = serde_json::to_vec(finished).unwrap_or_default();
+        line.push(b'\n');
+        self.made.write(&line)
+    }
+
     fn settle(&mut self) -> Result<BTreeMap<String, Grown>, ExportError> {
         self.growing.iter_mut().map(|(name, file)| Ok((name.clone(), file.settle()?))).collect()
     }
@@ -432,11 +490,7 @@ impl Shelf for Desk {
         let path = self.dir.join(name);
         forms::parent(&path)?;
         disk::write_soon(&path, bytes)?;
-        let finished =
-            Finished { path: name.to_owned(), size: bytes.len() as u64, sha256: disk::sha256(bytes) };
-        let mut line = serde_json::to_vec(&finished).unwrap_or_default();
-        line.push(b'\n');
-        self.made.write(&line)
+        self.note(&Finished { path: name.to_owned(), size: bytes.len() as u64, sha256: disk::sha256(bytes) })
     }
 
     fn keep(&mut self, sha256: &str, bytes: &[u8]) -> Result<(), ExportError> {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use store::{Consent, RosterEntry, Trouble};
 
 /// Contacts one account may have.
-const CONTACTS: usize = 10_000;
+pub(crate) const CONTACTS: usize = 10_000;
 
 /// The item for one contact, if there is anything to show of it. A request not yet answered is no item of the
 /// one who is asked (RFC 6121 section 3.1.3).

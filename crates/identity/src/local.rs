@@ -22,6 +22,10 @@ fn failed(trouble: Trouble) -> PortError {
     PortError::Failed(trouble.to_string())
 }
 
+fn nameless() -> PortError {
+    PortError::Refused("an account needs a user name before its domain".into())
+}
+
 fn fit(password: &Secret) -> Result<Prepared, PortError> {
     prepare(password.reveal()).map_err(|unfit| PortError::Refused(unfit.to_string()))
 }
@@ -38,29 +42,53 @@ impl Credentials for LocalAccounts {
     }
 
     fn verify(&self, account: &Address, password: &Secret) -> Result<bool, PortError> {
-        let stored = self.accounts.credential(account, Scheme::ScramSha256).map_err(failed)?;
         // What cannot be a password is nobody's.
-        let Ok(password) = prepare(password.reveal()) else { return Ok(false) };
-        let Some(Credential::Scram { salt, iterations, stored_key, server_key }) = stored else {
-            // An unknown account costs as much time as a known one, so that nobody can tell them apart.
-            std::hint::black_box(scram(Scheme::ScramSha256, &password, &[0; 16], ITERATIONS));
-            return Ok(false);
-        };
-        let Credential::Scram { stored_key: stored_now, server_key: server_now, .. } =
-            scram(Scheme::ScramSha256, &password, &salt, iterations)
-        else {
-            return Ok(false);
-        };
-        Ok(bool::from(stored_key.ct_eq(&stored_now) & server_key.ct_eq(&server_now)))
+        let Ok(prepared) = prepare(password.reveal()) else { return Ok(false) };
+        for scheme in [Scheme::ScramSha256, Scheme::ScramSha1] {
+            let stored = self.accounts.credential(account, scheme).map_err(failed)?;
+            let Some(Credential::Scram { salt, iterations, stored_key, server_key }) = stored else {
+                continue;
+            };
+            let Credential::Scram { stored_key: stored_now, server_key: server_now, .. } =
+                scram(scheme, &prepared, &salt, iterations)
+            else {
+                continue;
+            };
+            let fits = bool::from(stored_key.ct_eq(&stored_now) & server_key.ct_eq(&server_now));
+            // Keys from another server are seldom all that are needed here: now the others can be made.
+            if fits && scheme != Scheme::ScramSha256 {
+                self.accounts.set_credentials(account, &keys(account, password)?).map_err(failed)?;
+            }
+            return Ok(fits);
+        }
+        // An unknown account costs as much time as a known one, so that nobody can tell them apart.
+        std::hint::black_box(scram(Scheme::ScramSha256, &prepared, &[0; 16], ITERATIONS));
+        Ok(false)
     }
 }
 
 impl AccountAdmin for LocalAccounts {
     fn create(&self, account: &Address, password: &Secret) -> Result<bool, PortError> {
         if account.user().is_none() {
-            return Err(PortError::Refused("an account needs a user name before its domain".into()));
+            return Err(nameless());
         }
         self.accounts.create(account, &keys(account, password)?).map_err(failed)
+    }
+
+    fn adopt(&self, account: &Address, keys: &[(Scheme, Credential)]) -> Result<bool, PortError> {
+        if account.user().is_none() {
+            return Err(nameless());
+        }
+        self.accounts.create(account, keys).map_err(failed)
+    }
+
+    fn keys(&self, account: &Address) -> Result<Vec<(Scheme, Credential)>, PortError> {
+        let mut keys = Vec::new();
+        for scheme in Scheme::ALL {
+            let key = self.accounts.credential(account, scheme).map_err(failed)?;
+            keys.extend(key.map(|key| (scheme, key)));
+        }
+        Ok(keys)
     }
 
     fn set_password(&self, account: &Address, password: &Secret) -> Result<bool, PortError> {
@@ -111,6 +139,23 @@ mod tests {
         assert_eq!(accounts.remove(&juliet), Ok(true));
         assert_eq!(accounts.verify(&juliet, &secret("art thou")), Ok(false));
         assert_eq!(accounts.set_password(&juliet, &secret("x")), Ok(false));
+    }
+
+    #[test]
+    fn keys_of_another_server_become_all_keys_with_the_first_password_in_clear() {
+        let accounts = LocalAccounts::new(Arc::new(MemoryStore::new()));
+        let juliet = Address::parse("juliet@example.com").unwrap();
+        let key = scram(Scheme::ScramSha1, &prepare("wherefore").unwrap(), b"s", 4_096);
+        assert_eq!(accounts.adopt(&juliet, &[(Scheme::ScramSha1, key)]), Ok(true));
+        assert_eq!(accounts.adopt(&juliet, &[]), Ok(false));
+        assert_eq!(accounts.verify(&juliet, &Secret::new("other")), Ok(false));
+        assert_eq!(accounts.keys(&juliet).unwrap().len(), 1);
+        assert_eq!(accounts.verify(&juliet, &Secret::new("wherefore")), Ok(true));
+        assert_eq!(accounts.keys(&juliet).unwrap().len(), 4);
+        assert_eq!(accounts.verify(&juliet, &Secret::new("wherefore")), Ok(true));
+        let nurse = Address::parse("nurse@example.com").unwrap();
+        assert_eq!(accounts.adopt(&nurse, &[]), Ok(true));
+        assert_eq!(accounts.verify(&nurse, &Secret::new("")), Ok(false));
     }
 
     #[test]

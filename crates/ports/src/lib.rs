@@ -61,6 +61,19 @@ pub trait AccountAdmin: Send + Sync {
     /// [`PortError::Refused`] for a password that is not acceptable.
     fn create(&self, account: &Address, password: &Secret) -> Result<bool, PortError>;
 
+    /// Creates an account with keys that were derived elsewhere; those for other schemes are made when its owner first shows the
+    /// password in clear. `false` if it exists.
+    ///
+    /// # Errors
+    /// [`PortError::Refused`] for a name that no account can have.
+    fn adopt(&self, account: &Address, keys: &[(Scheme, Credential)]) -> Result<bool, PortError>;
+
+    /// Every key of an account.
+    ///
+    /// # Errors
+    /// [`PortError::Failed`]
+    fn keys(&self, account: &Address) -> Result<Vec<(Scheme, Credential)>, PortError>;
+
     /// Sets a password. `false` if there is no such account.
     ///
     /// # Errors

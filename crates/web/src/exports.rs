@@ -35,7 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct ExportOrder {
     /// Which rows. Nothing: the whole journal.
     pub question: SearchQuestion,
-    /// The readable forms that are to be made of them: `jsonl`, `csv`, `eml`, `xml`.
+    /// The readable forms that are to be made of them: `jsonl`, `csv`, `eml`, `xml`, `xep0227`.
     pub forms: Vec<String>,
     /// With the content of rows that a review calls privileged; without, those rows are there and proved, and say nothing.
     pub privileged: bool,
@@ -284,7 +284,7 @@ impl Desk {
     }
 
     /// The export of this name, if this administrator began it.
-    fn export(&self, who: &Who, id: u64) -> Result<(ExportOrder, u64), Problem> {
+    pub(crate) fn export(&self, who: &Who, id: u64) -> Result<(ExportOrder, u64), Problem> {
         let act = self
             .row(Seq(id))?
             .and_then(|row| Act::read(&row))
@@ -357,6 +357,7 @@ pub async fn begin(
         for form in &order.forms {
             form.parse::<Form>().map_err(Problem::bad)?;
         }
+        crate::accounts::may_move(&who, &order)?;
         let question = &order.question;
         if question.before.is_some() || question.limit.is_some() {
             return Err(Problem::bad("an export is whole: it has neither `before` nor `limit`"));

@@ -167,7 +167,7 @@ impl Desk {
     }
 
     /// The system that an import is from, if this administrator began it.
-    fn import(&self, who: &Who, id: u64) -> Result<String, Problem> {
+    pub(crate) fn import(&self, who: &Who, id: u64) -> Result<String, Problem> {
         let act = self.row(Seq(id))?.and_then(|row| Act::read(&row));
         let act = act.filter(|act| act.act == "import" && act.who == who.as_str() && act.result == "begun");
         let source = act

@@ -4,6 +4,7 @@
 //!
 //! The router and the OpenAPI document come from the same declarations, so they cannot disagree.
 
+mod accounts;
 mod acts;
 mod admins;
 mod backups;
@@ -40,6 +41,7 @@ mod uploads;
 mod users;
 mod who;
 
+pub use accounts::{AccountBatch, AccountCounts};
 pub use admins::{
     AdminChange, AdminList, AdminView, Me, NewAdmin, TokenMade, TokenView, TokenWish, TokensEnded,
 };
@@ -177,6 +179,9 @@ fn routes() -> (Router<Arc<Desk>>, utoipa::openapi::OpenApi) {
         .routes(routes!(exports::checkpoints))
         .routes(routes!(exports::file))
         .routes(routes!(exports::done))
+        .routes(routes!(accounts::moving))
+        .routes(routes!(accounts::look))
+        .routes(routes!(accounts::add))
         .routes(routes!(imports::begin))
         .routes(routes!(imports::look))
         .routes(routes!(imports::add))

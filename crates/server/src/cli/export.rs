@@ -5,7 +5,7 @@ use super::which::Which;
 use super::{Reach, escape};
 use crate::client::Control;
 use crate::failure::Failure;
-use export::{Batch, Form, Stage, Summary, Work};
+use export::{Account, Batch, ExportError, Form, Stage, Summary, Work};
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -17,7 +17,7 @@ use web::{ExportBegun, ExportLine, ExportMade, ExportOrder, ExportSigned};
 pub struct Export {
     /// The directory to make, or one in which an export broke off: that one goes on.
     dir: PathBuf,
-    /// The forms to make besides the evidence: jsonl, csv, eml, xml.
+    /// The forms to make besides the evidence: jsonl, csv, eml, xml, xep0227 (accounts with their keys, for another server).
     #[arg(long, value_delimiter = ',', default_value = "jsonl")]
     format: Vec<String>,
     /// Only rows with these words; as in `rialto search`.
@@ -47,10 +47,11 @@ impl Export {
             fetch_rows(&control, &mut work).await?;
             fetch_acts(&control, &mut work).await?;
             fetch_files(&control, &mut work).await?;
+            fetch_accounts(&control, &work)?;
             let mut told = Told::default();
             // It does nothing else meanwhile.
             tokio::task::block_in_place(|| {
-                work.write_forms(|what, done, total| told.hear(what, done, total))
+                work.write_forms(&xmpp::jid::text, |what, done, total| told.hear(what, done, total))
             })?;
             seal(&control, work, &dir).await
         })
@@ -183,6 +184,25 @@ async fn fetch_files(control: &Control, work: &mut Work) -> Result<(), Failure> 
         told.hear("files", at as u64 + 1, wanted.len() as u64);
     }
     Ok(())
+}
+
+/// Accounts, page by page, for the form that has them.
+fn fetch_accounts(control: &Control, work: &Work) -> Result<(), Failure> {
+    if !work.wants_accounts() {
+        return Ok(());
+    }
+    let (id, handle) = (work.begun().id, tokio::runtime::Handle::current());
+    let mut after = String::new();
+    let next = || {
+        let path = format!("/v1/exports/{id}/accounts{after}");
+        let page = control.get::<Vec<Account>>(&path);
+        let page = handle.block_on(page).map_err(|failure| ExportError::Other(failure.to_string()))?;
+        if let Some(last) = page.last() {
+            after = format!("?after={}", escape(&last.address));
+        }
+        Ok(page)
+    };
+    Ok(tokio::task::block_in_place(|| work.keep_accounts(next))?)
 }
 
 async fn seal(control: &Control, mut work: Work, dir: &Path) -> Result<ExitCode, Failure> {

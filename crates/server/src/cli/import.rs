@@ -1,11 +1,13 @@
-//! `rialto import`: this command reads what another server kept, and the server puts on record what is not there yet.
+//! `rialto import`: this command reads what another server kept, and the server puts on record, and makes of accounts, what is not
+//! there yet.
 
 use super::Reach;
+use super::moving::Moving;
 use super::offline::with_server;
 use crate::client::Control;
 use crate::failure::Failure;
-use import::{Bad, Said, Source};
-use std::path::PathBuf;
+use import::{Bad, Found, Said, Source};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use web::{ImportBatch, ImportBegun, ImportCounts, ImportOrder, ImportedMessage};
 
@@ -20,12 +22,15 @@ const SHOWN: u64 = 20;
 /// `rialto import`
 #[derive(Debug, clap::Args)]
 pub struct Import {
-    /// What kept it: prosody (its data directory), ejabberd (a file of export_piefxis), xep0227 (such a file of another server), jsonl
-    /// (messages.jsonl of an export).
+    /// What kept it: prosody (its data directory), ejabberd (files of export_piefxis, or a dump of export2sql), xep0227 (such files of
+    /// another server), jsonl (messages.jsonl of an export).
     #[arg(long)]
     from: String,
     /// The file or directory.
     path: PathBuf,
+    /// Take over accounts, too, with their passwords and contact lists.
+    #[arg(long)]
+    accounts: bool,
     /// Only count, and change nothing.
     #[arg(long)]
     dry_run: bool,
@@ -36,7 +41,7 @@ pub struct Import {
 impl Import {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         let source: Source = self.from.parse().map_err(Failure::new)?;
-        let (path, dry) = (self.path.clone(), self.dry_run);
+        let (path, dry, take_accounts) = (self.path.clone(), self.dry_run, self.accounts);
         if !path.exists() {
             return Err(Failure::new(format!("{}: there is no such file or directory", path.display())));
         }
@@ -51,23 +56,39 @@ impl Import {
                     Some(begun.id)
                 }
             };
-            let mut sink = Sink { control, id, batch: Vec::new(), bytes: 0, counts: ImportCounts::default() };
             let handle = tokio::runtime::Handle::current();
-            let read = || {
-                import::read(source, &path, &mut |said| {
-                    sink.hear(said).map_or(Ok(()), |batch| {
-                        let sent = handle.block_on(sink.send(batch));
-                        sent.map_err(|failure| Bad { place: "the server".into(), why: failure.to_string() })
-                    })
-                })
-            };
-            let end = tokio::task::block_in_place(read);
+            let stop = |failure: Failure| Bad { place: "the server".into(), why: failure.to_string() };
+            let mut accounts = Moving::new(control.clone(), id);
+            if take_accounts {
+                // First all that there are, so that consents between them find both.
+                read(source, &path, |found| {
+                    let Ok(Found::Account(account)) = found else { return Ok(()) };
+                    let full = accounts.hear(*account);
+                    if full { handle.block_on(accounts.send()).map_err(stop) } else { Ok(()) }
+                })?;
+                accounts.send().await?;
+            }
+            let mut sink = Sink { control, id, batch: Vec::new(), bytes: 0, counts: ImportCounts::default() };
+            let (mut again, mut left) = (Moving::new(sink.control.clone(), id), 0);
+            let end = read(source, &path, |found| {
+                let found = match found {
+                    Ok(Found::Account(account)) if take_accounts && !dry => {
+                        let full = again.hear(*account);
+                        return if full { handle.block_on(again.send()).map_err(stop) } else { Ok(()) };
+                    }
+                    Ok(Found::Account(_)) => {
+                        left += u64::from(!take_accounts);
+                        return Ok(());
+                    }
+                    Ok(Found::Said(said)) => Ok(said),
+                    Err(bad) => Err(bad),
+                };
+                sink.hear(found).map_or(Ok(()), |batch| handle.block_on(sink.send(batch)).map_err(stop))
+            });
             let last = std::mem::take(&mut sink.batch);
             let end = match end {
-                Ok(()) => sink.send(last).await,
-                Err(bad) => Err(Failure::new(format!(
-                    "{bad}\nwhat came before is on record; the same command goes on"
-                ))),
+                Ok(()) => sink.send(last).await.and(again.send().await),
+                Err(failure) => Err(failure),
             };
             let ImportCounts { new, known, bad } = sink.counts;
             if let (Some(id), Ok(())) = (sink.id, &end) {
@@ -75,9 +96,26 @@ impl Import {
             }
             let would = if dry { "would be " } else { "" };
             println!("{new} message(s) {would}imported, {known} on record already, {bad} not readable");
+            match left {
+                _ if take_accounts => accounts.tell(),
+                0 => {}
+                _ => println!("{left} account(s) are there, too: --accounts takes them over"),
+            }
             end.map(|()| ExitCode::SUCCESS)
         })
     }
+}
+
+/// Reads all of it, beside what else runs.
+fn read(
+    source: Source,
+    path: &Path,
+    mut hear: impl FnMut(Result<Found, Bad>) -> Result<(), Bad>,
+) -> Result<(), Failure> {
+    let read = || import::read(source, path, &mut hear);
+    tokio::task::block_in_place(read).map_err(|bad| {
+        Failure::new(format!("{bad}\nwhat came before is on record; the same command goes on"))
+    })
 }
 
 /// Where messages go.

@@ -16,6 +16,7 @@ mod init;
 mod journal;
 mod losses;
 mod matter;
+mod moving;
 mod offline;
 mod outbreak;
 mod partner;

@@ -19,6 +19,7 @@ mod logins;
 mod many;
 mod matters;
 mod metrics;
+mod moving;
 mod outbreak;
 mod partners;
 mod paths;
