@@ -40,6 +40,9 @@ impl Show {
             println!("journaling   {journaling}");
         }
         match (s.indexed, &s.index_trouble) {
+            (Some(row), None) if row < s.journal_head => {
+                println!("index        up to row {row}, {} behind", s.journal_head - row)
+            }
             (Some(row), None) => println!("index        up to row {row}"),
             (Some(row), Some(why)) => println!("index        up to row {row}, DOES NOT GO ON: {why}"),
             (None, _) => println!("index        none: `[record] search` is false"),
