@@ -232,4 +232,48 @@ mod tests {
         let Ok(Found::Account(account)) = found else { panic!("{found:?}") };
         account
     }
+
+    /// Cut anywhere, with any byte changed: it is read or it is not, and that is all.
+    #[test]
+    fn whatever_stands_in_a_file_nothing_panics() {
+        let pie = "<?xml version='1.0'?><server-data xmlns='urn:xmpp:pie:0' xmlns:xi='http://www.w3.org/2001/XInclude'><host jid='x'>\
+            <xi:include href='y'/><user name='u' password='p'><query xmlns='jabber:iq:roster'><item jid='a@b' subscription='both'><group>g</group>\
+            </item></query><scram-credentials mechanism='SCRAM-SHA-1'><iter-count>4</iter-count><salt>AA==</salt><server-key>AA==</server-key>\
+            <stored-key>AA==</stored-key></scram-credentials><offline-messages><message from='a' to='b'><body>&lt;c&#65;</body>\
+            <delay xmlns='urn:xmpp:delay' stamp='2023-11-14T22:13:20.5+01:00'/></message></offline-messages></user></host></server-data>";
+        let sql = "-- c\nINSERT INTO archive(username, timestamp, xml) VALUES ('b', 1700000000250999, \
+            '<message to=''b'' from=''a''><body>\\'c\\n''</body></message>'), (1, 2, E'x');";
+        let list = "item({ { \"b\\195\\169\"; name = \"body\"; attr = {} }; attr = { from = \"a\"; to = \"b\" }; when = 17e8; name = 'message' });\n";
+        let account =
+            "return { iteration_count = 4; salt = \"s\"; stored_key = \"0f0f\"; server_key = \"\"; };";
+        let lines = r#"{"time":"2023-11-14T22:13:20.000Z","kind":"edit","from":"a@x","to":"b@y","text":"t","about":"n"}"#;
+        let dir = tempfile::tempdir().unwrap();
+        let file = |name: &str| dir.path().join(name);
+        std::fs::create_dir_all(file("p/h/archive")).unwrap();
+        std::fs::create_dir_all(file("p/h/accounts")).unwrap();
+        for (source, text, at, from) in [
+            (Source::Xep0227, pie, "f.xml", "f.xml"),
+            (Source::Ejabberd, sql, "f.sql", "f.sql"),
+            (Source::Prosody, list, "p/h/archive/u.list", "p"),
+            (Source::Prosody, account, "p/h/accounts/u.dat", "p"),
+            (Source::Jsonl, lines, "f.jsonl", "f.jsonl"),
+        ] {
+            let mut found = 0;
+            for cut in (0..=text.len()).rev() {
+                for byte in [None, Some(b'<'), Some(b'\''), Some(0xff)] {
+                    let mut bytes = text.as_bytes().to_vec();
+                    match byte {
+                        None => bytes.truncate(cut),
+                        Some(byte) => bytes.iter_mut().skip(cut).take(1).for_each(|one| *one = byte),
+                    }
+                    std::fs::write(file(at), bytes).unwrap();
+                    let _ = read(source, &file(from), &mut |one| {
+                        found += usize::from(one.is_ok());
+                        Ok(())
+                    });
+                }
+            }
+            assert!(found > 0, "{source}: the sample is one");
+        }
+    }
 }

@@ -127,10 +127,15 @@ impl Mailer {
 /// A refusal for good of the mail itself, and not of our login, of the addressee, or of everything.
 fn is_about_content(error: &lettre::transport::smtp::Error) -> bool {
     let code = error.status().filter(|_| error.is_permanent()).map(u16::from);
+    // Enhanced codes (RFC 3463) say more, where there are any.
+    let words = chain(error);
+    let says = |codes: &[&str]| codes.iter().any(|code| words.contains(code));
     match code {
-        Some(552 | 554) => true,
-        // Enhanced codes (RFC 3463): size, system limits, media, policy.
-        Some(550) => ["5.2.3", "5.3.4", "5.6.", "5.7."].iter().any(|code| error.to_string().contains(code)),
+        // A mailbox that is full will be emptied.
+        Some(552) => !says(&["5.2.2"]),
+        Some(554) => !says(&["5.1.", "5.4."]),
+        // Size, system limits, media, policy.
+        Some(550) => says(&["5.2.3", "5.3.4", "5.6.", "5.7."]),
         _ => false,
     }
 }

@@ -14,6 +14,8 @@ enum Mood {
     Later,
     /// Only what has no files (552).
     NoFiles,
+    /// Nothing for now, and for reasons that are not the mail's, though in words that are for good.
+    NotTheMail,
 }
 
 /// An archive's mail server, as plain as RFC 5321 allows.
@@ -55,7 +57,10 @@ impl Archive {
                 }
                 "RCPT" => {
                     to = line;
-                    "250 ok".into()
+                    match *self.mood.lock().unwrap() {
+                        Mood::NotTheMail => "550 5.1.1 nobody of this name".into(),
+                        _ => "250 ok".into(),
+                    }
                 }
                 "DATA" => {
                     write!(out, "354 go on\r\n").ok()?;
@@ -154,14 +159,23 @@ fn the_archive_gets_everything_whatever_happens_meanwhile() {
     serve.until("nothing is late", |serve| {
         serve.api("GET", "/metrics").1.lines().any(|line| line == "rialto_journaling_late_seconds 0")
     });
-    // What is too long for it comes without its files, which are named.
-    archive.be(Mood::NoFiles);
+    // What is too long for it comes without its files, which are named; nothing else does.
+    archive.be(Mood::NotTheMail);
     let mut romeo = Xmpp::online(serve.at("xmpps-c2s"), &serve.path("ca.pem"), "romeo");
     let (to, from) = crate::upload::slot(&mut romeo, "rose.txt", 6, "text/plain");
     assert!(crate::upload::put(&serve, &to, b"a rose").0.starts_with("http/1.1 201"));
     let url = crate::upload::link(&serve, &from);
     romeo.say(&format!("<message id='f' type='chat' to='juliet@example.com'><body>{url}</body></message>"));
+    serve.until("it is said aloud", |serve| told(serve, &["status"]).contains("5.1.1 nobody of this name"));
+    archive.be(Mood::Takes);
     serve.until("it is there", |_| archive.has("rose.txt, text/plain, 6 bytes"));
+    assert!(archive.has("multipart/mixed"), "with its file");
+    archive.be(Mood::NoFiles);
+    let count = |archive: &Archive| archive.mails.lock().unwrap().len();
+    let before = count(&archive);
+    romeo.say(&format!("<message id='g' type='chat' to='juliet@example.com'><body>{url}</body></message>"));
+    serve.until("it is there too", |_| count(&archive) > before);
+    assert!(!archive.mails.lock().unwrap()[before].2.contains("multipart/mixed"));
     let ids = |text: &str| {
         let mails = archive.mails.lock().unwrap();
         mails.iter().filter(|(_, _, mail)| mail.contains(text)).count()
