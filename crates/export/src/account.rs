@@ -23,6 +23,9 @@ pub struct Account {
     /// Who asked to see its presence and got no answer yet, with their words.
     #[serde(default)]
     pub asked: Vec<(String, Option<String>)>,
+    /// Whom it blocks.
+    #[serde(default)]
+    pub blocked: Vec<String>,
     /// Rows of the journal that wait for it.
     #[serde(default)]
     pub waiting: Vec<u64>,

@@ -267,6 +267,17 @@ fn head(account: &Account, jid: &Jid) -> String {
     out.push_str("<query xmlns='jabber:iq:roster'>\n");
     account.contacts.iter().for_each(|contact| item(contact, jid, &mut out));
     out.push_str("</query>\n");
+    if !account.blocked.is_empty() {
+        // The format knows no other list of those (XEP-0016).
+        out.push_str("<query xmlns='jabber:iq:privacy'><default name='blocked'/><list name='blocked'>");
+        for (order, who) in account.blocked.iter().enumerate() {
+            out.push_str("<item type='jid' action='deny'");
+            attribute("order", &(order + 1).to_string(), &mut out);
+            attribute("value", &spelt(who, jid), &mut out);
+            out.push_str("/>");
+        }
+        out.push_str("</list></query>\n");
+    }
     for (who, words) in &account.asked {
         out.push_str("<presence xmlns='jabber:client' type='subscribe'");
         attribute("from", &spelt(who, jid), &mut out);

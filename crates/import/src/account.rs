@@ -20,6 +20,8 @@ pub struct Account {
     pub contacts: Vec<Contact>,
     /// Who asked to see its presence and got no answer yet, with their words.
     pub asked: Vec<(String, Option<String>)>,
+    /// Whom it blocks.
+    pub blocked: Vec<String>,
     /// What else is kept for it there, which is not taken over.
     pub left: Vec<String>,
     /// Where it was read.
@@ -98,6 +100,24 @@ impl Contact {
             ..Self::new(who, subscription)
         })
     }
+}
+
+/// Whom the default list of privacy lists (XEP-0016) keeps out altogether, and whether that is all that they say.
+pub(crate) fn blocked(lists: &Element) -> (Vec<String>, bool) {
+    let default = lists.child("default").and_then(|one| one.attr("name"));
+    let items = lists.children().filter(|list| list.name == "list").flat_map(|list| {
+        let counts = list.attr("name") == default;
+        list.children().map(move |item| (counts, item))
+    });
+    let (mut blocked, mut all) = (Vec::new(), true);
+    for (counts, item) in items {
+        let whole = item.children().next().is_none() && item.attr("type") == Some("jid");
+        match item.attr("value").filter(|_| counts && whole && item.attr("action") == Some("deny")) {
+            Some(who) => blocked.push(who.to_owned()),
+            None => all = false,
+        }
+    }
+    (blocked, all)
 }
 
 impl Scram {

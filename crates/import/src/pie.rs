@@ -1,7 +1,7 @@
 //! The portable format for servers (XEP-0227): accounts with their contact lists, archived messages, and those that waited for
 //! somebody. Read as a stream: memory holds one account without its messages, and one message.
 
-use crate::account::{Account, Contact, Scram};
+use crate::account::{Account, Contact, Scram, blocked};
 use crate::bounded::{Bounded, LONGEST};
 use crate::element::{CLIENT, Element, Node};
 use crate::{Bad, Found, Hear, Said, hear_said, list, plain_path};
@@ -208,10 +208,16 @@ fn part(user: &mut Account, element: &Element) -> Result<(), String> {
             let words = element.child("status").map(Element::text).filter(|text| !text.is_empty());
             user.asked.push((from.to_owned(), words));
         }
+        ("query", "jabber:iq:privacy") => {
+            let (who, all) = blocked(element);
+            user.blocked.extend(who);
+            if !all {
+                user.left.push("privacy lists".into());
+            }
+        }
         // Empty ones are written, too.
         _ if element.children().next().is_none() => {}
         ("query", "jabber:iq:private") => user.left.push("private storage".into()),
-        ("query", "jabber:iq:privacy") => user.left.push("privacy lists".into()),
         ("pubsub", _) => user.left.push("personal eventing".into()),
         (name, _) => user.left.push(name.to_owned()),
     }
@@ -385,8 +391,10 @@ mod tests {
             "{BEGIN}<user name='juliet'>{once}{twice}<query xmlns='jabber:iq:roster'><item jid='romeo@montague.example' name='R' \
              subscription='both'><group>Lovers</group></item><item jid='paris@x' ask='subscribe' subscription='none'/>\
              <item jid='gone@x' subscription='remove'/></query><presence xmlns='jabber:client' from='tybalt@x' type='subscribe'>\
-             <status>hear me</status></presence><vCard xmlns='vcard-temp'><FN>J</FN></vCard><query xmlns='jabber:iq:private'/></user>\
-             <user name='nurse'>{}</user>{END}",
+             <status>hear me</status></presence><vCard xmlns='vcard-temp'><FN>J</FN></vCard><query xmlns='jabber:iq:private'/>\
+             <query xmlns='jabber:iq:privacy'><default name='d'/><list name='d'><item type='jid' value='t@x' action='deny' order='1'/></list></query></user>\
+             <user name='nurse'><query xmlns='jabber:iq:privacy'><default name='d'/><list name='o'><item type='jid' value='t@x' action='deny'/></list>\
+             <list name='d'><item type='jid' value='u@x' action='deny'><presence-out/></item><item action='allow'/></list></query>{}</user>{END}",
             scram("SCRAM-SHA-1", "!", "")
         ));
         let juliet = account(&found[0]);
@@ -403,9 +411,14 @@ mod tests {
         let paris = Contact { asks: true, ..Contact::new("paris@x", "none") };
         assert_eq!(juliet.contacts, [romeo, paris]);
         assert_eq!(juliet.asked, [("tybalt@x".to_owned(), Some("hear me".to_owned()))]);
-        assert_eq!(juliet.left, ["vCard"]);
+        assert_eq!(
+            (juliet.left.as_slice(), juliet.blocked.as_slice()),
+            (&["vCard".to_owned()][..], &["t@x".to_owned()][..])
+        );
         assert!(found[1].as_ref().unwrap_err().why.contains("<salt/> is no base64"), "{found:?}");
-        assert_eq!(account(&found[2]).address, "nurse@capulet.example");
+        let nurse = account(&found[2]);
+        assert_eq!(nurse.address, "nurse@capulet.example");
+        assert_eq!((nurse.left.as_slice(), nurse.blocked.len()), (&["privacy lists".to_owned()][..], 0));
         assert!(!format!("{found:?}").contains("tttt"), "no keys are shown");
     }
 

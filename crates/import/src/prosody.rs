@@ -92,20 +92,24 @@ fn account(host: &Path, file: &Path) -> Result<Account, String> {
     if roster.is_file() {
         contacts(&load(&roster).map_err(|why| format!("{}: {why}", roster.display()))?, &mut account);
     }
+    let blocked = host.join("blocklist").join(&beside);
+    if blocked.is_file() {
+        let kept = load(&blocked).map_err(|why| format!("{}: {why}", blocked.display()))?;
+        account.blocked = names(&kept);
+    }
     for store in list(host).map_err(|bad| bad.to_string())? {
         let what = name(&store)?;
         let here = [store.join(&beside), store.join(beside.with_extension("list"))]
             .iter()
             .any(|file| file.is_file());
         if here
-            && !["accounts", "roster", "archive", "offline"].contains(&what.as_str())
+            && !["accounts", "roster", "archive", "offline", "blocklist"].contains(&what.as_str())
             && !OWN.contains(&what.as_str())
         {
             account.left.push(match what.as_str() {
                 "vcard" | "vcard_muc" => "vCard".into(),
                 "private" => "private storage".into(),
                 "privacy" => "privacy lists".into(),
-                "blocklist" => "blocked people".into(),
                 pep if pep.starts_with("pep") => "personal eventing".into(),
                 other => other.to_owned(),
             });
@@ -258,6 +262,7 @@ mod tests {
         );
         write("vcard/romeo.dat", "return {}");
         write("pep/romeo.dat", "return {}");
+        write("blocklist/romeo.dat", "return { [false] = {}; [\"tybalt@x\"] = true; };");
         write("lastlog/romeo.dat", "return {}");
         let found = crate::tests::all(|hear| read(dir.path(), hear));
         assert_eq!(found.len(), 4, "{found:?}");
@@ -285,6 +290,7 @@ mod tests {
         let rosaline = Contact { asks: true, approved: true, ..Contact::new("rosaline@x", "none") };
         assert_eq!(romeo.contacts, [juliet, rosaline]);
         assert_eq!(romeo.asked, [("paris@x".to_owned(), None)]);
+        assert_eq!(romeo.blocked, ["tybalt@x"]);
         assert!(found[3].as_ref().unwrap_err().why.contains("tybalt@montague.example is disabled there"));
     }
 }

@@ -13,6 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use export::{Account, Contact, Scram};
 use hub::{MovedContact, MovedList};
 use model::{Address, Credential, RosterItem, Scheme, Secret, Seq, Subscription};
+use ports::Blocking;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
@@ -95,6 +96,8 @@ impl Desk {
             }
         }
         moving.contacts = list.contacts.into_iter().map(contact).collect();
+        moving.blocked =
+            Blocking::blocked(self.guard.as_ref(), address).iter().map(ToString::to_string).collect();
         moving.asked = list.asked.into_iter().map(|(who, words)| (who.to_string(), words)).collect();
         let mut after = Seq(0);
         loop {
@@ -139,6 +142,8 @@ impl Desk {
             for (asker, words) in &moved.asked {
                 list.asked.extend(Address::parse(asker).ok().map(|asker| (asker, words.clone())));
             }
+            let blocked: Vec<Address> =
+                moved.blocked.iter().filter_map(|who| Address::parse(who).ok()).collect();
             let before = self.hub.contact_list(&address)?;
             let (is_new, contacts) = match who {
                 None => {
@@ -151,7 +156,7 @@ impl Desk {
                     let contacts = list.contacts.iter().filter(|one| !has(one)).count();
                     (before.is_none(), contacts)
                 }
-                Some((who, id)) => self.take(who, id, &address, (password, &keys), &list)?,
+                Some((who, id)) => self.take(who, id, &address, (password, &keys), (&list, &blocked))?,
             };
             match is_new {
                 true => counts.new += 1,
@@ -174,7 +179,7 @@ impl Desk {
         id: u64,
         address: &Address,
         (password, keys): (Option<String>, &[(Scheme, Credential)]),
-        list: &MovedList,
+        (list, blocked): (&MovedList, &[Address]),
     ) -> Result<(bool, usize), Problem> {
         let made = || {
             let end = match &password {
@@ -187,9 +192,12 @@ impl Desk {
         let known = self.hub.contact_list(address)?.is_some();
         let is_new = !known && self.act(who, "import.account", &format!("{address} (row {id})"), made)?;
         let contacts = self.hub.adopt_contacts(address, list)?;
-        if contacts > 0 {
+        let had = Blocking::blocked(self.guard.as_ref(), address);
+        let blocked: Vec<Address> = blocked.iter().filter(|who| !had.contains(who)).cloned().collect();
+        Blocking::block(self.guard.as_ref(), address, &blocked)?;
+        if contacts + blocked.len() > 0 {
             let mut act = who.done("import.contacts").on(format!("{address} (row {id})"));
-            act.result = format!("done: {contacts} new");
+            act.result = format!("done: {contacts} new, {} blocked", blocked.len());
             act.note(self.journal.as_ref(), now())?;
         }
         Ok((is_new, contacts))

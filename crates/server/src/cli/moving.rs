@@ -103,6 +103,7 @@ fn moved(account: import::Account) -> Account {
         scram: account.scram.iter().map(keys).collect(),
         digest: account.digest,
         contacts: account.contacts.into_iter().map(contact).collect(),
+        blocked: account.blocked.iter().map(|who| spelt(who)).collect(),
         asked: account.asked.into_iter().map(|(who, words)| (spelt(&who), words)).collect(),
         waiting: Vec::new(),
     }

@@ -129,6 +129,7 @@ const CHAPTERS: &[Chapter] = &[
             ("RFC 5321", "SMTP", "sending alone"),
             ("RFC 5322", "Internet messages", "a conversation of a day each"),
             ("RFC 8314", "TLS for mail", "from the first byte"),
+            ("XEP-0016", "Privacy Lists", "only lists of people who are blocked, within XEP-0227"),
             ("XEP-0066", "Links of files", "named in exports"),
             ("XEP-0082", "Dates and times", ""),
             ("XEP-0091", "Legacy Delayed Delivery", "known in archives"),

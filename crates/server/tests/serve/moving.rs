@@ -40,6 +40,8 @@ fn live(serve: &Serve) {
     romeo.hear("type='subscribe'");
     romeo.say("<presence type='subscribed' to='juliet@example.com'/>");
     juliet.hear("type='subscribed'");
+    romeo.say("<iq type='set' id='k'><block xmlns='urn:xmpp:blocking'><item jid='tybalt@example.net'/></block></iq>");
+    romeo.hear("id='k'");
     paris.say("<presence type='subscribe' to='juliet@example.com'><status>It is her father's wish.</status></presence>");
     juliet.hear("father");
     romeo.say("<message type='chat' id='m1' to='juliet@example.com'><body>Lady, by yonder &lt;moon&gt;</body><x xmlns='urn:x'/></message>");
@@ -123,6 +125,8 @@ fn people_move_with_what_is_theirs() {
     let list = roster(&mut romeo);
     assert!(list.contains("J &lt;3") && list.contains("<group>Love &amp; co</group>"), "{list}");
     juliet.hear("from='romeo@example.com/desk'");
+    romeo.say("<iq type='get' id='l'><blocklist xmlns='urn:xmpp:blocking'/></iq>");
+    assert!(romeo.hear("</blocklist>").contains("tybalt@example.net"));
     Phone::registered(new.at("sip-tcp"), "romeo");
     new.until("what was said is found", |serve| {
         said(serve, &["search", "cloak", "--content"]).1.contains("I have night's cloak")
