@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use interop::dice::Dice;
 use interop::known::judge;
 use interop::load::{Place, Receiver, Sender, Until};
+use interop::talk::until;
 use interop::{Rialto, SOON};
 
 fn number(name: &str, usual: u64) -> u64 {
@@ -35,6 +36,56 @@ fn acknowledged_is_delivered() {
 #[test]
 fn acknowledged_is_delivered_after_a_power_cut() {
     judge("crash::acknowledged_is_delivered_after_a_power_cut", || rounds(End::Power));
+}
+
+/// After how many crashes the index was behind the journal.
+fn behind(rialto: &Rialto) -> bool {
+    let log = rialto.log_text();
+    let line =
+        log.lines().rfind(|line| line.contains("the search index goes on")).expect("it says how far it is");
+    let number = |name: &str| {
+        let from = line.find(name).expect("it is said") + name.len();
+        line[from..]
+            .chars()
+            .take_while(char::is_ascii_digit)
+            .collect::<String>()
+            .parse::<u64>()
+            .expect("a number")
+    };
+    let (indexed, head) = (number("indexed="), number("head="));
+    assert!(indexed <= head, "the index has rows that the journal has not: {line}");
+    indexed < head
+}
+
+/// The index is written behind the journal: it catches up, and finds exactly the messages that are on record, each once.
+fn index_is_exact(rialto: &Rialto) {
+    let number =
+        |text: &str| text.chars().take_while(char::is_ascii_digit).collect::<String>().parse::<u64>().ok();
+    // Everything is exported from the journal alone.
+    let dir = rialto.home("export");
+    let _ = std::fs::remove_dir_all(&dir);
+    rialto.command(&["export", dir.to_str().expect("text"), "--format", "jsonl"]);
+    let lines = std::fs::read_to_string(dir.join("messages.jsonl")).expect("exported");
+    let said = lines.lines().filter(|line| line.contains("\"kind\":\"message\""));
+    let recorded: Vec<u64> = said.filter_map(|line| number(line.strip_prefix("{\"row\":")?)).collect();
+    assert!(!recorded.is_empty(), "nothing is on record: {lines}");
+    let found = || {
+        let (mut all, mut page): (Vec<u64>, Vec<String>) = (Vec::new(), Vec::new());
+        loop {
+            let words: Vec<&str> = page.iter().map(String::as_str).collect();
+            let text = rialto.command(&[&["search", "--kind", "message", "-n", "1000"], &words[..]].concat());
+            all.extend(text.lines().filter_map(|line| number(line.trim_start())));
+            let Some(next) = text.lines().find_map(|line| line.strip_prefix("there is more: --before "))
+            else {
+                break;
+            };
+            page = vec!["--before".into(), next.trim().to_owned()];
+        }
+        all.sort_unstable();
+        all
+    };
+    until("the index catches up", || found().len() >= recorded.len());
+    assert!(found() == recorded, "the index has other messages than the journal");
 }
 
 /// A new server after so many: else most of the time goes into verifying what earlier rounds wrote.
@@ -73,7 +124,7 @@ fn life_of_a_server(end: End, rounds: RangeInclusive<u64>, dice: &mut Dice) -> (
     let mut senders: Vec<Sender> =
         writers.iter().map(|user| Sender::new(user, &recipients, dice.roll())).collect();
     let mut receivers = recipients.map(Receiver::new);
-    let mut promises = 0;
+    let (mut promises, mut late) = (0, 0);
     for round in rounds {
         let before: u64 = senders.iter().map(|s| s.sent).sum();
         let life = Duration::from_millis(300 + dice.roll() % 2_000);
@@ -107,6 +158,7 @@ fn life_of_a_server(end: End, rounds: RangeInclusive<u64>, dice: &mut Dice) -> (
             }
         });
         rialto.restart();
+        late += usize::from(behind(&rialto));
         // What was promised in earlier rounds has arrived: these are this round's promises.
         let owed: Vec<_> = senders.iter_mut().flat_map(|s| std::mem::take(&mut s.acknowledged)).collect();
         promises += owed.len();
@@ -126,6 +178,8 @@ fn life_of_a_server(end: End, rounds: RangeInclusive<u64>, dice: &mut Dice) -> (
         );
     }
     assert!(promises > 0, "there was no load");
+    assert!(late > 0, "the index was never behind");
+    index_is_exact(&rialto);
     let repeated: usize = receivers.iter().map(Receiver::check).sum();
     rialto.finish();
     (promises, repeated)

@@ -198,7 +198,9 @@ fn a_full_disk_and_messages_that_may_pass() {
         assert!(!rialto.journal().contains("word passes"));
 
         rialto.disk().be("well");
-        until("the row follows", || rialto.command(&["journal", "tail", "--admin"]).contains("record.gap"));
+        until("the row follows", || {
+            rialto.command(&["journal", "tail", "--admin"]).contains("record.gap.closed")
+        });
         let acts = rialto.command(&["journal", "tail", "--admin"]);
         assert!(acts.contains("1 message(s) passed") && acts.contains("1 follow(s), 0 not"), "{acts}");
         until("the index has it", || {

@@ -7,8 +7,8 @@ use crate::begun::FileFact;
 use crate::disk::{self, ExportError, at};
 use crate::entry::{Entry, Settled};
 use crate::line::Line;
-use model::Timestamp;
 use model::codec::{decode, decode_outcomes};
+use model::{Event, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
@@ -142,6 +142,7 @@ impl Sorter {
 
     fn one(&mut self, bytes: &[u8], offset: u64) -> Result<(), ExportError> {
         let line = Line::read(bytes)?;
+        let mut conversation = line.conversation;
         let when = match line.row_kind()? {
             RowKind::Outcomes => {
                 let head = line.head()?;
@@ -154,7 +155,13 @@ impl Sorter {
             RowKind::Admin => line.at,
             // What was imported is of the day on which it was said.
             RowKind::Envelope => match decode(&line.head()?, None) {
-                Ok(kept) => kept.envelope.at.0,
+                Ok(kept) => {
+                    // Presence is nothing that two people say to one another.
+                    if matches!(kept.envelope.event, Event::Publish(_)) {
+                        conversation = 0;
+                    }
+                    kept.envelope.at.0
+                }
                 Err(_) => line.at,
             },
         };
@@ -163,7 +170,7 @@ impl Sorter {
             self.turns.push((line.seq, day.clone()));
         }
         let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        let spot = Spot { conversation: line.conversation, at: when, seq: line.seq, offset, len };
+        let spot = Spot { conversation, at: when, seq: line.seq, offset, len };
         self.put(format!("{day}.spots"), &spot.to_bytes())
     }
 }

@@ -7,7 +7,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use model::codec::{Kept, SettledEntry, decode};
 use model::{
-    Decision, Event, Judgement, Loss, LossKind, Outcome, ReceiptKind, Security, Term, Timestamp, Vouch,
+    Activity, Basic, Decision, Event, Judgement, Loss, LossKind, Outcome, Publish, ReceiptKind, Security,
+    Term, Timestamp, Vouch,
 };
 use policy::Feature;
 use record::Act;
@@ -24,7 +25,7 @@ pub struct Entry {
     /// When it was put on record, where that is another time: it was imported, or waited.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recorded: Option<String>,
-    /// `message`, `edit`, `retraction`, `reaction`, `delivered`, `displayed`, `failed`, `subscribe`... `act`.
+    /// `message`, `edit`, `retraction`, `reaction`, `delivered`, `displayed`, `failed`, `subscribe`... `presence`, `act`.
     pub kind: &'static str,
     /// The server's name of it.
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -270,6 +271,10 @@ impl Entry {
                     Term::Once { .. } => "probe",
                 };
             }
+            Event::Publish(publish) => {
+                self.kind = "presence";
+                self.text = (!kept.erased).then(|| presence(publish));
+            }
             Event::Authorize(authorize) => {
                 self.kind = match authorize.decision {
                     Decision::Granted => "authorized",
@@ -356,6 +361,27 @@ impl Entry {
     pub fn clock(&self) -> &str {
         self.time.get(11..23).unwrap_or_default()
     }
+}
+
+/// What somebody's devices say, in words.
+fn presence(publish: &Publish) -> String {
+    let said = publish.tuples.iter().map(|tuple| {
+        let device = tuple.device.as_ref().map(|device| format!("{}: ", device.as_str())).unwrap_or_default();
+        let state = match (tuple.basic, tuple.activity) {
+            (Basic::Closed, _) => "not there",
+            (_, Activity::Available) => "there",
+            (_, Activity::Chatty) => "ready to chat",
+            (_, Activity::Away) => "away",
+            (_, Activity::ExtendedAway) => "away for long",
+            (_, Activity::Busy) => "busy",
+            (_, Activity::OnThePhone) => "on the phone",
+            (_, Activity::InMeeting) => "in a meeting",
+        };
+        let notes: String = tuple.notes.iter().map(|(_, note)| format!(", \"{note}\"")).collect();
+        format!("{device}{state}{notes}")
+    });
+    let said: Vec<String> = said.collect();
+    if said.is_empty() { "nothing any more".into() } else { said.join("; ") }
 }
 
 impl Attachment {

@@ -8,7 +8,8 @@ use model::codec::decode_outcomes;
 use std::collections::{BTreeMap, HashMap};
 use store::{Row, RowKind};
 
-/// What was said in these rows, by conversation and day (UTC). What was imported was never said here, and is left out.
+/// What was said in these rows, by conversation and day (UTC). What was imported was never said here, and is left out, and so
+/// is presence.
 /// `files` tells the files that a row links to.
 ///
 /// # Errors
@@ -27,7 +28,7 @@ pub fn letters(
     for row in rows.iter().filter(|row| row.kind == RowKind::Envelope && row.conversation != 0) {
         let outcomes = ends.remove(&row.seq.0).unwrap_or_default();
         let entry = Entry::of_row(row, &files(row), outcomes)?;
-        if let Some(entry) = entry.filter(|entry| entry.imported.is_none()) {
+        if let Some(entry) = entry.filter(|entry| entry.imported.is_none() && entry.kind != "presence") {
             days.entry((entry.day().to_owned(), row.conversation)).or_default().push(entry);
         }
     }

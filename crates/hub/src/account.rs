@@ -3,7 +3,7 @@
 use crate::house::Hub;
 use crate::link::LinkCore;
 use crate::mailbox::Mailbox;
-use crate::presence::{Abroad, Publication, Watch};
+use crate::presence::{Abroad, Publication, Recorded, Watch};
 use crate::remote::Remote;
 use bus::{Ear, Parcel};
 use model::{Address, Device, Endpoint, Envelope, Seq, Way};
@@ -46,6 +46,8 @@ pub(crate) struct State {
     pub devices: Vec<Slot>,
     pub mailbox: Mailbox,
     pub publications: Vec<Publication>,
+    /// What of them is on record, where presence is.
+    pub recorded: Recorded,
     pub watches: Vec<Watch>,
     pub book: Book,
     pub removed: bool,

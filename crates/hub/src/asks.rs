@@ -192,6 +192,7 @@ impl Hub {
             silence(&mut state, device)
         };
         if !gone.is_empty() {
+            self.record_silence(&account.address, &gone);
             self.fan_out(&account, &watchers, &[], gone);
         }
     }

@@ -110,6 +110,7 @@ mod tests {
             partners: Arc::new(crate::Secluded),
             blocking: None,
             unrecorded: None,
+            presence: false,
             tracer: None,
             lanes: 1,
         })

@@ -65,6 +65,8 @@ pub struct Parts {
     pub blocking: Option<Arc<dyn ports::Blocking>>,
     /// What may pass while nothing can be put on record, if anything may.
     pub unrecorded: Option<Arc<dyn ports::Unrecorded>>,
+    /// Is presence put on record, too?
+    pub presence: bool,
     /// Who follows envelopes on their way, if anybody does.
     pub tracer: Option<Arc<dyn Tracer>>,
     /// Threads that route: as many as there are workers.

@@ -5,7 +5,7 @@ use crate::house::Hub;
 use crate::link::HubEvent;
 use crate::router::{Committed, Plan};
 use model::codec::encode_head;
-use model::{Envelope, Event, Judgement, Outcome, Timestamp};
+use model::{Envelope, Event, Judgement, LATE, Outcome, Seq, Timestamp};
 use parking_lot::Mutex;
 use ports::Gap;
 use std::collections::VecDeque;
@@ -19,9 +19,6 @@ const BYTES: usize = 32 << 20;
 /// Rows that are written late, at one time.
 const AT_ONCE: usize = 1_000;
 
-/// The mark of a row that was written late.
-const LATE: &str = "record.late";
-
 #[derive(Default)]
 pub(crate) struct Late {
     state: Mutex<State>,
@@ -34,6 +31,10 @@ struct State {
     gap: Option<Gap>,
     rows: VecDeque<Draft>,
     bytes: usize,
+    /// The first so many rows were announced.
+    announced: usize,
+    /// Acts that announced them, each with how many; they wait for an act that says that the rows are there.
+    open: Vec<(Seq, u64)>,
 }
 
 /// What a row takes.
@@ -122,7 +123,7 @@ impl Hub {
         let Some(rules) = &self.parts.unrecorded else { return };
         let idle = {
             let state = self.late.state.lock();
-            state.gap.is_none() && state.rows.is_empty()
+            state.gap.is_none() && state.rows.is_empty() && state.open.is_empty()
         };
         if idle || self.parts.journal.health().trouble.is_some() {
             return;
@@ -138,29 +139,28 @@ impl Hub {
     }
 
     fn write_late(&self, rules: &dyn ports::Unrecorded) {
-        let gap = self.late.state.lock().gap.take();
+        let (gap, rows) = {
+            let mut state = self.late.state.lock();
+            (state.gap.take(), state.rows.len())
+        };
         if let Some(gap) = gap {
-            if let Err(error) = rules.gap(&gap) {
-                tracing::debug!(%error, "what passed cannot be put on record yet");
-                return self.late.state.lock().reopen(gap);
-            }
+            let act = match rules.gap(&gap) {
+                Ok(act) => act,
+                Err(error) => {
+                    tracing::debug!(%error, "what passed cannot be put on record yet");
+                    return self.late.state.lock().reopen(gap);
+                }
+            };
+            let mut state = self.late.state.lock();
+            state.announced = rows;
+            state.open.push((act, gap.late));
             tracing::warn!(
                 passed = gap.passed,
                 late = gap.late,
                 "what passed without a row is on record now"
             );
         }
-        loop {
-            let rows: Vec<Draft> = {
-                let mut state = self.late.state.lock();
-                let some = state.rows.len().min(AT_ONCE);
-                let rows: Vec<Draft> = state.rows.drain(..some).collect();
-                state.bytes -= rows.iter().map(size).sum::<usize>();
-                rows
-            };
-            if rows.is_empty() {
-                return;
-            }
+        while let Some(rows) = self.late.state.lock().announced() {
             let mut ends = Vec::with_capacity(rows.len());
             for row in rows {
                 let (tell, hear) = std::sync::mpsc::sync_channel(1);
@@ -170,16 +170,33 @@ impl Hub {
             let ends = ends.into_iter().map(|(row, hear)| (row, matches!(hear.recv(), Ok(Ok(_)))));
             let failed: Vec<Draft> = ends.filter_map(|(row, kept)| (!kept).then_some(row)).collect();
             if !failed.is_empty() {
-                let mut state = self.late.state.lock();
-                state.bytes += failed.iter().map(size).sum::<usize>();
-                failed.into_iter().rev().for_each(|row| state.rows.push_front(row));
-                return;
+                return self.late.state.lock().back(failed);
             }
         }
+        let open = std::mem::take(&mut self.late.state.lock().open);
+        let left = open.into_iter().filter(|(act, late)| rules.closed(*act, *late).is_err());
+        let left: Vec<_> = left.collect();
+        self.late.state.lock().open.extend(left);
     }
 }
 
 impl State {
+    /// Some of the rows that were announced; `None` when there are no more.
+    fn announced(&mut self) -> Option<Vec<Draft>> {
+        let some = self.announced.min(AT_ONCE);
+        let rows: Vec<Draft> = self.rows.drain(..some).collect();
+        self.announced -= some;
+        self.bytes -= rows.iter().map(size).sum::<usize>();
+        (!rows.is_empty()).then_some(rows)
+    }
+
+    /// These could not be written after all.
+    fn back(&mut self, rows: Vec<Draft>) {
+        self.bytes += rows.iter().map(size).sum::<usize>();
+        self.announced += rows.len();
+        rows.into_iter().rev().for_each(|row| self.rows.push_front(row));
+    }
+
     /// The gap is not on record yet, and may have grown.
     fn reopen(&mut self, gap: Gap) {
         self.gap = Some(match self.gap {
@@ -215,6 +232,19 @@ mod tests {
         assert!(!state.passed(Timestamp(6), draft(1)));
         let gap = Gap { since: Timestamp(5), until: Timestamp(7), passed: 3, late: 2 };
         assert_eq!((state.gap, state.rows.len()), (Some(gap), 2));
+    }
+
+    #[test]
+    fn rows_wait_until_they_are_announced() {
+        let mut state = State::default();
+        assert!(state.passed(Timestamp(1), draft(3)));
+        assert!(state.announced().is_none(), "no act says that it follows");
+        state.announced = 1;
+        state.passed(Timestamp(2), draft(4));
+        let rows = state.announced().unwrap();
+        assert_eq!((rows.len(), state.bytes), (1, 4));
+        state.back(rows);
+        assert_eq!((state.rows.len(), state.announced, state.bytes), (2, 1, 7));
     }
 
     #[test]

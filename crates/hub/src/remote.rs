@@ -210,7 +210,9 @@ impl Hub {
     /// A recorded row for another company's server.
     pub(crate) fn post_abroad(self: &Arc<Self>, seq: Seq, account: &Arc<Account>, committed: Committed) {
         let Committed { envelope, link, ticket, outcome_wanted, .. } = committed;
-        if matches!(&envelope.event, Event::Message(m) if !m.lasting) {
+        if matches!(&envelope.event, Event::Message(m) if !m.lasting)
+            || matches!(envelope.event, Event::Publish(_))
+        {
             return self.pass_abroad(&link, ticket, account, &envelope, outcome_wanted);
         }
         self.awaiting.insert(seq, &link, ticket, outcome_wanted);

@@ -125,6 +125,7 @@ impl Hub {
                 tracing::debug!(id = %committed.envelope.id, %trouble, "not on record, so not delivered");
                 let Committed { link, ticket, envelope, .. } = &committed;
                 self.twice.forget(envelope.id);
+                self.presence_unrecorded(envelope);
                 return self.refuse(link, *ticket, envelope, Refusal::unrecorded());
             }
         };

@@ -113,9 +113,13 @@ impl Hub {
             let refusal = Refusal::new(Reason::Loop).with_text("too many hops").by_rule("limits");
             judged.refused = Some(refusal);
         }
-        let recorded = self.is_recorded(&envelope);
-        // What is not recorded has nowhere to wait.
-        if let Some(hold) = judged.held.take_if(|_| !recorded) {
+        let recorded = match &envelope.event {
+            Event::Publish(p) => self.is_presence_recorded(&envelope, p, judged.refused.is_none()),
+            _ => self.is_recorded(&envelope),
+        };
+        // What is not recorded has nowhere to wait, and what somebody is doing now is no news tomorrow.
+        let may_wait = recorded && !matches!(envelope.event, Event::Publish(_));
+        if let Some(hold) = judged.held.take_if(|_| !may_wait) {
             let text = "it would have to be looked at first, which is done with messages only";
             judged.refused = Some(Refusal::new(Reason::Policy).with_text(text).by_rule(hold.rule));
         }
@@ -241,7 +245,11 @@ impl Hub {
     }
 
     fn waits_for(&self, envelope: &Envelope, account: &Address) -> Option<Address> {
-        let lasting = !matches!(&envelope.event, Event::Message(m) if !m.lasting);
+        let lasting = match &envelope.event {
+            Event::Message(m) => m.lasting,
+            Event::Publish(_) => false,
+            _ => true,
+        };
         lasting.then(|| account.clone())
     }
 

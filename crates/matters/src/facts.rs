@@ -20,7 +20,7 @@ pub enum Kind {
     File,
     /// That a message arrived or was read.
     Receipt,
-    /// Asking to see somebody's presence, and the answer.
+    /// Asking to see somebody's presence, the answer, and presence itself where that is on record.
     Presence,
 }
 
@@ -78,7 +78,7 @@ impl Facts {
                 let Ok(kept) = decode(&row.head, None) else { return facts };
                 facts.kind = match kept.envelope.event {
                     Event::Receipt(_) => Some(Kind::Receipt),
-                    Event::Subscribe(_) | Event::Authorize(_) => Some(Kind::Presence),
+                    Event::Subscribe(_) | Event::Authorize(_) | Event::Publish(_) => Some(Kind::Presence),
                     _ => Some(Kind::Chat),
                 };
                 facts.from = Some(kept.envelope.from.address);

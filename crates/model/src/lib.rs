@@ -31,7 +31,7 @@ pub use event::{Authorize, Call, Composing, Decision, Event, Opaque, Receipt, Re
 pub use federation::{Admission, Certificates, DomainPair, Opener, Way};
 pub use ident::{DeliveryId, EnvelopeId, LeaseKey, Line, Seq, Ticket};
 pub use message::{Lang, Message, Part, Wants};
-pub use outcome::{Fault, Hold, Judgement, Loss, LossKind, Outcome, Reason, Refusal, Settlement};
+pub use outcome::{Fault, Hold, Judgement, LATE, Loss, LossKind, Outcome, Reason, Refusal, Settlement};
 pub use presence::{Activity, Basic, Notify, PresenceDoc, Publish, Tuple, WatchState};
 pub use private::Private;
 pub use roster::{RosterEdit, RosterItem, Subscription};

@@ -218,6 +218,9 @@ pub struct Hold {
     pub text: Option<CompactString>,
 }
 
+/// The mark, among the rules, of a row that was written late: the envelope passed while nothing could be put on record.
+pub const LATE: &str = "record.late";
+
 /// What the pipeline said of an envelope, as the record keeps it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Judgement {

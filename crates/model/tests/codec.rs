@@ -47,7 +47,24 @@ fn events() -> Vec<Event> {
             note: Some("hello".into()),
             original: original.clone(),
         }),
-        Event::Authorize(Authorize { decision: Decision::Granted, original }),
+        Event::Authorize(Authorize { decision: Decision::Granted, original: original.clone() }),
+        Event::Publish(Publish {
+            key: LeaseKey::new(""),
+            tuples: vec![
+                Tuple {
+                    device: Some(Device::new("orchard").unwrap()),
+                    basic: Basic::Open,
+                    activity: Activity::InMeeting,
+                    priority: Some(-128),
+                    notes: vec![(Some("cs".into()), "v Mantově".into()), (None, "in Mantua".into())],
+                    contact: Some("sip:romeo@192.0.2.1".into()),
+                    at: Timestamp::default(),
+                    original,
+                },
+                Tuple { priority: Some(127), ..Tuple::plain(None, Basic::Closed, Timestamp::default()) },
+            ],
+            secs: None,
+        }),
     ]
 }
 
@@ -109,7 +126,7 @@ proptest! {
     }
 
     #[test]
-    fn no_damaged_row_panics(which in 0usize..5, at in 0usize..400, byte in any::<u8>()) {
+    fn no_damaged_row_panics(which in 0usize..6, at in 0usize..400, byte in any::<u8>()) {
         let env = envelope(events().swap_remove(which));
         let (mut head, mut body) = (encode_head(&env, &Judgement::default()), encode_body(&env));
         if at < head.len() { head[at] = byte } else if at - head.len() < body.len() { let i = at - head.len(); body[i] = byte }

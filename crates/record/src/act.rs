@@ -1,6 +1,6 @@
 //! Acts of administrators and of the server itself, as rows of the journal.
 
-use crate::{ChainId, Ranges, Signed, Signer, hex, is_signed, unhex};
+use crate::{ChainId, GapAct, Ranges, Signed, Signer, hex, is_signed, unhex};
 use model::{Address, Seq, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -42,6 +42,9 @@ pub struct Act {
     /// Set where rows were exported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub export: Option<ExportAct>,
+    /// Set where messages passed that could not be put on record, and where their rows are there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gap: Option<GapAct>,
     /// Set on the first row after a restore.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restore: Option<Restore>,
@@ -193,6 +196,7 @@ impl Act {
             destruction: None,
             file: None,
             export: None,
+            gap: None,
             restore: None,
             checkpoint: None,
         }

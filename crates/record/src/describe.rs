@@ -94,6 +94,7 @@ fn what(event: &Event) -> &'static str {
         Event::Subscribe(Subscribe { term: Term::End, .. }) => "unsubscribe",
         Event::Subscribe(Subscribe { term: Term::Lease { .. }, .. }) => "watch",
         Event::Subscribe(Subscribe { term: Term::Once { .. }, .. }) => "probe",
+        Event::Publish(_) => "presence",
         other => other.kind(),
     }
 }

@@ -2,6 +2,7 @@ use crate::Ranges;
 use crate::act::{Act, Restore, Retention};
 use crate::ahead::read_ahead;
 use crate::chain::ChainId;
+use crate::gaps::{Gaps, OpenGap};
 use crate::hex::hex;
 use crate::marks::{Against, Marks, SignedRows};
 use crate::walk::Walk;
@@ -148,6 +149,8 @@ pub struct Report {
     pub destructions: u64,
     /// Where the journal was put back from a backup.
     pub restores: Vec<NewEpoch>,
+    /// Gaps that were announced, and not ended.
+    pub gaps: Vec<OpenGap>,
     /// Conversations seen; their counters are gapless where there is no finding.
     pub conversations: u64,
     /// Number and link of the last good row. The chain itself cannot tell whether rows after it were cut off: compare
@@ -211,7 +214,7 @@ pub fn verify_against<R: Rows + Sync + ?Sized>(
 ) -> Result<Report, Trouble> {
     let mut walk = Walk::begin(chain.node);
     let mut marks = Marks::new(against, chain)?;
-    let mut report = Report::default();
+    let (mut report, mut gaps) = (Report::default(), Gaps::default());
     // Rows whose content is gone, and those whose content may be.
     let (mut bare, mut lawful) = (Ranges::default(), Vec::new());
     // The first file whose content is not as it was.
@@ -231,6 +234,7 @@ pub fn verify_against<R: Rows + Sync + ?Sized>(
                 }
                 report.rows += 1;
                 report.acts += u64::from(row.kind == RowKind::Admin);
+                gaps.step(row, act.as_ref());
                 if row.salt.is_none() {
                     report.erased += 1;
                     bare.add(row.seq.0);
@@ -263,6 +267,7 @@ pub fn verify_against<R: Rows + Sync + ?Sized>(
         Ok(None)
     };
     let finding = read_ahead(journal, Seq(1), PAGE, |pages| look(pages))?;
+    report.gaps = gaps.0;
     report.conversations = walk.conversations();
     let ruled = report.retention.as_ref().map_or(0, |(_, r)| r.to);
     lawful.extend((ruled > 0).then_some((1, ruled)));

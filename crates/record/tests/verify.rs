@@ -1,8 +1,13 @@
 //! The verifier finds every kind of tampering, and lawful erasure is none.
 
 use bytes::Bytes;
-use model::{Address, Outcome, Seq, Timestamp};
-use record::{Act, Chain, ChainId, Fault, Report, Restore, Retention, body_digest, link, verify};
+use model::codec::encode_head;
+use model::{
+    Address, Envelope, EnvelopeId, Event, Judgement, LATE, Message, Origin, Outcome, Seq, Timestamp,
+};
+use record::{
+    Act, Chain, ChainId, Fault, GapAct, OpenGap, Report, Restore, Retention, body_digest, link, verify,
+};
 use store::{
     CHAIN_SETTING, Draft, Erase, Journal, MemoryStore, Row, RowKind, Rows, Settings, SettledRow, Trouble,
 };
@@ -232,4 +237,34 @@ fn another_chain_is_not_this_one() {
     let other = ChainId { epoch: 2, ..id };
     let finding = verify(&store, other, |_| {}).unwrap().finding.unwrap();
     assert_eq!((finding.seq, finding.fault), (Seq(2_505), Fault::NoEpoch(2)));
+}
+
+#[test]
+fn a_gap_that_was_announced_and_not_ended_is_told() {
+    let (store, id) = written();
+    let gap = |begun: Option<u64>| Some(GapAct { passed: begun.is_none().then_some(3), late: 2, begun });
+    let act = |name: &str, begun| Act { gap: gap(begun), ..Act::done(name, "server") };
+    let note = |act: Act| act.note(&store, Timestamp(1_794_744_000_000)).unwrap();
+    let open = |store: &MemoryStore| verify(store, id, |_| {}).unwrap();
+    let announced = note(act("record.gap", None));
+    let address = Address::parse("a@x").unwrap();
+    let envelope = Envelope {
+        id: EnvelopeId(1),
+        at: Timestamp(1),
+        origin: Origin::server(),
+        from: address.clone().into(),
+        to: address.into(),
+        hops: 1,
+        event: Event::Message(Message::default()),
+    };
+    let judged = Judgement { rules: vec![LATE.into()], ..Judgement::default() };
+    let late = Draft { head: encode_head(&envelope, &judged), ..draft(1) };
+    store.append(late, Box::new(|end| assert!(end.is_ok())));
+    store.append(draft(2), Box::new(|end| assert!(end.is_ok())));
+    let report = open(&store);
+    assert_eq!(report.finding, None);
+    assert_eq!(report.gaps, [OpenGap { seq: announced, late: 2, there: 1 }]);
+    assert!(report.gaps[0].to_string().contains("announces 2 row(s)"), "{}", report.gaps[0]);
+    note(act("record.gap.closed", Some(announced.0)));
+    assert_eq!(open(&store).gaps, []);
 }

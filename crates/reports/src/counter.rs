@@ -57,8 +57,10 @@ impl<'a> Counter<'a> {
                 // Only who, when and which way is read: no content.
                 let Ok(kept) = decode(&row.head, None) else { return };
                 self.judged(&kept.judged);
-                if matches!(kept.envelope.event, Event::Message(_)) {
-                    self.message(row, &kept.envelope, &kept.judged);
+                match kept.envelope.event {
+                    Event::Message(_) => self.message(row, &kept.envelope, &kept.judged),
+                    Event::Publish(_) => self.day.presence += 1,
+                    _ => {}
                 }
             }
         }

@@ -68,6 +68,8 @@ pub struct Day {
     pub response: Spread,
     /// Acts of administration.
     pub acts: u64,
+    /// What devices said of their users, where presence is on record.
+    pub presence: u64,
 }
 
 fn add<K: Ord + Clone>(to: &mut BTreeMap<K, u64>, from: &BTreeMap<K, u64>) {
@@ -103,6 +105,7 @@ impl Day {
         self.outgoing += other.outgoing;
         self.incoming += other.incoming;
         self.acts += other.acts;
+        self.presence += other.presence;
         for (hour, n) in self.hours.iter_mut().zip(other.hours) {
             *hour += n;
         }

@@ -74,7 +74,7 @@ pub fn report(
 
 fn figures(all: &Day, before: Option<&Day>) -> Vec<Figure> {
     type Reading = fn(&Day) -> Cell;
-    let readings: [(&str, Reading); 8] = [
+    let mut readings: Vec<(&str, Reading)> = vec![
         ("Messages", |d| Cell::Number(d.messages())),
         ("People who wrote", |d| Cell::Number(d.active())),
         ("With other companies", |d| Cell::Number(d.incoming + d.outgoing)),
@@ -84,6 +84,9 @@ fn figures(all: &Day, before: Option<&Day>) -> Vec<Figure> {
         ("Held for review", |d| Cell::Number(d.said("held"))),
         ("Losses in translation", |d| Cell::Number(d.losses.values().sum())),
     ];
+    if all.presence > 0 {
+        readings.push(("Presence put on record", |d| Cell::Number(d.presence)));
+    }
     readings
         .into_iter()
         .map(|(name, read)| Figure { name: name.into(), value: read(all), before: before.map(read) })

@@ -54,6 +54,8 @@ pub struct Ask {
     pub after: Option<u64>,
     /// Only what passed between people: neither acts of administration, searches among them, nor outcomes.
     pub between_people: bool,
+    /// Without presence, where that is on record.
+    pub without_presence: bool,
     /// The oldest first, instead of the newest.
     pub oldest: bool,
 }
@@ -124,6 +126,10 @@ impl Ask {
         if self.between_people {
             all.push((Occur::Must, Box::new(AllQuery)));
             all.extend(["admin", "outcomes"].map(|kind| (Occur::MustNot, term(fields.kind, kind))));
+        }
+        if self.without_presence {
+            all.push((Occur::Must, Box::new(AllQuery)));
+            all.push((Occur::MustNot, term(fields.kind, "publish")));
         }
         Ok(if all.is_empty() { Box::new(AllQuery) } else { Box::new(BooleanQuery::new(all)) })
     }

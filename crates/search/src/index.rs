@@ -70,7 +70,9 @@ impl Index {
         chain: &str,
     ) -> Result<Self, SearchError> {
         let shelf = Arc::new(Shelf::new(dir));
-        let (parts, note) = shelf.open(chain, journal.head().0)?;
+        let head = journal.head().0;
+        let (parts, note) = shelf.open(chain, head)?;
+        tracing::info!(indexed = note.next - 1, head, "the search index goes on");
         let shared = Arc::new(Shared {
             parts: RwLock::new(parts),
             indexed: AtomicU64::new(note.next - 1),
@@ -82,6 +84,11 @@ impl Index {
         let thread = std::thread::Builder::new().name("index".into()).spawn(move || worker.run());
         let thread = thread.map_err(|e| SearchError::Failed(e.to_string()))?;
         Ok(Self { shared, shelf, journal, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// The last row that an index in this directory has of this chain; `None` where there is none. Changes nothing.
+    pub fn last(dir: &Path, chain: &str) -> Option<Seq> {
+        Shelf::new(dir).last(chain).map(Seq)
     }
 
     /// Finds rows, at most `limit`. Blocks.

@@ -30,6 +30,17 @@ impl Shelf {
         }
     }
 
+    /// The last row of this chain that it has, if there is an index at all.
+    pub fn last(&self, chain: &str) -> Option<u64> {
+        let months = std::fs::read_dir(&self.0).ok()?.flatten();
+        let parts = months.filter_map(|month| Part::open(&self.0, month.file_name().to_str()?).ok());
+        parts
+            .filter_map(|part| part.note())
+            .filter(|note| note.chain == chain)
+            .map(|note| note.next - 1)
+            .max()
+    }
+
     fn opened(&self, chain: &str, head: u64) -> Option<(Vec<Arc<Part>>, Note)> {
         let mut months: Vec<String> = std::fs::read_dir(&self.0)
             .ok()?

@@ -70,6 +70,7 @@ pub fn open_store(config: &Config) -> Result<(Arc<SqliteStore>, record::ChainId)
         SqliteStore::open(&config.store(), Box::new(record::Chain::new()?), store::Options::default())
             .map_err(|t| Failure::new(format!("{}: {t}", config.store().display())))?;
     let chain = chain_of(&store)?;
+    crate::cut::refuse(config, &store, chain)?;
     if let Some((before, after)) = store.upgraded() {
         tracing::info!(before, after, "brought the store's schema up to date");
         let act = record::Act::done("upgrade", "server").on(format!("schema {before} to {after}"));
@@ -161,6 +162,7 @@ pub fn build(config: &Config, workers: usize) -> Result<House, Failure> {
         rules: rules.clone(),
         blocking: Some(guard.clone()),
         unrecorded: Some(exceptions.clone()),
+        presence: config.record.presence,
         tracer: exporter.clone().map(|exporter| exporter as Arc<dyn Tracer>),
         lanes: workers,
     })?;

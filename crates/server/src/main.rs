@@ -11,6 +11,7 @@ mod client;
 mod config;
 mod conformance;
 mod contents;
+mod cut;
 mod demo;
 mod drill;
 mod failure;

@@ -1,11 +1,11 @@
 //! What may pass while the record cannot be written, as `[record] fail_open` says.
 
 use crate::config::FailOpen;
-use model::{Address, Envelope, Timestamp};
+use model::{Address, Envelope, Seq};
 use parking_lot::RwLock;
 use policy::{Feature, Society};
 use ports::{Gap, PortError, Unrecorded};
-use record::Act;
+use record::{Act, GapAct};
 use std::sync::Arc;
 use store::SqliteStore;
 
@@ -62,14 +62,28 @@ impl Unrecorded for Exceptions {
         rules.iter().any(|open| fits(&open)) && used.iter().all(allowed)
     }
 
-    fn gap(&self, gap: &Gap) -> Result<(), PortError> {
+    fn gap(&self, gap: &Gap) -> Result<Seq, PortError> {
         let Gap { since, until, passed, late } = gap;
         let result = format!(
             "{passed} message(s) passed while nothing could be put on record; {late} follow(s), {} not",
             passed - late
         );
-        let act = Act { result, ..Act::done("record.gap", "server").on(format!("{since} to {until}")) };
-        let now = Timestamp(crate::house::now().0);
-        act.note(self.store.as_ref(), now).map(drop).map_err(|trouble| PortError::Failed(trouble.to_string()))
+        let gap = GapAct { passed: Some(*passed), late: *late, begun: None };
+        let act = Act::done("record.gap", "server").on(format!("{since} to {until}"));
+        self.note(&Act { result, gap: Some(gap), ..act })
+    }
+
+    fn closed(&self, announced: Seq, late: u64) -> Result<(), PortError> {
+        let result = format!("{late} message(s) that passed without are on record");
+        let gap = GapAct { passed: None, late, begun: Some(announced.0) };
+        let act = Act::done("record.gap.closed", "server").on(format!("row {announced}"));
+        self.note(&Act { result, gap: Some(gap), ..act }).map(drop)
+    }
+}
+
+impl Exceptions {
+    fn note(&self, act: &Act) -> Result<Seq, PortError> {
+        let noted = act.note(self.store.as_ref(), crate::house::now());
+        noted.map_err(|trouble| PortError::Failed(trouble.to_string()))
     }
 }

@@ -236,6 +236,8 @@ impl Desk {
             let limits = Ask {
                 since: None,
                 until: None,
+                // A conversation has no gap.
+                without_presence: false,
                 after: Some(first - 1),
                 before: Some(last + 1),
                 ..question.ask(self)?

@@ -117,6 +117,7 @@ fn prove(desk: &Desk, question: &VerifyQuestion) -> Result<Verification, Problem
         notices.push(format!("{} of the checkpoints kept elsewhere are of another node", signed.foreign));
     }
     notices.extend(signed.lost.map(|lost| lost.to_string()));
+    notices.extend(report.gaps.iter().map(ToString::to_string));
     let ours = desk.operator.signing_key();
     let keys =
         signed.keys.iter().map(|(key, from)| KeyView { key: hex(key), from: from.0, ours: *key == ours });

@@ -33,7 +33,7 @@ pub struct SearchQuestion {
     pub with: Vec<String>,
     /// A partner by name: sender or addressee is of one of its domains.
     pub partner: Option<String>,
-    /// `message`, `receipt`, `subscribe`, `authorize`...; `outcomes` and `admin` are found only when they are named.
+    /// `message`, `receipt`, `subscribe`, `authorize`...; `publish` (presence), `outcomes` and `admin` are found only when they are named.
     pub kind: Option<String>,
     /// The dialect it came by.
     pub dialect: Option<String>,
@@ -171,6 +171,7 @@ impl SearchQuestion {
             until: self.until,
             before: self.before,
             between_people: self.kind.is_none(),
+            without_presence: self.kind.is_none(),
             ..Ask::default()
         })
     }

@@ -5,12 +5,14 @@ mod compose;
 mod consent;
 mod fanout;
 mod publish;
+mod recorded;
 mod veil;
 mod watch;
 
 pub(crate) use abroad::Abroad;
 pub(crate) use consent::Act;
 pub(crate) use publish::silence;
+pub(crate) use recorded::Recorded;
 
 use crate::link::LinkCore;
 use model::{Address, Basic, Device, Endpoint, Envelope, EnvelopeId, Event, LeaseKey, Origin, Tuple};

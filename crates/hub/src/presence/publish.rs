@@ -134,9 +134,11 @@ impl Hub {
             let mut state = account.state.lock();
             let lapsed = |p: &Publication| &p.key == key && p.until.is_some_and(|u| u <= now);
             let Some(at) = state.publications.iter().position(lapsed) else { return };
-            let gone = state.publications.remove(at).tuples.iter().map(closed).collect();
-            (gone, granted(&state))
+            let lapsed = state.publications.remove(at);
+            state.recorded.forget(&lapsed.key);
+            (lapsed.tuples.iter().map(closed).collect(), granted(&state))
         };
+        self.record_silence(presentity, &gone);
         self.fan_out(&account, &watchers, &[], gone);
     }
 }
@@ -145,8 +147,10 @@ impl Hub {
 /// the lock that takes its device away, or a session that comes back at once would lose its own words.
 pub(crate) fn silence(state: &mut State, device: &Device) -> (Vec<Tuple>, Vec<Address>) {
     let at = state.publications.iter().position(|p| p.device.as_ref() == Some(device));
-    let gone = at.map(|at| state.publications.remove(at).tuples.iter().map(closed).collect());
-    (gone.unwrap_or_default(), granted(state))
+    let silent = at.map(|at| state.publications.remove(at));
+    silent.iter().for_each(|publication| state.recorded.forget(&publication.key));
+    let gone = silent.iter().flat_map(|publication| &publication.tuples).map(closed).collect();
+    (gone, granted(state))
 }
 
 fn remove(publications: &mut Vec<Publication>, key: &LeaseKey) -> Option<Publication> {

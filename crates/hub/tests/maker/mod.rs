@@ -44,6 +44,7 @@ pub fn parts(store: &Arc<MemoryStore>, domain: &str) -> Parts {
         partners: Arc::new(Secluded),
         blocking: None,
         unrecorded: None,
+        presence: false,
         tracer: None,
         lanes: 1,
     }

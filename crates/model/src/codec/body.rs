@@ -4,8 +4,8 @@ use super::head::{read_refusal, write_refusal};
 use super::tlv::{Reader, Writer, int, text};
 use super::{CodecError, VERSION};
 use crate::{
-    Authorize, Decision, Dialect, Envelope, Event, LeaseKey, Message, Original, Part, Receipt, ReceiptKind,
-    Subscribe, Term,
+    Activity, Authorize, Basic, Decision, Device, Dialect, Envelope, Event, Lang, LeaseKey, Message,
+    Original, Part, Publish, Receipt, ReceiptKind, Subscribe, Term, Timestamp, Tuple,
 };
 use bytes::Bytes;
 
@@ -22,6 +22,7 @@ const ORIGINAL: u8 = 8;
 const RECEIPT_KIND: u8 = 9;
 const RECEIPT_REFUSAL: u8 = 10;
 const NOTE: u8 = 11;
+const TUPLE: u8 = 12;
 
 /// Writes the content of an envelope's event. Events that are never journalled have none.
 pub fn encode_body(envelope: &Envelope) -> Vec<u8> {
@@ -44,7 +45,8 @@ pub fn encode_body(envelope: &Envelope) -> Vec<u8> {
             original(&mut w, s.original.as_ref());
         }
         Event::Authorize(a) => original(&mut w, a.original.as_ref()),
-        Event::Composing(_) | Event::Publish(_) | Event::Notify(_) | Event::Opaque(_) | Event::Call(_) => {}
+        Event::Publish(p) => p.tuples.iter().for_each(|tuple| w.nest(TUPLE, |w| write_tuple(w, tuple))),
+        Event::Composing(_) | Event::Notify(_) | Event::Opaque(_) | Event::Call(_) => {}
     }
     out
 }
@@ -89,10 +91,86 @@ fn original(w: &mut Writer<'_>, original: Option<&Original>) {
     }
 }
 
+/// What a device says of its user; when is said by the head.
+fn write_tuple(w: &mut Writer<'_>, tuple: &Tuple) {
+    w.opt(1, tuple.device.as_ref().map(Device::as_str));
+    w.int(2, u64::from(tuple.basic == Basic::Open));
+    w.int(3, activity_code(tuple.activity));
+    if let Some(priority) = tuple.priority {
+        w.int(4, u64::from(priority.cast_unsigned().wrapping_add(128)));
+    }
+    for (lang, note) in &tuple.notes {
+        w.nest(5, |w| {
+            w.opt(1, lang.as_deref());
+            w.text(2, note);
+        });
+    }
+    w.opt(6, tuple.contact.as_deref());
+    original(w, tuple.original.as_ref());
+}
+
+/// The number of an activity in the row format.
+fn activity_code(activity: Activity) -> u64 {
+    match activity {
+        Activity::Available => 0,
+        Activity::Chatty => 1,
+        Activity::Away => 2,
+        Activity::ExtendedAway => 3,
+        Activity::Busy => 4,
+        Activity::OnThePhone => 5,
+        Activity::InMeeting => 6,
+    }
+}
+
+fn read_tuple(bytes: &[u8]) -> Result<Tuple, CodecError> {
+    let mut tuple = Tuple::plain(None, Basic::Closed, Timestamp::default());
+    let mut r = Reader(bytes);
+    while let Some((tag, v)) = r.next()? {
+        match tag {
+            1 => tuple.device = Some(Device::new(text(v)?).map_err(|_| CodecError("device"))?),
+            2 => tuple.basic = if int(v)? == 1 { Basic::Open } else { Basic::Closed },
+            3 => {
+                tuple.activity = match int(v)? {
+                    1 => Activity::Chatty,
+                    2 => Activity::Away,
+                    3 => Activity::ExtendedAway,
+                    4 => Activity::Busy,
+                    5 => Activity::OnThePhone,
+                    6 => Activity::InMeeting,
+                    _ => Activity::Available,
+                }
+            }
+            4 => {
+                let shifted = u8::try_from(int(v)?).map_err(|_| CodecError("priority"))?;
+                tuple.priority = Some(shifted.wrapping_sub(128).cast_signed());
+            }
+            5 => tuple.notes.push(read_note(v)?),
+            6 => tuple.contact = Some(text(v)?.into()),
+            ORIGINAL => tuple.original = Some(read_original(v)?),
+            _ => {}
+        }
+    }
+    Ok(tuple)
+}
+
+fn read_note(bytes: &[u8]) -> Result<(Option<Lang>, String), CodecError> {
+    let mut note = (None, String::new());
+    let mut r = Reader(bytes);
+    while let Some((tag, v)) = r.next()? {
+        match tag {
+            1 => note.0 = Some(text(v)?.into()),
+            2 => note.1 = text(v)?.to_owned(),
+            _ => {}
+        }
+    }
+    Ok(note)
+}
+
 pub(super) fn decode_event(kind: u64, granted: bool, term: u64, body: &[u8]) -> Result<Event, CodecError> {
     let Some((&VERSION, fields)) = body.split_first() else { return Err(CodecError("version")) };
     let mut m = Message::default();
-    let (mut receipt, mut note, mut parts) = (ReceiptKind::Delivered, None, Vec::new());
+    let (mut receipt, mut note) = (ReceiptKind::Delivered, None);
+    let (mut parts, mut tuples) = (Vec::new(), Vec::new());
     let mut r = Reader(fields);
     while let Some((tag, v)) = r.next()? {
         match tag {
@@ -111,6 +189,7 @@ pub(super) fn decode_event(kind: u64, granted: bool, term: u64, body: &[u8]) -> 
             RECEIPT_KIND if int(v)? == 2 => receipt = ReceiptKind::Displayed,
             RECEIPT_REFUSAL => receipt = ReceiptKind::Failed(read_refusal(v)?),
             NOTE => note = Some(text(v)?.to_owned()),
+            TUPLE => tuples.push(read_tuple(v)?),
             _ => {}
         }
     }
@@ -118,6 +197,8 @@ pub(super) fn decode_event(kind: u64, granted: bool, term: u64, body: &[u8]) -> 
     Ok(match kind {
         1 => Event::Message(m),
         2 => Event::Receipt(Receipt { of: m.id, kind: receipt, original: m.original }),
+        // Which publication it replaced, and for how long it was good, is known to the door alone.
+        4 => Event::Publish(Publish { key: LeaseKey::new(""), tuples, secs: None }),
         5 => {
             let term = match term {
                 1 => Term::Lasting,

@@ -3,7 +3,7 @@
 
 use super::Reach;
 use crate::client::Control;
-use crate::config::ControlPart;
+use crate::config::{Config, ControlPart};
 use crate::failure::Failure;
 use crate::running::Running;
 use crate::supervisor::Supervisor;
@@ -14,7 +14,31 @@ pub(super) fn with_server<F, R>(reach: &Reach, act: impl FnOnce(Control) -> F) -
 where
     F: Future<Output = Result<R, Failure>>,
 {
-    let config = reach.config()?;
+    with_server_on(reach.config()?, reach, act)
+}
+
+/// The same for an act that only looks: it may be done also where rows of the journal are gone.
+pub(super) fn with_whatever_is_left<F, R>(reach: &Reach, act: impl FnOnce(Control) -> F) -> Result<R, Failure>
+where
+    F: Future<Output = Result<R, Failure>>,
+{
+    let config = reach.config()?.map(|mut config| {
+        config.may_be_cut = true;
+        // The index may be all that knows of them, and would be made anew.
+        config.record.search = false;
+        config
+    });
+    with_server_on(config, reach, act)
+}
+
+fn with_server_on<F, R>(
+    config: Option<Config>,
+    reach: &Reach,
+    act: impl FnOnce(Control) -> F,
+) -> Result<R, Failure>
+where
+    F: Future<Output = Result<R, Failure>>,
+{
     super::runtime(1)?.block_on(async move {
         let control = reach.control()?;
         let Some(mut config) = config else { return act(control).await };

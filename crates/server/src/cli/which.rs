@@ -18,7 +18,7 @@ pub(super) struct Which {
     /// What passed between us and a partner, by name.
     #[arg(long)]
     partner: Option<String>,
-    /// What it is: message, receipt, subscribe, authorize...; outcomes and admin are found only when they are named.
+    /// What it is: message, receipt, subscribe, authorize...; publish (presence), outcomes and admin are found only when they are named.
     #[arg(long)]
     kind: Option<String>,
     /// The protocol it came by: xmpp, sip.

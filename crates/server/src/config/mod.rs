@@ -118,6 +118,8 @@ pub struct Config {
     pub record: RecordPart,
     /// Close what is new with a checkpoint at the end?
     pub checkpoint_at_end: bool,
+    /// May the journal end before rows that others know of? Only for whoever looks into that.
+    pub may_be_cut: bool,
     /// Usage reports that are made by themselves.
     pub reports: ReportsPart,
     /// Where XMPP clients are sent at the end, `host:port`.
@@ -372,6 +374,7 @@ impl Config {
             spim: file.spim,
             record: file.record,
             checkpoint_at_end: true,
+            may_be_cut: false,
             reports: file.reports,
             drain: Duration::from_secs(file.drain.seconds.into()),
             traces,

@@ -17,6 +17,8 @@ pub struct RecordPart {
     pub retention: Option<Spanned<String>>,
     /// Keep an index, for `rialto search`, `rialto trace` and `rialto losses`.
     pub search: bool,
+    /// Put presence on record, too: what people's devices say of them whenever that changes.
+    pub presence: bool,
     /// What may pass while nothing can be put on record. Without any, nothing may.
     pub fail_open: Vec<FailOpen>,
     /// Every so many minutes, rows that are new are closed with a signed checkpoint; 0: only when the server stops, and on request.
@@ -44,6 +46,7 @@ impl Default for RecordPart {
         Self {
             retention: None,
             search: true,
+            presence: false,
             fail_open: Vec::new(),
             checkpoint_minutes: 60,
             anchors: AnchorsPart::default(),

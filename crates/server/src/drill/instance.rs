@@ -76,6 +76,7 @@ impl Instance {
             rules,
             blocking: None,
             unrecorded: None,
+            presence: false,
             tracer: None,
             lanes: 1,
         })?;

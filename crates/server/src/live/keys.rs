@@ -32,6 +32,9 @@ const KEYS: &[(&str, When, Reading)] = &[
     ("limits.connections_per_source", When::Now, |c| format!("{}", c.limits.connections_per_source)),
     ("record.retention", When::Now, |c| format!("{}", c.record.rule())),
     ("record.search", When::Restart("the index is opened at the start"), |c| format!("{}", c.record.search)),
+    ("record.presence", When::Restart("sessions that are there would be missing"), |c| {
+        format!("{}", c.record.presence)
+    }),
     ("reports", When::Now, |c| {
         let r = &c.reports;
         format!("{:?} {:?} {} {:?}", r.every, r.forms(), r.aggregates, r.to())

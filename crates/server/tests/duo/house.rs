@@ -67,6 +67,7 @@ impl House {
             rules: Arc::new(hub::Rules::new(hub::RuleSet::default())),
             blocking: None,
             unrecorded: None,
+            presence: false,
             tracer: None,
             lanes: 1,
         })

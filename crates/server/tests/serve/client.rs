@@ -181,7 +181,11 @@ impl Phone {
     pub fn send(&mut self, method: &str, target: &str, to: &str, more: &str, body: &str) {
         self.count += 1;
         let (n, user, here) = (self.count, &self.user, &self.here);
-        let kind = if body.is_empty() { "" } else { "Content-Type: text/plain\r\n" };
+        let kind = if body.is_empty() || more.contains("Content-Type") {
+            ""
+        } else {
+            "Content-Type: text/plain\r\n"
+        };
         let text = format!(
             "{method} {target} SIP/2.0\r\nVia: SIP/2.0/TCP {here};branch=z9hG4bK{n};rport\r\nMax-Forwards: 70\r\n\
              From: <sip:{user}@example.com>;tag=f\r\nTo: <sip:{to}@example.com>\r\nCall-ID: call\r\n\

@@ -25,6 +25,7 @@ mod partners;
 mod paths;
 mod peer;
 mod policy;
+mod presence;
 mod private;
 mod probe;
 mod proxy;

@@ -147,3 +147,31 @@ fn whatever_is_done_to_a_record_is_found_and_named() {
     left.finds("replace-blob", 0, &format!("the content of the file that row {upload} names was replaced"));
     left.finds("remove-blob", 0, &format!("the content of the file that row {upload} names is gone"));
 }
+
+#[test]
+fn a_journal_that_was_cut_is_not_gone_on_with() {
+    let left = left();
+    let (first, second) = (left.closed[0], left.closed[1]);
+    let start = |copy: &TempDir, args: &[&str]| {
+        let mut command = rialto();
+        command.args(args).arg("--config").arg(copy.path().join("rialto.toml"));
+        let done = command.output().expect("the command starts");
+        (done.status.success(), String::from_utf8([done.stdout, done.stderr].concat()).expect("text"))
+    };
+    // Its own checkpoints tell; then nothing but the index does, though the journal looks new.
+    for (how, cut) in [("truncate", second - 2), ("truncate-all", first + 1), ("truncate-all", 0)] {
+        let copy = left.tampered(how, cut);
+        for args in [&["serve"][..], &["journal", "checkpoint"], &["user", "remove", "romeo@example.com"]] {
+            let (good, words) = start(&copy, args);
+            let told = format!("the journal ends with row {cut}, and ");
+            assert!(
+                !good && words.contains(&told) && words.contains("rialto restore"),
+                "{how} {cut}: {words}"
+            );
+        }
+        // It may be looked at, as often as one likes.
+        let (good, words) = start(&copy, &["journal", "verify"]);
+        assert_eq!(good, how == "truncate-all", "{words}");
+        assert!(!start(&copy, &["serve"]).0);
+    }
+}

@@ -1,6 +1,7 @@
 //! Signed checkpoints of the journal.
 
 use super::fault::trouble;
+use super::schema::months;
 use super::{SqliteReader, SqliteStore};
 use crate::{Checkpoints, Trouble};
 use model::Seq;
@@ -21,6 +22,32 @@ impl Checkpoints for SqliteStore {
         self.write(move |conn| {
             let sql = "INSERT OR REPLACE INTO checkpoint (last, line) VALUES (?1, ?2)";
             conn.execute(sql, (last.0 as i64, line)).map(drop)
+        })
+    }
+}
+
+impl SqliteStore {
+    /// The last row that is there, and the last that something beside the rows has noted: a checkpoint, a mailbox, the store itself.
+    /// The second is greater only where rows were taken away.
+    ///
+    /// # Errors
+    /// [`Trouble`] when the store cannot be read.
+    pub fn ends(&self) -> Result<(Seq, Seq), Trouble> {
+        let noted = "SELECT max(last) FROM (SELECT max(last) AS last FROM checkpoint UNION ALL SELECT max(low) FROM cursor
+                     UNION ALL SELECT max(last) FROM stream UNION ALL SELECT max(first) - 1 FROM month
+                     UNION ALL SELECT value FROM meta WHERE key = 'indexed')";
+        self.pool.with(|conn| {
+            let number =
+                |sql: &str| conn.query_row(sql, [], |row| row.get::<_, Option<i64>>(0)).map_err(trouble);
+            let mut last = None;
+            for month in months(conn).map_err(trouble)?.iter().rev() {
+                last = number(&format!("SELECT max(seq) FROM {}", month.name))?;
+                if last.is_some() {
+                    break;
+                }
+            }
+            let seq = |number: Option<i64>| Seq(number.and_then(|n| u64::try_from(n).ok()).unwrap_or(0));
+            Ok((seq(last), seq(number(noted)?)))
         })
     }
 }
