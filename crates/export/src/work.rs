@@ -502,3 +502,48 @@ impl Shelf for Desk {
         disk::write(&path, bytes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_of_accounts_are_made_once_though_it_breaks_off() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("out");
+        let text = String::new;
+        let begun = Begun {
+            id: 1,
+            to: 1,
+            chain: text(),
+            selection: text(),
+            who: text(),
+            at: text(),
+            version: text(),
+        };
+        let mut work = Work::begin(&out, begun, &[Form::Xep0227], serde_json::Value::Null).unwrap();
+        work.add(&Batch::default()).unwrap();
+        assert!(work.wants_accounts());
+        let named = |user: &str| Account { address: format!("{user}@x"), ..Account::default() };
+        let mut pages = vec![vec![], vec![named("juliet"), named("romeo")]];
+        work.keep_accounts(|| Ok(pages.pop().unwrap_or_default())).unwrap();
+        // What is in the way of the second is away when it goes on.
+        let second = out.join("xep0227/romeo@x.xml");
+        std::fs::create_dir_all(&second).unwrap();
+        let jid = |end: &model::Endpoint| end.to_string();
+        assert!(work.write_forms(&jid, |_, _, _| {}).is_err());
+        drop(work);
+        std::fs::remove_dir(&second).unwrap();
+        for _ in 0..2 {
+            let mut work = Work::resume(&out).unwrap().unwrap();
+            assert!(!work.wants_accounts());
+            work.write_forms(&jid, |_, _, _| {}).unwrap();
+        }
+        let made = std::fs::read_to_string(out.join(DESK).join(MADE)).unwrap();
+        let paths: Vec<String> =
+            made.lines().map(|line| serde_json::from_str::<Finished>(line).unwrap().path).collect();
+        assert_eq!(paths, ["xep0227/juliet@x.xml", "xep0227/romeo@x.xml"]);
+        assert!(std::fs::read_to_string(second).unwrap().ends_with("</server-data>\n"));
+        assert!(!format!("{:?}", named("juliet")).contains("scram"));
+    }
+}
