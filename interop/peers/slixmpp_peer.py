@@ -16,6 +16,8 @@ Commands arrive on standard input, events leave on standard output, one a line:
     vanish, connect
     upload FILE TYPE    uploaded URL / refused WHY    (XEP-0363)
     fetch URL           fetched STATUS BYTES SHA-256 WORDS
+    publish SERVICE NODE ITEM, retract SERVICE NODE ITEM    published ITEM, retracted ITEM / refused WHY    (XEP-0060)
+    report WHO          reported WHO    (XEP-0191, XEP-0377)
 """
 
 import argparse
@@ -25,9 +27,13 @@ import logging
 import pathlib
 import ssl
 import sys
+from xml.etree import ElementTree as ET
 
 import aiohttp
 import slixmpp
+
+STANZAS = "{urn:ietf:params:xml:ns:xmpp-stanzas}"
+PUBSUB = "{http://jabber.org/protocol/pubsub}"
 
 
 def say(*words):
@@ -109,8 +115,9 @@ class Peer(slixmpp.ClientXMPP):
             say("envelope", stanza["type"], late, stanza["from"].full)
 
     def error(self, stanza):
-        """A stanza came back."""
-        say("error", stanza["from"].bare, stanza["error"]["condition"])
+        """A stanza came back. Not every condition is known to slixmpp."""
+        names = [child.tag.partition("}")[2] for child in stanza["error"].xml if child.tag.startswith(STANZAS)]
+        say("error", stanza["from"].bare, next((name for name in names if name != "text"), ""))
 
     def acked(self, stanza):
         """The server has taken over (XEP-0198)."""
@@ -133,6 +140,31 @@ class Peer(slixmpp.ClientXMPP):
             say("refused", fault.condition, fault.text)
         except slixmpp.plugins.xep_0363.http_upload.FileUploadError as fault:
             say("refused", type(fault).__name__, *fault.args)
+
+    async def publish(self, service, node, item, comes):
+        """Put an item into a node of a publish-subscribe service, or take it out; its subscribers are told."""
+        iq = self.make_iq_set(ito=service)
+        pubsub = ET.SubElement(iq.xml, f"{PUBSUB}pubsub")
+        verb = ET.SubElement(pubsub, PUBSUB + ("publish" if comes else "retract"), {"node": node})
+        entry = ET.SubElement(verb, f"{PUBSUB}item", {"id": item})
+        if comes:
+            ET.SubElement(entry, "{urn:xmpp:reporting:1}report", {"reason": "urn:xmpp:reporting:spam"})
+        else:
+            verb.set("notify", "true")
+        try:
+            await iq.send(timeout=30)
+            say("published" if comes else "retracted", item)
+        except slixmpp.exceptions.IqError as fault:
+            say("refused", fault.condition, fault.text)
+
+    async def report(self, who):
+        """Block somebody and say why (XEP-0377)."""
+        iq = self.make_iq_set()
+        block = ET.SubElement(iq.xml, "{urn:xmpp:blocking}block")
+        item = ET.SubElement(block, "{urn:xmpp:blocking}item", {"jid": who})
+        ET.SubElement(item, "{urn:xmpp:reporting:1}report", {"reason": "urn:xmpp:reporting:spam"})
+        await iq.send(timeout=30)
+        say("reported", who)
 
     async def command(self, line):
         """Carry out one line."""
@@ -165,6 +197,11 @@ class Peer(slixmpp.ClientXMPP):
         elif verb == "disco":
             info = await self.plugin["xep_0030"].get_info(jid=who or self.boundjid.domain, timeout=10)
             say("features", *sorted(info["disco_info"]["features"]))
+        elif verb in ("publish", "retract"):
+            node, _, item = text.partition(" ")
+            await self.publish(who, node, item, verb == "publish")
+        elif verb == "report":
+            await self.report(who)
         elif verb == "upload":
             await self.upload(pathlib.Path(who), text)
         elif verb == "fetch":

@@ -118,6 +118,7 @@ impl Abroad {
             with: Vec::new(),
             authentication: "internal_plain",
             storage: "\"internal\"",
+            more: String::new(),
             home: self.home(domain),
         }
     }

@@ -31,6 +31,8 @@ pub struct Setup {
     pub authentication: &'static str,
     /// Where it keeps what: a driver, such as `"internal"`, or a table of them, in Lua.
     pub storage: &'static str,
+    /// What else stands at the end of its configuration, such as a component.
+    pub more: String,
     /// A directory of its own.
     pub home: PathBuf,
 }
@@ -179,10 +181,12 @@ unbound = {{
 }}
 VirtualHost "{domain}"
     ssl = {{ key = "{key}", certificate = "{chain}", cafile = "{authorities}" }}
+{more}
 "#,
             home = home.display(),
             authentication = self.setup.authentication,
             storage = self.setup.storage,
+            more = self.setup.more,
             with = quoted(&self.setup.with),
             without = quoted(&self.setup.without),
             c2s = self.ports.base,

@@ -15,6 +15,7 @@ mod cut;
 mod demo;
 mod drill;
 mod failure;
+mod following;
 mod house;
 mod journaling;
 mod keeping;

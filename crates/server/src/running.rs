@@ -48,6 +48,7 @@ pub struct Running {
     watch: JoinHandle<()>,
     clean: JoinHandle<()>,
     strangers: JoinHandle<()>,
+    following: Option<JoinHandle<()>>,
     journaling: JoinHandle<()>,
     guard: Arc<spim::Guard>,
     _keeper: Option<Kept>,
@@ -146,6 +147,9 @@ impl Running {
         let reports = tokio::spawn(crate::usage::attend(live.clone(), live.usage()));
         let clean = tokio::spawn(crate::clean::keep(live.clone()));
         let strangers = tokio::spawn(crate::strangers::keep(house.hub.clone(), house.guard.clone()));
+        let following = live.config().domains.first().cloned().map(|domain| {
+            tokio::spawn(crate::following::keep(house.hub.clone(), house.guard.clone(), domain))
+        });
         let journaling = Journaling::open(house.store.clone(), house.files.clone(), house.chain)?;
         let journaling = Arc::new(journaling);
         live.journals_with(journaling.clone());
@@ -157,6 +161,7 @@ impl Running {
             watch,
             clean,
             strangers,
+            following,
             journaling,
             guard: house.guard,
             _keeper: keeper,
@@ -227,6 +232,9 @@ impl Running {
         self.watch.abort();
         self.clean.abort();
         self.strangers.abort();
+        if let Some(following) = &self.following {
+            following.abort();
+        }
         self.journaling.abort();
         self.files.iter().for_each(JoinHandle::abort);
         self.api.abort();

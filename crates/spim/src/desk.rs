@@ -80,6 +80,12 @@ impl Guard {
                 self.known.keep_again(&name);
             }
         }
+        for (node, doc) in self.lists.nodes.changed() {
+            if let Err(error) = self.store.put_document(Shelf::Spim, &format!("node:{node}"), &doc) {
+                tracing::error!(%node, %error, "a list could not be kept; it is tried again");
+                self.lists.nodes.keep_again(&node);
+            }
+        }
         for (who, record) in self.repute.changed(most) {
             let name = format!("who:{who}");
             // What has come back to nothing need not be kept.

@@ -1,12 +1,13 @@
 //! The guard: looks at what strangers send, and knows who is one.
 
 use crate::block::Block;
+use crate::follow::Change;
 use crate::keys::{pair, party};
 use crate::known::Known;
 use crate::lists::Lists;
 use crate::recent::Recent;
 use crate::repute::{Mark, Repute};
-use crate::settings::{Answer, Greylist, Settings};
+use crate::settings::{Answer, Greylist, ListSource, Node, Settings};
 use crate::waiting::{Reply, Waiting};
 use hygiene::leads_somewhere;
 use meter::{Meters, Rate};
@@ -118,6 +119,7 @@ impl Guard {
     pub fn open(store: Arc<dyn Partners>, settings: Settings) -> Result<Self, Trouble> {
         let (known, repute) = (Known::default(), Repute::default());
         let (mut blocks, mut personal) = (HashMap::new(), HashMap::new());
+        let lists = Lists::default();
         for (name, doc) in store.documents(Shelf::Spim)? {
             let damaged = |e: serde_json::Error| Trouble::Damaged(format!("{name}: {e}"));
             if name.starts_with("known-") {
@@ -126,6 +128,10 @@ impl Guard {
                 repute.put(who.to_owned(), serde_json::from_slice(&doc).map_err(damaged)?);
             } else if let Some(who) = name.strip_prefix("block:") {
                 blocks.insert(who.to_owned(), serde_json::from_slice(&doc).map_err(damaged)?);
+            } else if let Some((service, node)) = name.strip_prefix("node:").and_then(|n| n.split_once(' ')) {
+                if let Ok(service) = Address::parse(service) {
+                    lists.nodes.restore(Node { service, name: node.to_owned() }, &doc);
+                }
             } else if let Some(Ok(account)) = name.strip_prefix("list:").map(Address::parse) {
                 let words: Vec<String> = serde_json::from_slice(&doc).map_err(damaged)?;
                 let list: Vec<Address> = words.iter().filter_map(|w| Address::parse(w).ok()).collect();
@@ -145,7 +151,7 @@ impl Guard {
             domains: Meters::new(METERS),
             holds: Meters::new(METERS),
             waiting: Waiting::default(),
-            lists: Lists::default(),
+            lists,
             repute,
             first: AtomicU64::new(0),
             reports: AtomicU64::new(0),
@@ -160,7 +166,11 @@ impl Guard {
 
     /// Other settings, from now on. Blocks while it reads lists.
     pub fn set(&self, settings: Settings) {
-        self.lists.set(&settings.lists);
+        for node in self.lists.set(&settings.lists) {
+            if let Err(error) = self.store.remove_document(Shelf::Spim, &format!("node:{node}")) {
+                tracing::error!(%node, %error, "a list that is not followed any more could not be forgotten");
+            }
+        }
         self.colleagues.store(settings.enabled && settings.colleagues, Relaxed);
         *self.settings.write() = Arc::new(settings);
     }
@@ -185,6 +195,21 @@ impl Guard {
     pub fn report(&self, by: &Address, who: &Address, now: u64) -> bool {
         self.reports.fetch_add(1, Relaxed);
         self.repute.note(who, Mark::Report, Some(by), now, self.settings().half_life)
+    }
+
+    /// The nodes whose lists are followed.
+    pub fn nodes(&self) -> Vec<Node> {
+        let settings = self.settings();
+        let nodes = settings.lists.iter().filter_map(|list| match &list.source {
+            ListSource::Node(node) => Some(node.clone()),
+            ListSource::File(_) => None,
+        });
+        nodes.collect()
+    }
+
+    /// News of a node that is followed.
+    pub fn heard_of(&self, node: &Node, change: Change) {
+        self.lists.nodes.apply(node, change);
     }
 
     fn blocked(&self, from: &Address, now: u64) -> Option<Refusal> {
@@ -261,7 +286,7 @@ impl Guard {
     fn stranger(&self, envelope: &Envelope, settings: &Settings) -> Ruling {
         let (from, to) = (&envelope.from.address, &envelope.to.address);
         let (now, key) = (envelope.at.unix_ms(), pair(to, from));
-        if self.known.has(key) {
+        if self.known.has(key) || self.lists.publishes(from) {
             return Ruling::Pass;
         }
         if let Some((list, how)) = self.lists.find(from) {

@@ -5,6 +5,7 @@
 
 mod block;
 mod desk;
+mod follow;
 mod guard;
 mod keys;
 mod known;
@@ -18,7 +19,8 @@ mod waiting;
 
 pub use block::Block;
 pub use desk::{Counts, Party, Standings};
+pub use follow::Change;
 pub use guard::{Act, Guard, SpimError};
 pub use lists::ListView;
 pub use repute::{Mark, Record};
-pub use settings::{Answer, Greylist, ListSettings, Settings};
+pub use settings::{Answer, Greylist, ListSettings, ListSource, Node, Settings};

@@ -64,6 +64,24 @@ impl List {
         }
     }
 
+    /// Takes one entry out.
+    pub fn remove(&mut self, word: &str) {
+        if let Some(hash) = read_hash(word) {
+            self.hashes.remove(&hash);
+        }
+    }
+
+    /// As it is kept.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.hashes.iter().flatten().copied().collect()
+    }
+
+    /// As it was kept.
+    pub fn of_bytes(bytes: &[u8]) -> Self {
+        let hashes = bytes.chunks_exact(32).filter_map(|hash| hash.try_into().ok()).take(MOST).collect();
+        Self { hashes, skipped: 0 }
+    }
+
     /// Is somebody listed, or their domain?
     pub fn has(&self, who: &[u8; 32], domain: &[u8; 32]) -> bool {
         self.hashes.contains(who) || self.hashes.contains(domain)

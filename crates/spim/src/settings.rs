@@ -1,3 +1,4 @@
+use model::Address;
 use std::path::PathBuf;
 
 /// What becomes of what a stranger may not send.
@@ -28,13 +29,37 @@ pub enum Greylist {
     Challenge,
 }
 
+/// Where a list comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ListSource {
+    /// A file: one SHA-256 a line, of a bare address or a domain.
+    File(PathBuf),
+    /// A node of a service elsewhere, which tells what comes and goes.
+    Node(Node),
+}
+
+/// A node of a publish-subscribe service (XEP-0060), whose items have such hashes as ids.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Node {
+    /// The service.
+    pub service: Address,
+    /// The node's name.
+    pub name: String,
+}
+
+impl std::fmt::Display for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.service, self.name)
+    }
+}
+
 /// A list of known offenders.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListSettings {
     /// Its name, for rules and people.
     pub name: String,
-    /// Its file: one SHA-256 a line, of a bare address or a domain.
-    pub file: PathBuf,
+    /// Where it comes from.
+    pub source: ListSource,
     /// What becomes of what those send who are on it.
     pub answer: Answer,
 }

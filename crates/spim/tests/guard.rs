@@ -2,7 +2,7 @@
 
 use model::*;
 use ports::{Ruling, Spim, Standing};
-use spim::{Act, Answer, Block, Greylist, Guard, ListSettings, Settings};
+use spim::{Act, Answer, Block, Greylist, Guard, ListSettings, ListSource, Settings};
 use std::sync::{Arc, Mutex};
 use store::MemoryStore;
 
@@ -137,7 +137,8 @@ fn what_is_held_of_one_sender_is_bounded() {
 fn lists_reports_and_blocks() {
     let dir = std::env::temp_dir().join(format!("rialto-spim-{}", std::process::id()));
     std::fs::write(&dir, "evil.test\n").unwrap();
-    let list = ListSettings { name: "bad".into(), file: dir.clone(), answer: Answer::Drop };
+    let list =
+        ListSettings { name: "bad".into(), source: ListSource::File(dir.clone()), answer: Answer::Drop };
     let store = Arc::new(MemoryStore::new());
     let settings = Settings { lists: vec![list], ..Settings::default() };
     let guard = Guard::open(store.clone(), settings.clone()).unwrap();

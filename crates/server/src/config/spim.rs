@@ -1,9 +1,10 @@
 //! `[spim]`: what is asked of strangers.
 
 use super::Mistake;
+use model::Address;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use spim::{Answer, Greylist, ListSettings, Settings};
+use spim::{Answer, Greylist, ListSettings, ListSource, Node, Settings};
 use std::path::Path;
 use toml::Spanned;
 
@@ -41,11 +42,17 @@ pub struct SpimPart {
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SpimList {
-    /// Its name; without one, its file's.
+    /// Its name; without one, its file's or its service's.
     pub name: Option<String>,
     /// Its file: the SHA-256 of a bare address or a domain in each line, or address or domain themselves.
     #[schemars(with = "String")]
-    pub file: Spanned<String>,
+    pub file: Option<Spanned<String>>,
+    /// Or the service that publishes it over XMPP (XEP-0060), and tells what comes and goes.
+    #[schemars(with = "String")]
+    pub service: Option<Spanned<String>>,
+    /// The service's node.
+    #[serde(default = "usual_node")]
+    pub node: String,
     /// What becomes of what those send who are on it.
     #[serde(default)]
     pub then: Then,
@@ -120,26 +127,43 @@ impl Default for SpimPart {
 
 const DAY: u64 = 24 * 3_600_000;
 
+/// What services for XMPP call the node of those whom they have banned.
+fn usual_node() -> String {
+    "muc_bans_sha256".into()
+}
+
 impl SpimList {
     fn shown(&self) -> String {
-        let stem =
-            || Path::new(self.file.get_ref()).file_stem().map(|stem| stem.to_string_lossy().into_owned());
-        self.name.clone().or_else(stem).unwrap_or_default()
+        let file = self.file.as_ref().map(Spanned::get_ref);
+        let stem = || Some(Path::new(file?).file_stem()?.to_string_lossy().into_owned());
+        let service = || self.service.as_ref().map(|service| service.get_ref().replace('.', "-"));
+        self.name.clone().or_else(stem).or_else(service).unwrap_or_default()
+    }
+
+    /// Where it comes from; what was checked makes sense.
+    fn source(&self, base: &Path) -> Option<ListSource> {
+        match (&self.file, &self.service) {
+            (Some(file), _) => Some(ListSource::File(base.join(file.get_ref()))),
+            (None, Some(service)) => {
+                let service = Address::parse(service.get_ref()).ok()?;
+                Some(ListSource::Node(Node { service, name: self.node.clone() }))
+            }
+            (None, None) => None,
+        }
     }
 }
 
 impl SpimPart {
     /// The same for the guard.
     pub fn settings(&self, base: &Path) -> Settings {
-        let list = |list: &SpimList| ListSettings {
-            name: list.shown(),
-            file: base.join(list.file.get_ref()),
-            answer: match list.then {
+        let list = |list: &SpimList| {
+            let answer = match list.then {
                 Then::Refuse => Answer::Refuse,
                 Then::Drop => Answer::Drop,
                 Then::Hold => Answer::Hold,
                 Then::Challenge => Answer::Challenge,
-            },
+            };
+            Some(ListSettings { name: list.shown(), source: list.source(base)?, answer })
         };
         Settings {
             enabled: self.enabled,
@@ -163,7 +187,7 @@ impl SpimPart {
             partners: self.partners,
             refuse_below: self.refuse_below,
             half_life: u64::from(*self.half_life_days.get_ref()) * DAY,
-            lists: self.list.iter().map(list).collect(),
+            lists: self.list.iter().filter_map(list).collect(),
         }
     }
 
@@ -185,16 +209,41 @@ pub(super) fn checked(part: &SpimPart, path: &Path, text: &str, base: &Path) -> 
     }
     let mut names = Vec::new();
     for list in &part.list {
-        if let Err(error) = std::fs::File::open(base.join(list.file.get_ref())) {
-            return wrong(list.file.span(), format!("{error}; name a file with one SHA-256 in each line"));
-        }
+        let at = match (&list.file, &list.service) {
+            (Some(file), None) => {
+                if let Err(error) = std::fs::File::open(base.join(file.get_ref())) {
+                    return wrong(file.span(), format!("{error}; name a file with one SHA-256 in each line"));
+                }
+                file.span()
+            }
+            (None, Some(service)) => {
+                let is_domain = Address::parse(service.get_ref()).is_ok_and(|s| s.user().is_none());
+                if !is_domain {
+                    let why = "write the domain of the service that publishes the list, such as \"lists.example.com\"";
+                    return wrong(service.span(), why.into());
+                }
+                service.span()
+            }
+            (Some(_), Some(service)) => {
+                return wrong(
+                    service.span(),
+                    "a list is from a `file` or from a `service`; make it two lists".into(),
+                );
+            }
+            (None, None) => {
+                return wrong(
+                    0..0,
+                    "a [[spim.list]] needs a `file`, or the `service` that publishes it".into(),
+                );
+            }
+        };
         let name = list.shown();
         let fits = |c: char| c.is_alphanumeric() || "-_".contains(c);
         if name.is_empty() || !name.chars().all(fits) || names.contains(&name) {
             let why = format!(
                 "{name:?} cannot be the name of this list: write another `name`, with letters, digits, `-` and `_`"
             );
-            return wrong(list.file.span(), why);
+            return wrong(at, why);
         }
         names.push(name);
     }
@@ -212,6 +261,9 @@ mod tests {
             ("links = \"forbid\"\n", "r.toml:3:9: "),
             ("half_life_days = 0\n", "r.toml:3:18: `half_life_days` is a number from 1 to 3650"),
             ("[[spim.list]]\nfile = \"none\"\n", "r.toml:4:8: No such file"),
+            ("[[spim.list]]\nfile = \"/dev/null\"\nservice = \"l.example\"\n", "r.toml:5:11: a list is from"),
+            ("[[spim.list]]\nservice = \"a@l.example\"\n", "r.toml:4:11: write the domain"),
+            ("[[spim.list]]\nthen = \"drop\"\n", "r.toml:1:1: a [[spim.list]] needs"),
             ("[[spim.list]]\nfile = \"/dev/null\"\nname = \"a b\"\n", "r.toml:4:8: \"a b\" cannot be"),
         ] {
             let text = format!("domains = [\"a\"]\n[spim]\n{text}");

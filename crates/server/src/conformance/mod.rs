@@ -271,8 +271,13 @@ impl Conformance {
 
 /// The responder of a domain.
 fn responder(domain: &Address) -> Option<Endpoint> {
+    resident(domain, "conformance")
+}
+
+/// A device of the account that is nobody's: what the server itself speaks with to others.
+pub fn resident(domain: &Address, device: &str) -> Option<Endpoint> {
     let address = Address::new(RESPONDER, domain.domain()).ok()?;
-    Some(Endpoint::full(address, Device::new("conformance").ok()?))
+    Some(Endpoint::full(address, Device::new(device).ok()?))
 }
 
 /// A word of a test: nothing that a partner sends is sent back otherwise.

@@ -19,6 +19,8 @@ const CHAPTERS: &[Chapter] = &[
             ("RFC 3921", "XMPP: Instant Messaging (2004)", "only the session request, for old clients"),
             ("XEP-0004", "Data Forms", "where service discovery tells how large a file may be"),
             ("XEP-0030", "Service Discovery", "of the server and of one's own account"),
+            ("XEP-0059", "Result Set Management", "where the server itself asks a service for a long list"),
+            ("XEP-0060", "Publish-Subscribe", "as a subscriber, to lists of offenders"),
             ("XEP-0071", "XHTML-IM", "read for translation, never written"),
             ("XEP-0085", "Chat State Notifications", ""),
             ("XEP-0106", "JID Escaping", ""),

@@ -72,3 +72,9 @@ pub const DIALBACK_FEATURE: &str = "urn:xmpp:features:dialback";
 pub const BIDI: &str = "urn:xmpp:bidi";
 /// XEP-0288, as a stream feature.
 pub const BIDI_FEATURE: &str = "urn:xmpp:features:bidi";
+/// XEP-0060.
+pub const PUBSUB: &str = "http://jabber.org/protocol/pubsub";
+/// XEP-0060, what a service tells its subscribers.
+pub const PUBSUB_EVENT: &str = "http://jabber.org/protocol/pubsub#event";
+/// XEP-0059.
+pub const RSM: &str = "http://jabber.org/protocol/rsm";
