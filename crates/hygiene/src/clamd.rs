@@ -1,6 +1,7 @@
 //! clamd, by its INSTREAM command (clamd(8)), over TCP or a Unix socket.
 
-use parking_lot::{Condvar, Mutex};
+use crate::turns::Turns;
+use parking_lot::Mutex;
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -94,8 +95,7 @@ pub(crate) trait Scanner: Send + Sync {
 /// The real one.
 pub(crate) struct Clamd {
     settings: ClamdSettings,
-    busy: Mutex<usize>,
-    free: Condvar,
+    turns: Turns,
     counts: [AtomicU64; 3],
     bytes: AtomicU64,
     micros: AtomicU64,
@@ -142,33 +142,14 @@ fn heard(wire: &mut Box<dyn Wire>) -> io::Result<String> {
 
 impl Clamd {
     pub fn new(settings: ClamdSettings) -> Self {
-        let (busy, free) = (Mutex::new(0), Condvar::new());
         Self {
+            turns: Turns::new(settings.at_once),
             settings,
-            busy,
-            free,
             counts: Default::default(),
             bytes: AtomicU64::new(0),
             micros: AtomicU64::new(0),
             trouble: Mutex::default(),
         }
-    }
-
-    /// Waits for a place, so that no burst of files is more than clamd can bear.
-    fn enter(&self) -> Result<(), String> {
-        let mut busy = self.busy.lock();
-        while *busy >= self.settings.at_once {
-            if self.free.wait_for(&mut busy, self.settings.patience).timed_out() {
-                return Err("it is too busy".to_owned());
-            }
-        }
-        *busy += 1;
-        Ok(())
-    }
-
-    fn leave(&self) {
-        *self.busy.lock() -= 1;
-        self.free.notify_one();
     }
 
     fn ask(&self, file: &mut dyn Read) -> io::Result<String> {
@@ -206,11 +187,11 @@ fn verdict(answer: &str) -> Result<Option<String>, String> {
 impl Scanner for Clamd {
     fn scan(&self, file: &mut dyn Read) -> Result<Option<String>, String> {
         let begun = Instant::now();
-        let end = self.enter().and_then(|()| {
-            let answer = self.ask(file).map_err(|e| e.to_string());
-            self.leave();
-            verdict(&answer?)
-        });
+        // No burst of files is more than clamd can bear.
+        let end = match self.turns.take(self.settings.patience) {
+            Some(_turn) => self.ask(file).map_err(|e| e.to_string()).and_then(|answer| verdict(&answer)),
+            None => Err("it is too busy".to_owned()),
+        };
         self.micros.fetch_add(u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX), Relaxed);
         let count = match &end {
             Ok(None) => 0,

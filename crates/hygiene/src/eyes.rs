@@ -6,6 +6,7 @@ use crate::files::{files, has_files};
 use crate::links::{Link, links};
 use crate::lists::{ListSettings, ListView, Lists};
 use crate::names::Names;
+use crate::yara::{Yara, YaraSettings, YaraView};
 use model::{Address, Envelope, Event, Original};
 use parking_lot::{Mutex, RwLock};
 use ports::{Finding, Hygiene, Inspector, Linked, Links, Looked, Remedy};
@@ -38,6 +39,8 @@ pub struct Settings {
     pub archives: Option<ArchiveLimits>,
     /// Who looks into files.
     pub clamd: Option<ClamdSettings>,
+    /// Rules of YARA's, for files and texts.
+    pub yara: Option<YaraSettings>,
 }
 
 /// Whom others could be taken for, besides our domains.
@@ -63,6 +66,7 @@ pub struct Eyes {
     settings: RwLock<Arc<Settings>>,
     lists: Lists,
     scanner: RwLock<Option<Arc<dyn Scanner>>>,
+    yara: RwLock<Option<Arc<Yara>>>,
     names: RwLock<Arc<Names>>,
     known: Mutex<Acquaintances>,
     uploads: OnceLock<Arc<dyn Links>>,
@@ -77,6 +81,11 @@ impl Eyes {
         if settings.clamd != self.settings.read().clamd {
             let scanner = settings.clamd.clone().map(|clamd| Arc::new(Clamd::new(clamd)) as Arc<dyn Scanner>);
             *self.scanner.write() = scanner;
+        }
+        if settings.yara != self.settings.read().yara {
+            let before = self.yara.read().clone();
+            let yara = settings.yara.clone().map(|yara| Arc::new(Yara::new(yara, before.as_deref())));
+            *self.yara.write() = yara;
         }
         *self.settings.write() = Arc::new(settings);
         self.rename();
@@ -99,10 +108,14 @@ impl Eyes {
         self.settings.read().lookalike.remedy.is_some()
     }
 
-    /// Reads lists again whose files have changed. Long.
+    /// Reads lists and rules again whose files have changed. Long.
     pub fn refresh(&self) {
         let settings = self.settings.read().clone();
         self.lists.set(&settings.lists);
+        let yara = self.yara.read().clone();
+        if let Some(yara) = yara {
+            yara.refresh();
+        }
     }
 
     /// Who tells people what was found.
@@ -142,9 +155,40 @@ impl Eyes {
         self.scanner.read().as_ref().map(|scanner| scanner.view())
     }
 
+    /// How the YARA rules are; none where there are none.
+    pub fn yara(&self) -> Option<YaraView> {
+        self.yara.read().as_ref().map(|yara| yara.view())
+    }
+
+    fn looks_into_files(&self) -> bool {
+        self.scanner.read().is_some() || self.yara.read().is_some() || self.settings.read().archives.is_some()
+    }
+
+    /// The rules, where texts of messages are looked into.
+    fn yara_of(&self, envelope: &Envelope) -> Option<Arc<Yara>> {
+        let yara = self.yara.read();
+        let yara = yara.as_ref().filter(|yara| yara.settings.texts)?;
+        matches!(envelope.event, Event::Message(_)).then(|| yara.clone())
+    }
+
+    /// What YARA rules say of the texts. Blocks.
+    fn texts_of(&self, envelope: &Envelope, found: &mut Vec<Finding>) {
+        let Some(yara) = self.yara_of(envelope) else { return };
+        let texts = policy::texts(&envelope.event).join("\n");
+        let (rule, remedy, text) = match yara.scan(&mut texts.as_bytes()) {
+            Ok(None) => return,
+            Ok(Some(name)) => ("yara", Remedy::Block, format!("it is what the YARA rule {name} describes")),
+            Err(_) => {
+                let remedy = if yara.settings.fail_open { Remedy::Note } else { Remedy::Hold };
+                ("unscanned", remedy, "it could not be looked into now; a person will".into())
+            }
+        };
+        add(found, Finding { rule: format!("hygiene:{rule}"), remedy, text });
+    }
+
     /// What is in the files. Blocks.
     fn files_of(&self, envelope: &Envelope, settings: &Settings, found: &mut Vec<Finding>) {
-        if self.scanner.read().is_none() && settings.archives.is_none() {
+        if !self.looks_into_files() {
             return;
         }
         for file in files(envelope) {
@@ -172,14 +216,23 @@ impl Eyes {
             Ok(_) => {}
             Err(error) => return unread(error),
         }
-        let Some(scanner) = self.scanner.read().clone() else { return Looked::Nobody };
-        if let Err(error) = file.seek(SeekFrom::Start(0)) {
-            return unread(error);
+        let (scanner, yara) = (self.scanner.read().clone(), self.yara.read().clone());
+        let by_rules = yara.map(|yara| {
+            let said = rewound(file).and_then(|mut file| yara.scan(&mut file));
+            looked(said.map(|found| found.map(|rule| format!("YARA rule {rule}"))), yara.settings.fail_open)
+        });
+        if let Some(Looked::Malware(rule)) = by_rules {
+            return Looked::Malware(rule);
         }
-        match scanner.scan(&mut Plain(file)) {
-            Ok(None) => Looked::Clean,
-            Ok(Some(name)) => Looked::Malware(name),
-            Err(why) => Looked::Failed { why, passes: fail_open },
+        let by_clamd = scanner
+            .map(|scanner| looked(rewound(file).and_then(|mut file| scanner.scan(&mut file)), fail_open));
+        match (by_rules.unwrap_or(Looked::Nobody), by_clamd.unwrap_or(Looked::Nobody)) {
+            (found, Looked::Nobody) | (Looked::Nobody, found) => found,
+            (_, found @ Looked::Malware(_)) => found,
+            // What one could not look into is not clean because the other could, nor passes because the other lets it.
+            (failed @ Looked::Failed { passes: false, .. }, _) => failed,
+            (failed @ Looked::Failed { .. }, Looked::Clean) => failed,
+            (_, end) => end,
         }
     }
 
@@ -260,6 +313,20 @@ impl Eyes {
     }
 }
 
+fn looked(said: Result<Option<String>, String>, passes: bool) -> Looked {
+    match said {
+        Ok(None) => Looked::Clean,
+        Ok(Some(name)) => Looked::Malware(name),
+        Err(why) => Looked::Failed { why, passes },
+    }
+}
+
+/// From its beginning.
+fn rewound(file: &mut dyn Source) -> Result<Plain<'_>, String> {
+    file.seek(SeekFrom::Start(0)).map_err(|error| error.to_string())?;
+    Ok(Plain(file))
+}
+
 /// A file that is only read.
 struct Plain<'a>(&'a mut dyn Source);
 
@@ -296,7 +363,7 @@ fn nick(envelope: &Envelope) -> Option<String> {
 
 impl Hygiene for Eyes {
     fn must_wait(&self, envelope: &Envelope) -> bool {
-        has_files(envelope) && (self.scanner.read().is_some() || self.settings.read().archives.is_some())
+        self.yara_of(envelope).is_some() || (has_files(envelope) && self.looks_into_files())
     }
 
     fn look(&self, envelope: &Envelope) -> Vec<Finding> {
@@ -305,6 +372,7 @@ impl Hygiene for Eyes {
         if !found.iter().any(|finding| finding.remedy == Remedy::Block) {
             let settings = self.settings.read().clone();
             self.files_of(envelope, &settings, &mut found);
+            self.texts_of(envelope, &mut found);
         }
         found
     }

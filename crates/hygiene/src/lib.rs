@@ -10,9 +10,12 @@ mod links;
 mod list;
 mod lists;
 mod names;
+mod turns;
+mod yara;
 
 pub use archive::ArchiveLimits;
 pub use clamd::{ClamdAt, ClamdSettings, ScannerView, ping};
 pub use eyes::{Acquaintances, Eyes, Lookalike, Settings, WAITS};
 pub use links::leads_somewhere;
 pub use lists::{ListSettings, ListView, Listed};
+pub use yara::{YaraSettings, YaraView, check as check_yara};

@@ -141,7 +141,7 @@ pub fn build(config: &Config, workers: usize) -> Result<House, Failure> {
         rulebook::Rulebook::open(store.clone(), partners.clone()).map_err(|e| Failure::new(e.to_string()))?,
     );
     let eyes = Arc::new(hygiene::Eyes::default());
-    eyes.set(config.hygiene.settings(config.base(), &config.domains));
+    eyes.set(hygiene(config)?);
     clean::acquaint(&eyes, &partners, &store);
     let outbreaks = Arc::new(outbreak::Outbreaks::open(store.clone(), config.outbreak.settings())?);
     let guard = Arc::new(spim::Guard::open(store.clone(), config.spim.settings(config.base()))?);
@@ -280,6 +280,20 @@ pub fn rules_of(config: &Config) -> RuleSet {
         },
         federation_secs: config.federation.deadline_seconds,
     }
+}
+
+/// What the configuration wants to be looked for. Reads YARA rules: long.
+///
+/// # Errors
+/// [`Failure`] with file and line of rules that are wrong.
+pub fn hygiene(config: &Config) -> Result<hygiene::Settings, Failure> {
+    let settings = config.hygiene.settings(config.base(), &config.domains);
+    let rules = settings.yara.as_ref().map(|yara| yara.files.as_slice()).unwrap_or_default();
+    // Each with those before it, so that what is wrong is said where its file is named.
+    for (count, named) in config.hygiene.yara.files.iter().enumerate() {
+        hygiene::check_yara(&rules[..=count]).map_err(|why| config.source.mistake_at(named, why))?;
+    }
+    Ok(settings)
 }
 
 /// How the configuration wants to federate.

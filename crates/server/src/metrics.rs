@@ -107,6 +107,14 @@ const METRICS: &[(&str, Kind, &[&str], &str)] = {
         ("rialto_scans", Counter, &["result"], "Files looked into by the scanner: clean, found, failed"),
         ("rialto_scan_bytes", Counter, &[], "Bytes that the scanner was given"),
         ("rialto_scan_seconds", Counter, &[], "How long it was asked, waiting for our turn included"),
+        ("rialto_yara_rules", Gauge, &[], "YARA rules in force"),
+        (
+            "rialto_yara_scans",
+            Counter,
+            &["result"],
+            "Files and texts looked into with YARA rules: clean, found, failed",
+        ),
+        ("rialto_yara_seconds", Counter, &[], "How long that took, waiting for a turn included"),
         ("rialto_upload_slots", Counter, &["result"], "Slots for uploads: given, refused"),
         (
             "rialto_uploads",
@@ -216,6 +224,8 @@ pub struct Sources<'a> {
     pub guard: &'a spim::Guard,
     /// How the scanner is.
     pub scanner: Option<hygiene::ScannerView>,
+    /// How the YARA rules are.
+    pub yara: Option<hygiene::YaraView>,
     /// What was uploaded.
     pub files: Option<files::Counts>,
     /// The listeners.
@@ -347,6 +357,12 @@ impl Sources<'_> {
             put("rialto_scans", &["failed"], scanner.failed);
             put("rialto_scan_bytes", &[], scanner.bytes);
         }
+        if let Some(yara) = &self.yara {
+            put("rialto_yara_rules", &[], yara.rules as u64);
+            put("rialto_yara_scans", &["clean"], yara.scanned - yara.found);
+            put("rialto_yara_scans", &["found"], yara.found);
+            put("rialto_yara_scans", &["failed"], yara.failed);
+        }
         let load = self.hub.load();
         for (dialect, n) in &load.devices {
             put("rialto_devices", &[dialect.name()], *n);
@@ -375,6 +391,10 @@ impl Sources<'_> {
         if let Some(scanner) = &self.scanner {
             let (labels, value) = (Vec::new(), Value::Seconds(scanner.micros));
             all.push(Sample { name: "rialto_scan_seconds", labels, value });
+        }
+        if let Some(yara) = &self.yara {
+            let (labels, value) = (Vec::new(), Value::Seconds(yara.micros));
+            all.push(Sample { name: "rialto_yara_seconds", labels, value });
         }
         let (labels, value) = (Vec::new(), Value::Commits(writer));
         all.push(Sample { name: "rialto_journal_commit_seconds", labels, value });

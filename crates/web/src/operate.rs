@@ -151,6 +151,9 @@ pub trait Operator: Send + Sync {
 
     /// How the scanner of files is, in words; none where none is configured.
     fn scanner(&self) -> Option<String>;
+
+    /// How the YARA rules are, in words; none where there are none.
+    fn yara(&self) -> Option<String>;
 }
 
 /// Reads configuration and certificate again, without dropping connections. What is wrong with them is said with file

@@ -53,6 +53,9 @@ pub struct Status {
     pub unrecorded: u64,
     /// The scanner of files, in words; none where none is configured.
     pub scanner: Option<String>,
+    /// The YARA rules, in words; none where there are none.
+    #[serde(default)]
+    pub yara: Option<String>,
     /// How long a commit takes on average, in milliseconds.
     pub commit_ms: f64,
     /// Messages submitted since the start.
@@ -83,6 +86,7 @@ pub async fn status(State(desk): State<Arc<Desk>>) -> Json<Status> {
         disk_trouble: health.trouble.map(|t| t.to_string()),
         signing: desk.operator.signing(),
         scanner: desk.operator.scanner(),
+        yara: desk.operator.yara(),
         commit_ms: health.commit.as_secs_f64() * 1000.0,
         version: desk.version.to_owned(),
         state: desk.operator.state().to_owned(),

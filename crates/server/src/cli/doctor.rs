@@ -30,6 +30,7 @@ impl Doctor {
         findings.extend(key_modes(&config));
         findings.extend(papers(&config));
         findings.extend(scanner(&config));
+        findings.extend(rules(&config));
         findings.extend(server(&Reach::of(&self.file))?);
         let mut bad = false;
         for finding in findings {
@@ -158,6 +159,14 @@ fn scanner(config: &Config) -> Option<Finding> {
             format!("clamd at {at} cannot be asked: {why}"),
             "start it, or mend `address` in [hygiene.clamd]; meanwhile `when_down` says what becomes of files",
         ),
+    })
+}
+
+fn rules(config: &Config) -> Option<Finding> {
+    let count = config.hygiene.yara.files.len();
+    (count > 0).then(|| match crate::house::hygiene(config) {
+        Ok(_) => Finding::Good(format!("the YARA rules of {count} file(s) can be read")),
+        Err(why) => Finding::Bad(why.to_string(), "mend the rule; meanwhile those of before hold"),
     })
 }
 

@@ -56,6 +56,9 @@ impl Show {
         if let Some(scanner) = &s.scanner {
             println!("scanner      {scanner}");
         }
+        if let Some(yara) = &s.yara {
+            println!("yara         {yara}");
+        }
         println!("messages     {} submitted, {} delivered", s.messages, s.delivered);
         for (reason, count) in &s.refused {
             println!("refused      {count} {reason}");

@@ -1,7 +1,9 @@
 //! `[hygiene]`: what is unclean, and what becomes of it.
 
 use super::Mistake;
-use hygiene::{ArchiveLimits, ClamdAt, ClamdSettings, ListSettings, Listed, Lookalike, Settings};
+use hygiene::{
+    ArchiveLimits, ClamdAt, ClamdSettings, ListSettings, Listed, Lookalike, Settings, YaraSettings,
+};
 use model::Address;
 use ports::Remedy;
 use schemars::JsonSchema;
@@ -23,6 +25,8 @@ pub struct HygienePart {
     pub archive: ArchivePart,
     /// Who looks into files.
     pub clamd: ClamdPart,
+    /// YARA rules, for files and texts.
+    pub yara: YaraPart,
 }
 
 /// A list of links and hosts.
@@ -96,6 +100,41 @@ impl ClamdPart {
     }
 }
 
+/// YARA rules, for files and texts.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct YaraPart {
+    /// Their files. Without any nobody looks.
+    #[schemars(with = "Vec<String>")]
+    pub files: Vec<Spanned<String>>,
+    /// How long a look may take.
+    pub timeout_seconds: u16,
+    /// How many looks at a time; each may take 32 MiB of memory.
+    pub at_once: u16,
+    /// Texts of messages are looked into as well as files.
+    pub texts: bool,
+    /// What becomes of what could not be looked into in time.
+    pub when_down: WhenDown,
+}
+
+impl Default for YaraPart {
+    fn default() -> Self {
+        Self { files: Vec::new(), timeout_seconds: 10, at_once: 2, texts: true, when_down: WhenDown::Hold }
+    }
+}
+
+impl YaraPart {
+    fn settings(&self, base: &Path) -> Option<YaraSettings> {
+        (!self.files.is_empty()).then(|| YaraSettings {
+            files: self.files.iter().map(|file| base.join(file.get_ref())).collect(),
+            patience: Duration::from_secs(self.timeout_seconds.max(1).into()),
+            at_once: self.at_once.max(1).into(),
+            texts: self.texts,
+            fail_open: self.when_down == WhenDown::Pass,
+        })
+    }
+}
+
 /// How much archives may be, uploaded or within messages: ZIP and its kin, tar, gzip, bzip2, xz, zstd.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -127,7 +166,7 @@ impl ArchivePart {
     }
 }
 
-/// What becomes of files that clamd could not be asked about.
+/// What becomes of what could not be looked into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum WhenDown {
@@ -158,6 +197,11 @@ impl HygienePart {
     pub(super) fn check(&self, base: &Path) -> Result<(), (Range<usize>, String)> {
         if let Some(address) = &self.clamd.address {
             address.get_ref().parse::<ClamdAt>().map_err(|why| (address.span(), why))?;
+        }
+        for file in &self.yara.files {
+            if let Err(error) = std::fs::File::open(base.join(file.get_ref())) {
+                return Err((file.span(), format!("{error}; name a file with YARA rules")));
+            }
         }
         let mut names = Vec::new();
         for list in &self.list {
@@ -212,6 +256,7 @@ impl HygienePart {
             lists: self.list.iter().map(list).collect(),
             archives: self.archive.limits(),
             clamd,
+            yara: self.yara.settings(base),
             lookalike: Lookalike {
                 remedy: match look.then {
                     LookThen::Off => None,

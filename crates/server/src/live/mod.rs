@@ -297,6 +297,7 @@ impl Inner {
         config.upload.listen.clone_from(&now.config.upload.listen);
         config.upload.plain = now.config.upload.plain;
         let (federation, resolver) = (house::federation(&config)?, house::resolver(&config)?);
+        let hygiene = house::hygiene(&config)?;
         let doors = house::doors(&config, &self.store, &self.partners, self.recorder.as_deref())?;
         let change = self
             .net
@@ -322,7 +323,7 @@ impl Inner {
         self.exceptions.set(config.record.fail_open.clone());
         self.guard.set(config.spim.settings(config.base()));
         self.partners.set(federation);
-        self.eyes.set(config.hygiene.settings(config.base(), &config.domains));
+        self.eyes.set(hygiene);
         clean::acquaint(&self.eyes, &self.partners, &self.store);
         if let (Some(files), Some(settings)) = (&self.files, config.upload.settings()) {
             files.set(settings);

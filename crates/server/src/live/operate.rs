@@ -201,6 +201,7 @@ impl Operator for Live {
             outbreaks,
             guard,
             scanner: inner.eyes.scanner(),
+            yara: inner.eyes.yara(),
             files: inner.files.as_ref().map(|files| files.counts()),
             listeners,
             certificates,
@@ -216,6 +217,15 @@ impl Operator for Live {
         let (at, scanned, found, failed) = (s.at, s.scanned, s.found, s.failed);
         Some(format!(
             "clamd at {at}: {scanned} file(s), {found} with malware, {failed} not looked into{trouble}"
+        ))
+    }
+
+    fn yara(&self) -> Option<String> {
+        let s = self.inner.eyes.yara()?;
+        let trouble = s.trouble.map(|why| format!("; CANNOT BE READ: {why}")).unwrap_or_default();
+        let (rules, scanned, found, failed) = (s.rules, s.scanned, s.found, s.failed);
+        Some(format!(
+            "{rules} rule(s): {scanned} look(s), {found} with a find, {failed} without an end{trouble}"
         ))
     }
 

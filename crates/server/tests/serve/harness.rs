@@ -186,6 +186,13 @@ impl Serve {
         assert!(sent.expect("kill is there").success());
     }
 
+    /// The most memory it has had so far, in bytes.
+    pub fn most_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a line of Linux's");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
+    }
+
     /// Waits for the server to end by itself.
     pub fn ended(&mut self) -> ExitStatus {
         let end = Instant::now() + SOON;
