@@ -10,6 +10,7 @@ mod journal_row;
 mod machine;
 mod pidf;
 mod policy_text;
+mod pubsub;
 mod reports;
 mod retention;
 mod s2s_machine;
@@ -37,6 +38,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("journal_row", journal_row::run),
     ("pidf", pidf::run),
     ("policy_text", policy_text::run),
+    ("pubsub", pubsub::run),
     ("reports", reports::run),
     ("retention", retention::run),
     ("s2s_machine", s2s_machine::run),

@@ -52,6 +52,15 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             "<imdn xmlns='urn:ietf:params:xml:ns:imdn'><message-id>34jk324j</message-id><datetime>2008-04-04T12:16:49-05:00\
              </datetime><delivery-notification><status><delivered/></status></delivery-notification></imdn>",
         ]),
+        "pubsub" => own(&[
+            "<iq type='result' id='2' from='l.example' to='a@b/c'><pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='n'>\
+             <item id='a&lt;'/><item id='b'><x xmlns='y'/></item></items><set xmlns='http://jabber.org/protocol/rsm'>\
+             <first index='0'>a</first><last>b&amp;</last><count>9</count></set></pubsub></iq>",
+            "<iq type='error' id='1'><error type='auth'><forbidden xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>",
+            "<message type='headline'><event xmlns='http://jabber.org/protocol/pubsub#event'><items node='n'><item id='a'/>\
+             <retract id='b'/></items></event></message>",
+            "<message><event xmlns='http://jabber.org/protocol/pubsub#event'><purge node='n'/></event></message>",
+        ]),
         "policy_text" => own(&[
             "default = \"block\"\ntimezone = \"Europe/Zurich\"\n[detect.names]\nwords = [\"falcon\"]\ndisguised = true\n\
              [detect.tickets]\nregex = ['PRJ-[0-9]{4}']\n[[rule]]\nname = \"out\"\nfrom = [\"group:sales\", \"*@a.example\"]\n\

@@ -89,7 +89,7 @@ macro_rules! targets {
 }
 
 targets! {
-    cpim digest evidence journal_row pidf policy_text reports retention s2s_machine scram sip_machine sip_message sip_stream
+    cpim digest evidence journal_row pidf policy_text pubsub reports retention s2s_machine scram sip_machine sip_message sip_stream
     sip_trunk texts xmpp_machine xmpp_stream
 }
 
