@@ -101,7 +101,7 @@ impl Rates {
 }
 
 /// What is counted of limits: those above, and those that others keep. The name, and the direction.
-pub(crate) const COUNTED: [(&str, &str); 13] = [
+pub(crate) const COUNTED: [(&str, &str); 15] = [
     ("device", "in"),
     ("account", "in"),
     ("account-bytes", "in"),
@@ -115,6 +115,8 @@ pub(crate) const COUNTED: [(&str, &str); 13] = [
     ("partner", "in"),
     ("partner", "out"),
     ("logins", "in"),
+    ("partner-bytes", "in"),
+    ("partner-bytes", "out"),
 ];
 
 /// Where a refusal by a limit is counted.
@@ -128,6 +130,9 @@ pub(crate) fn counted(refusal: &model::Refusal) -> Option<usize> {
         "logins" => Some(12),
         rule if rule.starts_with("partner:") && rule.ends_with("/limit.messages") => {
             Some(if ours { 11 } else { 10 })
+        }
+        rule if rule.starts_with("partner:") && rule.ends_with("/limit.rate-bytes") => {
+            Some(if ours { 14 } else { 13 })
         }
         _ => None,
     }
@@ -149,6 +154,9 @@ mod tests {
         let partner = Refusal::new(Reason::Overloaded).by_rule("partner:acme/limit.messages");
         assert_eq!(counted(&Refusal { fault: Fault::Peer, ..partner.clone() }), Some(10));
         assert_eq!(counted(&Refusal { fault: Fault::Server, ..partner }), Some(11));
+        let partner = Refusal::new(Reason::Overloaded).by_rule("partner:acme/limit.rate-bytes");
+        assert_eq!(counted(&Refusal { fault: Fault::Peer, ..partner.clone() }), Some(13));
+        assert_eq!(counted(&Refusal { fault: Fault::Server, ..partner }), Some(14));
         assert_eq!(counted(&Refusal::new(Reason::Overloaded).by_rule("logins")), Some(12));
         assert_eq!(counted(&Refusal::new(Reason::Overloaded).by_rule("journal")), None);
     }

@@ -119,6 +119,8 @@ impl Default for Trust {
 pub struct Limits {
     /// Messages and requests a second in each direction, with four times as many at once; 0 is no limit.
     pub messages_per_second: u32,
+    /// Bytes of messages a second in each direction, with four times as many at once; 0 is no limit.
+    pub bytes_per_second: u32,
     /// Most bytes of one message; 0 leaves it to `[limits] message_bytes`.
     pub message_bytes: u32,
 }

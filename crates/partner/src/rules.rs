@@ -133,17 +133,26 @@ fn limits(agreed: &Agreed, envelope: &Envelope, way: Way, now: Timestamp) -> Res
         let refusal = Refusal::new(Reason::TooLarge).with_text(text).by_rule(rule(agreed, "limit.bytes"));
         return soft(refusal);
     }
-    if matches!(envelope.event, Event::Message(_) | Event::Subscribe(_)) {
-        let (meter, fault, who) = match way {
-            Way::Outward => (&agreed.used.outward, Fault::Server, "this server sends"),
-            Way::Inward => (&agreed.used.inward, Fault::Peer, "your server sends"),
-        };
-        let rate = u64::from(limits.messages_per_second);
-        if meter.take(Rate::per_second(rate, rate * BURST), 1, now.unix_ms()).is_err() {
+    if !matches!(envelope.event, Event::Message(_) | Event::Subscribe(_)) {
+        return Ok(());
+    }
+    let (spent, fault, who) = match way {
+        Way::Outward => (&agreed.used.outward, Fault::Server, "this server sends"),
+        Way::Inward => (&agreed.used.inward, Fault::Peer, "your server sends"),
+    };
+    let bytes = match &envelope.event {
+        Event::Message(message) => size(message) as u64,
+        _ => 0,
+    };
+    for (meter, rate, units, what, name) in [
+        (&spent.messages, limits.messages_per_second, 1, "messages", "limit.messages"),
+        (&spent.bytes, limits.bytes_per_second, bytes, "bytes", "limit.rate-bytes"),
+    ] {
+        let rate = u64::from(rate);
+        if units > 0 && meter.take(Rate::per_second(rate, rate * BURST), units, now.unix_ms()).is_err() {
             let text =
-                format!("{who} more than the {rate} messages a second that were agreed on; wait a little");
-            let refusal =
-                Refusal::new(Reason::Overloaded).with_text(text).by_rule(rule(agreed, "limit.messages"));
+                format!("{who} more than the {rate} {what} a second that were agreed on; wait a little");
+            let refusal = Refusal::new(Reason::Overloaded).with_text(text).by_rule(rule(agreed, name));
             return soft(Refusal { fault, ..refusal });
         }
     }

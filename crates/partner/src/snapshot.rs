@@ -28,11 +28,18 @@ pub(crate) struct Agreed {
     crls: Vec<crl::File>,
 }
 
+/// What has gone one way.
+#[derive(Debug, Default)]
+pub(crate) struct Spent {
+    pub messages: Meter,
+    pub bytes: Meter,
+}
+
 /// What a partner has used up, in each direction. Outlives changes of what was agreed.
 #[derive(Debug, Default)]
 pub(crate) struct Used {
-    pub outward: Meter,
-    pub inward: Meter,
+    pub outward: Spent,
+    pub inward: Spent,
     pub told: Told,
 }
 

@@ -180,6 +180,25 @@ fn limits_hold_in_each_direction_and_outlive_a_change() {
 }
 
 #[test]
+fn bytes_are_counted_for_themselves() {
+    let federation = federation(Mode::Allow);
+    federation.add_partner(acme(|p| p.limits.bytes_per_second = 100)).unwrap();
+    let long = || text("a line of forty characters, more or less");
+    let sent = |from: &str, to: &str| {
+        (0..20).find_map(|_| federation.permit(&envelope(from, to, long())).err()).expect("a limit")
+    };
+    for (from, to, fault) in
+        [("a@example.com", "b@acme.example", Fault::Server), ("b@acme.example", "a@example.com", Fault::Peer)]
+    {
+        let refusal = sent(from, to);
+        let said = (refusal.fault, refusal.rule.as_deref());
+        assert_eq!(said, (fault, Some("partner:acme/limit.rate-bytes")), "{from}");
+        let asks = Event::Subscribe(Subscribe { term: Term::Lasting, note: None, original: None });
+        assert_eq!(federation.permit(&envelope(from, to, asks)), Ok(()), "what has no bytes still goes");
+    }
+}
+
+#[test]
 fn who_of_ours_may_federate() {
     let federation = federation(Mode::Open);
     let group = |name: &str, members: &[&str]| Group {

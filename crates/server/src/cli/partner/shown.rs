@@ -145,6 +145,9 @@ fn terms(p: &Partner) -> String {
     if p.limits.messages_per_second > 0 {
         line("rate", format!("{} messages a second in each direction", p.limits.messages_per_second));
     }
+    if p.limits.bytes_per_second > 0 {
+        line("bytes", format!("{} bytes a second in each direction", p.limits.bytes_per_second));
+    }
     if p.limits.message_bytes > 0 {
         line("size", format!("{} bytes a message", p.limits.message_bytes));
     }

@@ -61,6 +61,9 @@ pub struct Terms {
     /// Messages a second, in each direction; 0 is no limit.
     #[arg(long)]
     rate: Option<u32>,
+    /// Bytes of messages a second, in each direction; 0 is no limit.
+    #[arg(long)]
+    rate_bytes: Option<u32>,
     /// Most bytes of one message; 0 leaves it to [limits].
     #[arg(long)]
     message_bytes: Option<u32>,
@@ -213,6 +216,7 @@ impl Terms {
         set_all(&mut partner.local, self.local);
         set_all(&mut partner.remote, self.remote);
         set(&mut partner.limits.messages_per_second, self.rate);
+        set(&mut partner.limits.bytes_per_second, self.rate_bytes);
         set(&mut partner.limits.message_bytes, self.message_bytes);
         if self.disclaimer.is_some() {
             partner.disclaimer = self.disclaimer;
