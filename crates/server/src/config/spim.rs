@@ -45,10 +45,10 @@ pub struct SpimList {
     /// Its name; without one, its file's or its service's.
     pub name: Option<String>,
     /// Its file: the SHA-256 of a bare address or a domain in each line, or address or domain themselves.
-    #[schemars(with = "String")]
+    #[schemars(with = "Option<String>")]
     pub file: Option<Spanned<String>>,
     /// Or the service that publishes it over XMPP (XEP-0060), and tells what comes and goes.
-    #[schemars(with = "String")]
+    #[schemars(with = "Option<String>")]
     pub service: Option<Spanned<String>>,
     /// The service's node.
     #[serde(default = "usual_node")]
