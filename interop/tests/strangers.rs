@@ -54,11 +54,14 @@ fn meets(rialto: &Rialto, account: impl Fn(&str) -> Account) {
         romeo.tell(format!("send juliet@example.com line {n}"));
     }
     romeo.expect("error juliet@example.com resource-constraint");
-    let record = rialto.command(&["journal", "tail", "-n", "300"]);
-    assert!(record.contains("throttle:domain.in"), "{record}");
+    // It is said when it is judged, and a moment later it is on record.
+    until("it is on record", || {
+        rialto.command(&["journal", "tail", "-n", "900"]).contains("throttle:domain.in")
+    });
+    juliet.expect(format!("message {his} line"));
     slixmpp::fence(&mut juliet);
     let heard = juliet.count(&format!("message {his} line"));
-    assert!((1..200).contains(&heard), "{heard} of 200 passed");
+    assert!(heard < 200, "{heard} of 200 passed");
     assert_eq!(juliet.count(&format!("message paris@{THEIRS} Come, come")), 0);
 }
 
