@@ -106,8 +106,7 @@ fn clamd_dies_in_mid_flight_and_what_it_did_not_see_waits() {
         let _clamd = Clamd::start(port);
         assert_eq!(juliet.expect("message romeo@example.com see "), good);
         assert!(fetched(&mut juliet, &good).starts_with("200 9 "));
-        // slixmpp has no name for policy-violation.
-        assert_eq!(romeo.expect("error "), "juliet@example.com");
+        assert_eq!(romeo.expect("error "), "juliet@example.com policy-violation");
         let no = fetched(&mut juliet, &bad);
         assert!(no.starts_with("403 ") && no.contains("malware"), "{no}");
         assert!(rialto.command(&["quarantine", "list"]).contains("nothing waits"));
