@@ -1,7 +1,7 @@
 //! All that rules look for, in one pass for each way of looking.
 
 use super::disguise::{Disguised, Words};
-use super::fold::{clean, clean_mapped, fold, fold_looking, fold_mapped, joined};
+use super::fold::{Joined, clean, clean_mapped, fold, fold_looking, fold_mapped, joined};
 use super::numbers::{self, Number};
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use regex::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
@@ -150,10 +150,10 @@ impl Detectors {
         let mut found = Found(vec![false; self.names.len()]);
         for text in texts {
             if let Some(words) = &self.words {
-                let (folded, may_join) = fold_looking(text);
+                let (folded, joined) = fold_looking(text);
                 self.words_in(words, &folded, |word, _| found.note(self.word_of[word]));
-                if may_join {
-                    self.split_words_in(words, &folded, |word, _| found.note(self.word_of[word]));
+                if let Some(joined) = joined {
+                    self.split_words_in(words, &folded, &joined, |word, _| found.note(self.word_of[word]));
                 }
                 if let Some(disguised) = &self.disguised {
                     disguised.find(&folded, |detector, _| found.note(detector));
@@ -186,13 +186,16 @@ impl Detectors {
     }
 
     /// Words that somebody took apart.
-    fn split_words_in(&self, words: &AhoCorasick, text: &str, mut found: impl FnMut(usize, Range<usize>)) {
-        let Some((together, from)) = joined(text) else { return };
-        for at in words.find_overlapping_iter(&together) {
+    fn split_words_in(
+        &self,
+        words: &AhoCorasick,
+        text: &str,
+        joined: &Joined,
+        mut found: impl FnMut(usize, Range<usize>),
+    ) {
+        for at in words.find_overlapping_iter(&joined.text) {
             let word = at.pattern().as_usize();
-            let last = from[at.end() - 1] as usize;
-            let end = last + text[last..].chars().next().map_or(0, char::len_utf8);
-            let range = from[at.start()] as usize..end;
+            let range = joined.back(at.start())..joined.back(at.end() - 1) + 1;
             if self.lengths[word] >= SHORTEST_JOINED && stands_alone(text, range.clone()) {
                 found(word, range);
             }
@@ -211,7 +214,9 @@ impl Detectors {
                 }
             };
             self.words_in(words, &mapped.text, &mut note);
-            self.split_words_in(words, &mapped.text, &mut note);
+            if let Some(joined) = joined(&mapped.text) {
+                self.split_words_in(words, &mapped.text, &joined, &mut note);
+            }
             if let Some(disguised) = &self.disguised {
                 disguised.find(&mapped.text, |detector, range| {
                     if wanted(detector) {

@@ -56,47 +56,59 @@ pub fn fold(text: &str) -> String {
     fold_looking(text).0
 }
 
-/// The same, and whether [`joined`] may find something to put together in it.
-pub(crate) fn fold_looking(text: &str) -> (String, bool) {
+/// The same, and with split words put together.
+pub(crate) fn fold_looking(text: &str) -> (String, Option<Joined>) {
     if text.is_ascii() {
-        return fold_ascii(text.as_bytes());
+        let (folded, glue) = fold_ascii(text.as_bytes());
+        let joined = Joined::without(&folded, &glue);
+        return (folded, joined);
     }
-    (fold_mapped(text).text, true)
+    let folded = fold_mapped(text).text;
+    let joined = joined(&folded);
+    (folded, joined)
 }
 
-/// What a byte is to its neighbours: a letter or digit, a space, anything else; 0 stands for the text's ends.
+/// What people put between the letters of one word.
+pub(crate) const GLUE: [char; 14] = ['-', '_', '.', '*', '\'', '’', '·', '~', '|', '+', '/', '\\', ',', '='];
+
+/// What a byte is to its neighbours: a letter or digit, a space, glue; 0 for anything else and beyond the text's ends.
 static CLASSES: [u8; 256] = {
-    let mut classes = [3; 256];
+    let mut classes = [0; 256];
     let mut byte = 0;
     while byte < 128 {
-        let b = byte as u8;
-        if b.is_ascii_alphanumeric() {
+        if (byte as u8).is_ascii_alphanumeric() {
             classes[byte] = 1;
-        } else if b == b' ' {
-            classes[byte] = 2;
         }
         byte += 1;
+    }
+    classes[b' ' as usize] = 2;
+    let mut at = 0;
+    while at < GLUE.len() {
+        if GLUE[at].is_ascii() {
+            classes[GLUE[at] as usize] = 3;
+        }
+        at += 1;
     }
     classes
 };
 
-/// For each five classes in a row, two bits each, whether the middle one stands between what may be one word: a space
-/// between two letters that stand alone, anything else between two letters.
-static BETWEEN: [bool; 1 << 10] = {
-    let mut between = [false; 1 << 10];
+/// For each five classes in a row, two bits each, whether the middle one stands within what may be one word: glue between two
+/// letters, or a space between two that stand alone.
+static WITHIN: [bool; 1 << 10] = {
+    let mut within = [false; 1 << 10];
     let mut row = 0;
-    while row < between.len() {
+    while row < within.len() {
         let (a, b, c, d, e) = (row >> 8, row >> 6 & 3, row >> 4 & 3, row >> 2 & 3, row & 3);
-        between[row] = b == 1 && d == 1 && (c == 3 || (c == 2 && a != 1 && e != 1));
+        within[row] = b == 1 && d == 1 && (c == 3 || (c == 2 && a != 1 && e != 1));
         row += 1;
     }
-    between
+    within
 };
 
-/// Every message passes here: one look at each byte does it all.
-fn fold_ascii(text: &[u8]) -> (String, bool) {
+/// Every message passes here: one look at each byte folds it, and tells where the folded text has glue.
+fn fold_ascii(text: &[u8]) -> (String, Vec<usize>) {
     let mut out: Vec<u8> = Vec::with_capacity(text.len());
-    let (mut row, mut may_join) = (0, false);
+    let (mut row, mut glue) = (0, Vec::new());
     for byte in text {
         let byte = match byte {
             b'\t' | b'\n' | b'\r' | 0x0b | 0x0c => b' ',
@@ -107,10 +119,14 @@ fn fold_ascii(text: &[u8]) -> (String, bool) {
         }
         out.push(byte);
         row = (row << 2 | usize::from(CLASSES[usize::from(byte)])) & 0x3ff;
-        may_join |= BETWEEN[row];
+        if WITHIN[row] {
+            glue.push(out.len() - 3);
+        }
     }
-    may_join |= BETWEEN[row << 2 & 0x3ff];
-    (String::from_utf8(out).unwrap_or_default(), may_join)
+    if WITHIN[row << 2 & 0x3ff] {
+        glue.push(out.len() - 2);
+    }
+    (String::from_utf8(out).unwrap_or_default(), glue)
 }
 
 /// The same with its map.
@@ -154,57 +170,61 @@ fn map(text: &str, each: impl Fn(char, &mut String)) -> Mapped {
     mapped
 }
 
-/// The text with split words put together (`f a l c o n`, `fal-con`, `f.a.l.c.o.n`), and where each byte comes from.
-/// `None` where there is none.
-pub(crate) fn joined(text: &str) -> Option<(String, Vec<u32>)> {
-    match text.is_ascii() {
-        true => joined_ascii(text.as_bytes()),
-        false => joined_chars(text),
-    }
+/// A text with split words put together (`f a l c o n`, `fal-con`, `f.a.l.c.o.n`).
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Joined {
+    pub text: String,
+    /// From which of its bytes on how many bytes have been left out.
+    steps: Vec<(usize, usize)>,
 }
 
-/// What people put between the letters of one word.
-pub(crate) const GLUE: [char; 14] = ['-', '_', '.', '*', '\'', '’', '·', '~', '|', '+', '/', '\\', ',', '='];
-
-/// Most texts: every byte is a character.
-fn joined_ascii(text: &[u8]) -> Option<(String, Vec<u32>)> {
-    let letter = |i: usize| text.get(i).is_some_and(u8::is_ascii_alphanumeric);
-    let alone = |i: usize| letter(i) && !letter(i + 1) && (i == 0 || !letter(i - 1));
-    let mut out = String::with_capacity(text.len());
-    let mut from = Vec::with_capacity(text.len());
-    for (i, &byte) in text.iter().enumerate() {
-        let between = !byte.is_ascii_alphanumeric() && i > 0 && letter(i - 1) && letter(i + 1);
-        let glue = || match byte {
-            b' ' => alone(i - 1) && alone(i + 1),
-            byte => GLUE.contains(&char::from(byte)),
-        };
-        if !(between && glue()) {
-            out.push(char::from(byte));
-            from.push(i as u32);
+impl Joined {
+    /// An ASCII text without its glue; `None` where it has none.
+    fn without(text: &str, glue: &[usize]) -> Option<Self> {
+        let mut joined =
+            Self { text: String::with_capacity(text.len()), steps: Vec::with_capacity(glue.len()) };
+        let mut from = 0;
+        for at in glue {
+            joined.text.push_str(&text[from..*at]);
+            from = at + 1;
+            joined.steps.push((joined.text.len(), joined.steps.len() + 1));
         }
+        joined.text.push_str(&text[from..]);
+        (!glue.is_empty()).then_some(joined)
     }
-    (out.len() < text.len()).then_some((out, from))
+
+    /// The byte of the whole text that this byte is.
+    pub fn back(&self, at: usize) -> usize {
+        let before = self.steps.partition_point(|(from, _)| *from <= at);
+        at + before.checked_sub(1).map_or(0, |last| self.steps[last].1)
+    }
 }
 
-fn joined_chars(text: &str) -> Option<(String, Vec<u32>)> {
-    let mut out = String::with_capacity(text.len());
-    let mut from = Vec::with_capacity(text.len());
-    let mut changed = false;
-    let chars: Vec<(usize, char)> = text.char_indices().collect();
-    let letter = |i: usize| chars.get(i).is_some_and(|(_, c)| c.is_alphanumeric());
+/// Puts split words of a folded text together. `None` where there are none.
+pub(crate) fn joined(folded: &str) -> Option<Joined> {
+    match folded.is_ascii() {
+        true => Joined::without(folded, &fold_ascii(folded.as_bytes()).1),
+        false => joined_chars(folded),
+    }
+}
+
+fn joined_chars(text: &str) -> Option<Joined> {
+    let mut joined = Joined { text: String::with_capacity(text.len()), steps: Vec::new() };
+    let mut left_out = 0;
+    let chars: Vec<char> = text.chars().collect();
+    let letter = |i: usize| chars.get(i).is_some_and(|c| c.is_alphanumeric());
     // Does a letter stand alone here, between spaces?
     let alone = |i: usize| letter(i) && !letter(i + 1) && (i == 0 || !letter(i - 1));
-    for (i, &(at, c)) in chars.iter().enumerate() {
+    for (i, &c) in chars.iter().enumerate() {
         let between = i > 0 && letter(i - 1) && letter(i + 1);
-        let drop = between && (GLUE.contains(&c) || (c == ' ' && alone(i - 1) && alone(i + 1)));
-        if drop {
-            changed = true;
+        if between && (GLUE.contains(&c) || (c == ' ' && alone(i - 1) && alone(i + 1))) {
+            left_out += c.len_utf8();
+            joined.steps.push((joined.text.len(), left_out));
             continue;
         }
-        out.push(c);
-        from.resize(out.len(), at as u32);
+        joined.text.push(c);
     }
-    changed.then_some((out, from))
+    (left_out > 0).then_some(joined)
 }
 
 #[cfg(test)]
@@ -237,7 +257,7 @@ mod tests {
             ("plain words, here", None),
             ("a dog and i", None),
         ] {
-            assert_eq!(joined(given).map(|(text, _)| text).as_deref(), wanted, "{given}");
+            assert_eq!(joined(given).map(|j| j.text).as_deref(), wanted, "{given}");
         }
     }
 
@@ -253,31 +273,19 @@ mod tests {
             " a b c",
             "well-known_name, a.b c",
         ] {
-            assert_eq!(joined_ascii(text.as_bytes()), joined_chars(text), "{text}");
+            assert_eq!(joined(text), joined_chars(text), "{text}");
         }
     }
 
     #[test]
-    fn a_look_at_the_classes_misses_nothing() {
-        for text in [
-            "f a l c o n",
-            "a b",
-            "xa b",
-            "a bc",
-            "fal-con",
-            "-a",
-            "a-",
-            "a  b",
-            "a\tb c",
-            "it is",
-            "o'k",
-            "",
-        ] {
-            let (folded, may_join) = fold_looking(text);
-            assert!(may_join || joined(&folded).is_none(), "{text}");
-        }
-        for text in ["plain words, here", "a dog and i", "- a -", "xa b"] {
-            assert!(!fold_looking(text).1, "{text}");
+    fn what_was_put_together_is_found_back() {
+        for text in ["see f a l c o n and b-c", "ä f·a·l-c’o n"] {
+            let joined = joined(text).unwrap();
+            let whole: Vec<char> = text.chars().filter(|c| c.is_alphanumeric()).collect();
+            let letters = joined.text.char_indices().filter(|(_, c)| c.is_alphanumeric());
+            for ((at, c), wanted) in letters.zip(whole) {
+                assert!(c == wanted && text[joined.back(at)..].starts_with(c), "{text}: {c} at {at}");
+            }
         }
     }
 
