@@ -126,8 +126,9 @@ fn who_does_not_read_costs_no_memory_and_no_message() {
         let after = rialto.resident_kib();
         println!("{before} KiB with {} messages unread, {after} KiB with {COUNT}", COUNT / 10);
         // Fifty megabytes of text went by, twice that as envelopes. What waits is in the journal, whose page cache may
-        // have grown to its 64 MiB; the rest is the allocator's.
-        assert!(after < before + (64 + 16) * 1024, "grew from {before} to {after} KiB");
+        // have grown to its 64 MiB; the index, which may have begun in between, has 16 MiB for what it writes and the pages
+        // that it reads; the rest is the allocator's.
+        assert!(after < before + (64 + 16 + 24) * 1024, "grew from {before} to {after} KiB");
         // The deaf one is given up after half a minute. What was written to it by then it may still hear; whoever comes
         // instead hears the rest, in order.
         thread::sleep(Duration::from_secs(40));

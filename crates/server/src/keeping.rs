@@ -4,9 +4,11 @@ use crate::config::Config;
 use crate::failure::Failure;
 use crate::house::now;
 use crate::subject::Line;
+use bytes::Bytes;
 use matters::{
     Copies, Destroyer, Done, Erased, Facts, MatterError, Matters, Preview, Reviews, RuleSet, Rules, Subject,
 };
+use memchr::memmem;
 use model::Seq;
 use record::{Act, ChainId, Ranges, Rule, Signer};
 use search::{Ask, Index};
@@ -211,14 +213,19 @@ impl Copies for Keeping {
         let none = "there is no index to look it up in";
         let search = self.search.as_ref().ok_or(none)?;
         let ask = Ask { words: Some(format!("\"{file}\"")), between_people: true, ..Ask::default() };
+        let indexed = search.standing().indexed;
         let found = search.find(&ask, NAMING).map_err(|error| error.to_string())?;
-        let behind = self.store.head().0.saturating_sub(search.standing().indexed.0);
-        if found.more || behind > NAMING as u64 {
+        let trouble = |trouble: store::Trouble| trouble.to_string();
+        // What the index has not yet is looked at itself.
+        let later = self.store.rows(Seq(indexed.0 + 1), NAMING + 1).map_err(trouble)?;
+        if found.more || later.len() > NAMING {
             return Err("the index does not tell all".into());
         }
-        let mut all = Vec::new();
+        let names_it = |body: &Bytes| memmem::find(body, file.as_bytes()).is_some();
+        let mut all: Vec<Facts> =
+            later.iter().filter(|row| row.body.as_ref().is_some_and(names_it)).map(Facts::of).collect();
         for Seq(seq) in found.rows {
-            let rows = self.store.rows(Seq(seq), 1).map_err(|trouble| trouble.to_string())?;
+            let rows = self.store.rows(Seq(seq), 1).map_err(trouble)?;
             all.extend(rows.iter().filter(|row| row.seq.0 == seq).map(Facts::of));
         }
         Ok(all)
