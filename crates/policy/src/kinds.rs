@@ -58,34 +58,40 @@ struct Told {
 }
 
 impl Told {
-    /// All in one look: every message passes here.
+    /// Every message passes here: one look for the names, and one for what could hide them.
     fn by(rendering: &[u8]) -> Self {
-        static LOOKED_FOR: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
-            let all = [LINKED, DISGUISE].iter().chain(SEALED);
+        static NAMES: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
+            let all = std::iter::once(&LINKED).chain(SEALED);
             // Of several ways of matching this one has the search by vector instructions.
             AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(all).ok()
         });
         // What cannot be looked into counts as sealed.
-        let Some(looked_for) = &*LOOKED_FOR else { return Self { linked: true, sealed: true } };
-        let mut told = Self::default();
-        let (mut seen, mut in_tag) = (0, true);
-        for found in looked_for.find_iter(rendering) {
+        let Some(names) = &*NAMES else { return Self { linked: true, sealed: true } };
+        let mut told = Self { linked: false, sealed: is_disguised(rendering) };
+        for found in names.find_iter(rendering) {
             match found.pattern().as_usize() {
                 0 => told.linked = true,
-                1 => {
-                    // A reference before the text begins, or within a tag, spells out a name another way.
-                    let between = &rendering[seen..found.start()];
-                    if let Some(at) = memchr::memrchr2(b'<', b'>', between) {
-                        in_tag = between[at] == b'<';
-                    }
-                    seen = found.start();
-                    told.sealed |= in_tag;
-                }
                 _ => told.sealed = true,
             }
         }
         told
     }
+}
+
+/// Does a character reference stand before the text begins, or within a tag, where it spells out a name another way?
+fn is_disguised(rendering: &[u8]) -> bool {
+    static REFERENCE: LazyLock<memmem::Finder> = LazyLock::new(|| memmem::Finder::new(DISGUISE));
+    let (mut seen, mut in_tag) = (0, true);
+    for at in REFERENCE.find_iter(rendering) {
+        if let Some(last) = memchr::memrchr2(b'<', b'>', &rendering[seen..at]) {
+            in_tag = rendering[seen + last] == b'<';
+        }
+        if in_tag {
+            return true;
+        }
+        seen = at;
+    }
+    false
 }
 
 /// What a message uses beside words: a file, encryption.

@@ -105,27 +105,41 @@ static WITHIN: [bool; 1 << 10] = {
     within
 };
 
-/// Every message passes here: one look at each byte folds it, and tells where the folded text has glue.
-fn fold_ascii(text: &[u8]) -> (String, Vec<usize>) {
-    let mut out: Vec<u8> = Vec::with_capacity(text.len());
-    let (mut row, mut glue) = (0, Vec::new());
-    for byte in text {
-        let byte = match byte {
+/// Each byte in lower case; white space as a space.
+static FOLDED: [u8; 256] = {
+    let mut folded = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        folded[byte] = match byte as u8 {
             b'\t' | b'\n' | b'\r' | 0x0b | 0x0c => b' ',
             byte => byte.to_ascii_lowercase(),
         };
-        if byte == b' ' && out.last() == Some(&b' ') {
+        byte += 1;
+    }
+    folded
+};
+
+/// Every message passes here: one look at each byte folds it, and tells where the folded text has glue.
+fn fold_ascii(text: &[u8]) -> (String, Vec<usize>) {
+    let mut out = vec![0; text.len()];
+    let (mut len, mut last, mut row, mut glue) = (0, 0, 0, Vec::new());
+    for byte in text {
+        let byte = FOLDED[usize::from(*byte)];
+        if (byte, last) == (b' ', b' ') {
             continue;
         }
-        out.push(byte);
+        last = byte;
+        out[len] = byte;
+        len += 1;
         row = (row << 2 | usize::from(CLASSES[usize::from(byte)])) & 0x3ff;
         if WITHIN[row] {
-            glue.push(out.len() - 3);
+            glue.push(len - 3);
         }
     }
     if WITHIN[row << 2 & 0x3ff] {
-        glue.push(out.len() - 2);
+        glue.push(len - 2);
     }
+    out.truncate(len);
     (String::from_utf8(out).unwrap_or_default(), glue)
 }
 

@@ -82,7 +82,7 @@ pub fn markup(bytes: &[u8]) -> Cow<'_, str> {
     let mut out = String::with_capacity(text.len());
     let mut aside = String::new();
     let mut rest = &*text;
-    while let Some(at) = rest.find('<') {
+    while let Some(at) = memchr::memchr(b'<', rest.as_bytes()) {
         decode(&rest[..at], &mut out);
         // Nobody sees a comment, so it does not end a word either.
         if let Some(comment) = rest[at..].strip_prefix("<!--") {
@@ -93,16 +93,21 @@ pub fn markup(bytes: &[u8]) -> Cow<'_, str> {
             continue;
         }
         let end = end_of_tag(&rest[at..]).map_or(rest.len(), |end| at + end);
-        let tag = rest[at + 1..end].trim_end_matches('>');
+        let tag = &rest[at + 1..end];
+        let tag = tag.strip_suffix('>').unwrap_or(tag);
         if let Some(data) = tag.strip_prefix("![CDATA[") {
             out.push_str(data.trim_end_matches("]]"));
         } else {
             let name = tag.trim_start_matches('/');
-            let name = &name[..name.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(name.len())];
+            let end_of_name = name.bytes().position(|b| !b.is_ascii_alphanumeric()).unwrap_or(name.len());
+            let name = &name[..end_of_name];
             if !INLINE.iter().any(|inline| name.eq_ignore_ascii_case(inline)) && !out.ends_with('\n') {
                 out.push('\n');
             }
-            attributes(&tag[tag.find(char::is_whitespace).unwrap_or(tag.len())..], &mut aside);
+            // Most tags have none.
+            if memchr::memchr(b'=', tag.as_bytes()).is_some() {
+                attributes(&tag[tag.find(char::is_whitespace).unwrap_or(tag.len())..], &mut aside);
+            }
         }
         rest = &rest[end..];
     }
@@ -119,24 +124,26 @@ fn end_of_tag(text: &str) -> Option<usize> {
     if text.starts_with("<![CDATA[") {
         return text.find("]]>").map(|at| at + 3);
     }
-    let mut quote = None;
-    for (at, byte) in text.bytes().enumerate().skip(1) {
-        match (quote, byte) {
-            (None, b'>') => return Some(at + 1),
-            (None, b'"' | b'\'') => quote = Some(byte),
-            (Some(open), byte) if open == byte => quote = None,
-            _ => {}
+    let bytes = text.as_bytes();
+    let mut from = 1;
+    // From one quote to its end, until the tag ends outside of all.
+    while let Some(at) = bytes.get(from..).and_then(|rest| memchr::memchr3(b'>', b'"', b'\'', rest)) {
+        let at = from + at;
+        if bytes[at] == b'>' {
+            return Some(at + 1);
         }
+        from = at + 2 + memchr::memchr(bytes[at], &bytes[at + 1..])?;
     }
     None
 }
 
 fn attributes(mut rest: &str, out: &mut String) {
-    while let Some((name, after)) = rest.split_once('=') {
-        let after = after.trim_start();
-        let Some(quote) = after.chars().next().filter(|c| matches!(c, '"' | '\'')) else { return };
-        let Some((value, left)) = after[1..].split_once(quote) else { return };
-        if WRITTEN.iter().any(|written| name.trim().eq_ignore_ascii_case(written)) {
+    while let Some(equals) = memchr::memchr(b'=', rest.as_bytes()) {
+        let (name, after) = (rest[..equals].trim(), rest[equals + 1..].trim_start());
+        let Some(quote) = after.bytes().next().filter(|b| matches!(b, b'"' | b'\'')) else { return };
+        let Some(end) = memchr::memchr(quote, &after.as_bytes()[1..]) else { return };
+        let (value, left) = (&after[1..=end], &after[end + 2..]);
+        if WRITTEN.iter().any(|written| name.eq_ignore_ascii_case(written)) {
             decode(value, out);
             out.push('\n');
         }
@@ -147,7 +154,7 @@ fn attributes(mut rest: &str, out: &mut String) {
 /// Resolves the references that XML has, and numbers.
 fn decode(text: &str, out: &mut String) {
     let mut rest = text;
-    while let Some(at) = rest.find('&') {
+    while let Some(at) = memchr::memchr(b'&', rest.as_bytes()) {
         out.push_str(&rest[..at]);
         let (name, after) = match rest[at + 1..].split_once(';') {
             Some((name, after)) if name.len() <= 10 => (name, after),
