@@ -77,9 +77,15 @@ fn message(w: &mut Writer<'_>, m: &Message) {
 /// Shorter texts take no more room than saying where they stand.
 const WORTH_IT: usize = 16;
 
-/// Where the sender's rendering has this text as it is: most texts need not be kept twice.
+/// Places are looked at that begin like the text, no more: whoever writes one beginning many times over is kept twice.
+const PLACES: usize = 4;
+
+/// Where the sender's rendering has this text as it is: most texts need not be kept twice. Only the beginning is searched
+/// for, because preparing a search takes as long as what is searched for is.
 fn place_in(original: Option<&Original>, text: &[u8]) -> Option<usize> {
-    original.filter(|_| text.len() >= WORTH_IT).and_then(|o| memchr::memmem::find(&o.bytes, text))
+    let (bytes, beginning) = (&original?.bytes, text.get(..WORTH_IT)?);
+    let mut places = memchr::memmem::find_iter(bytes, beginning).take(PLACES);
+    places.find(|at| bytes[*at..].starts_with(text))
 }
 
 fn original(w: &mut Writer<'_>, original: Option<&Original>) {
