@@ -116,6 +116,12 @@ impl Element {
     }
 }
 
+/// All names in XMPP are ASCII; whatever else a file holds would end up between the tags.
+pub(crate) fn is_name(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+}
+
 /// What XML cannot hold at all is left out.
 fn escape(text: &str, out: &mut String) {
     for c in text.chars() {
@@ -125,9 +131,25 @@ fn escape(text: &str, out: &mut String) {
             '>' => out.push_str("&gt;"),
             '\'' => out.push_str("&apos;"),
             '"' => out.push_str("&quot;"),
-            '\t' | '\n' | '\r' => out.push(c),
+            // As it is, it would be read as a line feed.
+            '\r' => out.push_str("&#13;"),
+            '\t' | '\n' => out.push(c),
             c if c < ' ' || matches!(c, '\u{fffe}' | '\u{ffff}') => {}
             c => out.push(c),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_reads_the_same() {
+        let said = Element::new("body", CLIENT).with("title", "a'\"<").saying("b\r\n&\u{1}]]>");
+        assert_eq!(
+            said.to_xml(CLIENT),
+            "<body xmlns='jabber:client' title='a&apos;&quot;&lt;'>b&#13;\n&amp;]]&gt;</body>"
+        );
     }
 }

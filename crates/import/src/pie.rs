@@ -3,7 +3,7 @@
 
 use crate::account::{Account, Contact, Scram, blocked};
 use crate::bounded::{Bounded, LONGEST};
-use crate::element::{CLIENT, Element, Node};
+use crate::element::{CLIENT, Element, Node, is_name};
 use crate::{Bad, Found, Hear, Said, hear_said, list, plain_path};
 use quick_xml::NsReader;
 use quick_xml::events::{BytesStart, Event};
@@ -19,6 +19,7 @@ const FILES: usize = 8;
 /// Delayed delivery (XEP-0203): when it was said.
 const DELAY: &str = "urn:xmpp:delay";
 const ROSTER: &str = "jabber:iq:roster";
+const UNNAMED: &str = "an element in it has a name that is none";
 const INCLUDE: &str = "http://www.w3.org/2001/XInclude";
 /// What a Rialto adds: keys of which the format knows nothing.
 const DIGEST: &str = "urn:rialto:pie:digest:0";
@@ -249,7 +250,7 @@ fn element(start: &BytesStart<'_>, ns: &ResolveResult<'_>) -> Element {
     let mut element = Element::new(start.local_name().as_ref(), ns);
     for attribute in start.attributes().flatten() {
         let key: &str = attribute.key.as_ref();
-        if key == "xmlns" || (key.contains(':') && key != "xml:lang") {
+        if key == "xmlns" || (!is_name(key) && key != "xml:lang") {
             continue;
         }
         let value = quick_xml::escape::unescape(&attribute.value).map(|v| v.into_owned()).unwrap_or_default();
@@ -283,7 +284,13 @@ fn whole<R: BufRead>(reader: &mut Reader<R>, outer: Element) -> Result<Result<El
                 open.push(element(&start, &ns));
                 None
             }
-            Event::Empty(start) => Some(Node::Element(element(&start, &ns))),
+            Event::Empty(start) => {
+                let inner = element(&start, &ns);
+                if !is_name(&inner.name) {
+                    bad = Some(UNNAMED.to_owned());
+                }
+                Some(Node::Element(inner))
+            }
             Event::End(_) => {
                 depth -= 1;
                 match (depth, bad.take(), open.pop()) {
@@ -308,7 +315,9 @@ fn whole<R: BufRead>(reader: &mut Reader<R>, outer: Element) -> Result<Result<El
         if let (Some(node), Some(outer)) = (text, open.last_mut()) {
             outer.nodes.push(node);
         }
-        if depth > DEEPEST {
+        if open.last().is_some_and(|open| !is_name(&open.name)) {
+            bad = Some(UNNAMED.to_owned());
+        } else if depth > DEEPEST {
             bad = Some("elements too deep within one another".to_owned());
         } else if reader.buffer_position() - begun > LONGEST {
             bad = Some("it is longer than 4 MB".to_owned());

@@ -2,7 +2,7 @@
 //! `HOST/archive/USER.list` (mod_mam) and `HOST/offline/USER.list`. Names are percent-encoded.
 
 use crate::account::{Account, Contact, Scram};
-use crate::element::{Element, Node};
+use crate::element::{Element, Node, is_name};
 use crate::lua::{Value, document, items};
 use crate::{Bad, Found, Hear, Said, hear_said, list, plain_name, text};
 use std::path::{Path, PathBuf};
@@ -193,6 +193,9 @@ fn said(item: &Value, place: &str) -> Result<Option<Said>, String> {
 /// A stanza as `util.stanza.preserialize` leaves it.
 fn element(value: &Value) -> Result<Element, String> {
     let name = value.get("name").and_then(Value::text).ok_or("an element without a name")?;
+    if !is_name(&name) {
+        return Err(format!("{name:?} is no name of an element"));
+    }
     let mut element = Element::new(&name, "");
     if let Some(Value::Table(attrs)) = value.get("attr") {
         for (key, value) in attrs {
@@ -200,7 +203,7 @@ fn element(value: &Value) -> Result<Element, String> {
             match key.as_str() {
                 "xmlns" => element.ns = value,
                 // Attributes of other namespaces are written with a mark between namespace and name.
-                key if key.contains('\u{1}') => {}
+                key if !is_name(key.strip_prefix("xml:").unwrap_or(key)) => {}
                 key => element.attrs.push((key.to_owned(), value)),
             }
         }
@@ -212,6 +215,7 @@ fn element(value: &Value) -> Result<Element, String> {
         });
     }
     element.attrs.sort();
+    element.attrs.dedup_by(|(later, _), (name, _)| later == name);
     Ok(element)
 }
 
@@ -235,6 +239,10 @@ mod tests {
         );
         let bad = all[1].as_ref().unwrap_err().to_string();
         assert!(bad.contains("a.list:16") && all[2].is_ok(), "{bad}");
+        let odd = item.replace("\"body\"", "\"body><x\"").replace("[\"id\"]", "[\"i d\"]");
+        std::fs::write(archive.join("a.list"), odd).unwrap();
+        let bad = crate::tests::all(|hear| read(dir.path(), hear)).remove(0).unwrap_err();
+        assert!(bad.why.contains("\"body><x\" is no name"), "{bad}");
         assert!(read(&archive, &mut |_| Ok(())).unwrap_err().why.contains("data_path"));
     }
 
