@@ -6,6 +6,8 @@
 mod cpim;
 mod digest;
 mod evidence;
+mod hygiene;
+mod imports;
 mod journal_row;
 mod machine;
 mod pidf;
@@ -35,6 +37,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("cpim", cpim::run),
     ("digest", digest::run),
     ("evidence", evidence::run),
+    ("hygiene", hygiene::run),
+    ("imports", imports::run),
     ("journal_row", journal_row::run),
     ("pidf", pidf::run),
     ("policy_text", policy_text::run),

@@ -79,6 +79,31 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             "0000000000000000000000000000000000000000000000000000000000000000\",\"digest\":\"",
             "0000000000000000000000000000000000000000000000000000000000000000\",\"salt\":null,\"head\":\"e30=\",\"body\":null}",
         )]),
+        "hygiene" => {
+            let archives: [&[u8]; 4] = [
+                b"PK\x03\x04\x14\x00\x00\x00\x08\x00\x00\x00!\x00\x09\x19\x97\x89\x07\x00\x00\x00,\x01\x00\x00\x01\x00\x00\x00aKL\x1c\x05\xc4\x02\x00PK\x01\x02\x14\x03\x14\x00\x00\x00\x08\x00\x00\x00!\x00\x09\x19\x97\x89\x07\x00\x00\x00,\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x80\x01\x00\x00\x00\x00aPK\x05\x06\x00\x00\x00\x00\x01\x00\x01\x00/\x00\x00\x00&\x00\x00\x00\x00\x00",
+                b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xed\xc11\x01\x00\x00\x00\xc2\xa0\xac\xeb_\xc2\x1a\x1e@\x01\x00\x00\xef\x06\xc8<\xdc^\xb8\x0b\x00\x00",
+                b"BZh91AY&SY\xa7J\xe1\x1b\x00\x00\x02\x91\x00\x80  \x00\x00\x08 \x00 \xaamA\x98\xc5G\x8b\xb9\x22\x9c(HS\xa5p\x8d\x80",
+                b"\xfd7zXZ\x00\x00\x04\xe6\xd6\xb4F\x02\x00!\x01\x0c\x00\x00\x00\x8f\x98A\x9c\xe0\x01+\x00\x08]\x000\xef\xfb\xb7\xbf\xee\x00\x00\x00\xdbN\x9b\x05\x1b:\x96L\x00\x01$\xac\x02\x00\x00\x00\xe1)\xb6@\xb1\xc4g\xfb\x02\x00\x00\x00\x00\x04YZ",
+            ];
+            let said = own(&[
+                "\0see http://evil.example/a, hxxps://www。ｅvil.example:443/%61?u=http://bad.example and paypa1.corp.examp1e",
+                "\x02# hosts\n0.0.0.0 bad.example other.example\n||ads.example^$third-party\n@@||good.example^\nhttps://a.example/x?y\n[2001:db8::1]\n",
+            ]);
+            said.into_iter().chain(archives.map(|archive| [&[1][..], archive].concat())).collect()
+        }
+        "imports" => own(&[
+            "\0<server-data xmlns='urn:xmpp:pie:0'><host jid='a.example'><user name='anna' password='x'><query xmlns='jabber:iq:roster'>\
+             <item jid='b@a.example' subscription='both'><group>g</group></item></query><offline-messages><message xmlns='jabber:client' \
+             from='b@a.example/x' to='anna@a.example'><body>a &amp; b</body><delay xmlns='urn:xmpp:delay' stamp='2020-01-01T00:00:00Z'/>\
+             </message></offline-messages><archive xmlns='urn:xmpp:pie:0#mam'><result xmlns='urn:xmpp:mam:2' id='1'><forwarded \
+             xmlns='urn:xmpp:forward:0'><delay xmlns='urn:xmpp:delay' stamp='2020-01-01T00:00:00Z'/><message xmlns='jabber:client' \
+             from='b@a.example/x' to='anna@a.example'><body>hi</body></message></forwarded></result></archive></user></host></server-data>",
+            "\x01{\"at\":\"2020-01-01T00:00:00Z\",\"from\":\"a@x.example\",\"to\":\"b@x.example\",\"text\":\"hi\",\"id\":\"1\"}\n{}\n",
+            "\x03item({ { \"hi \\195\\169\"; name = \"body\"; attr = {} }; attr = { from = \"a@x/r\"; to = \"b@y\"; id = \"i\" }; when = 17e8; \
+             name = 'message' });\nitem({oops\n",
+            "\x03return { [\"password\"] = \"secret\"; [false] = { version = 4 }; [\"b@x\"] = { subscription = \"both\"; groups = { [\"g\"] = true } } };\n",
+        ]),
         "retention" => own(&[
             "[[rule]]\nname = \"short\"\nkeep = \"30 days\"\nkind = \"presence\"\n[[rule]]\nname = \"long\"\nkeep = \"forever\"\n",
             "[[rule]]\nname = \"x\"\nkeep = \"7 days\"\ngroup = \"sales\"\n",

@@ -89,8 +89,8 @@ macro_rules! targets {
 }
 
 targets! {
-    cpim digest evidence journal_row pidf policy_text pubsub reports retention s2s_machine scram sip_machine sip_message sip_stream
-    sip_trunk texts xmpp_machine xmpp_stream
+    cpim digest evidence hygiene imports journal_row pidf policy_text pubsub reports retention s2s_machine scram sip_machine
+    sip_message sip_stream sip_trunk texts xmpp_machine xmpp_stream
 }
 
 /// Here, in the library and for libFuzzer: the same names.

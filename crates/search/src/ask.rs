@@ -285,6 +285,24 @@ mod tests {
     }
 
     #[test]
+    fn whatever_is_written_is_read_or_refused() {
+        let (_, fields) = crate::fields::schema();
+        let bits = ["a", "bé", "会議", "OR", "-", "\"", "*", " ", " OR ", "\u{301}", "(", "\0", "x*", "²"];
+        let mut chance = 0x9e37_79b9_7f4a_7c15_u64;
+        for _ in 0..20_000 {
+            let mut words = String::new();
+            for _ in 0..chance % 12 {
+                chance ^= chance << 13;
+                chance ^= chance >> 7;
+                chance ^= chance << 17;
+                words += bits[(chance >> 33) as usize % bits.len()];
+            }
+            chance = chance.wrapping_add(1);
+            let _ = Ask { words: Some(words), ..Ask::default() }.query(&fields);
+        }
+    }
+
+    #[test]
     fn what_makes_no_sense_is_said() {
         let (_, fields) = crate::fields::schema();
         let ask = |words: &str| {
