@@ -189,7 +189,7 @@ fn own(entry: &Entry, remarks: &mut Vec<Remark>) {
             let _ = write!(text, " ({reason})");
         }
         if !settled.losses.is_empty() {
-            let lost: Vec<String> = settled.losses.iter().map(crate::csv::lost).collect();
+            let lost: Vec<String> = settled.losses.iter().map(crate::words::lost).collect();
             let _ = write!(text, "; lost in translation: {}", lost.join(", "));
         }
         remarks.push(Remark { text, grave: settled.outcome == "refused" });

@@ -1,6 +1,7 @@
 //! Rows of comma-separated values (RFC 4180), safe to open in a spreadsheet.
 
 use crate::entry::{Attachment, Entry, Lost, Settled};
+use crate::words::{lost, named};
 use std::borrow::Cow;
 
 /// Spreadsheets take the file for UTF-8 by this.
@@ -73,16 +74,8 @@ pub(crate) fn rows<'a>(entries: impl Iterator<Item = &'a Entry>) -> Vec<u8> {
     table.into_inner().unwrap_or_default()
 }
 
-/// A loss in words.
-pub(crate) fn lost(loss: &Lost) -> String {
-    match loss.became.as_str() {
-        "" => format!("{} dropped ({} to {})", loss.what, loss.from, loss.to),
-        became => format!("{} became {became} ({} to {})", loss.what, loss.from, loss.to),
-    }
-}
-
 fn file(file: &Attachment) -> String {
-    crate::plain::named(file)
+    named(file)
 }
 
 fn settled(settled: &Settled) -> String {

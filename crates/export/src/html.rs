@@ -1,7 +1,8 @@
 //! A conversation as a page that can be printed and handed over.
 
 use crate::book::{Book, Conversation, called, in_words};
-use crate::plain::{named, part};
+use crate::plain::part;
+use crate::words::named;
 use std::fmt::Write as _;
 
 const STYLE: &str = "\

@@ -22,6 +22,7 @@ mod plain;
 mod portable;
 mod stanza;
 mod talks;
+mod words;
 mod work;
 mod xml;
 

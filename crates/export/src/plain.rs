@@ -1,6 +1,7 @@
 //! A conversation as plain text.
 
 use crate::book::{Book, Conversation, called, in_words};
+use crate::words::named;
 use std::fmt::Write as _;
 
 /// The transcript, in lines for a mail's reader.
@@ -53,25 +54,4 @@ pub(crate) fn transcript(book: &Book, of: &Conversation) -> String {
 
 pub(crate) fn part(of: &Conversation) -> String {
     if of.parts > 1 { format!(", part {} of {}", of.part, of.parts) } else { String::new() }
-}
-
-/// A file in words.
-pub(crate) fn named(file: &crate::Attachment) -> String {
-    let mut out = file.name.clone();
-    if !file.mime.is_empty() {
-        let _ = write!(out, ", {}", file.mime);
-    }
-    if let Some(size) = file.size {
-        let _ = write!(out, ", {size} bytes");
-    }
-    if let Some(sha256) = &file.sha256 {
-        let _ = write!(out, ", SHA-256 {sha256}");
-    }
-    if let Some(missing) = &file.missing {
-        let _ = write!(out, "; {missing}");
-    }
-    if let Some(url) = &file.url {
-        let _ = write!(out, " {url}");
-    }
-    out
 }

@@ -3,9 +3,10 @@
 use crate::act::Act;
 use crate::chain::ChainId;
 use crate::checkpoint::{Checkpoint, Signed};
+use crate::finding::{Fault, Finding};
 use crate::merkle::Frontier;
 use crate::signer::Signer;
-use crate::verify::{Fault, Finding, PAGE};
+use crate::verify::PAGE;
 use crate::walk::Walk;
 use model::{Seq, Timestamp};
 use std::fmt;

@@ -11,6 +11,7 @@ mod checkpoint;
 mod close;
 mod describe;
 mod evidence;
+mod finding;
 mod gaps;
 mod hex;
 mod marks;
@@ -28,6 +29,7 @@ pub use checkpoint::{Checkpoint, Signed};
 pub use close::{NotClosed, close, recover};
 pub use describe::describe;
 pub use evidence::Evidence;
+pub use finding::{Fault, Finding};
 pub use gaps::{GapAct, OpenGap};
 pub use hex::{hex, unhex};
 pub use marks::{Against, Lines, LookAtFile, Lost, SignedRows};
@@ -35,7 +37,7 @@ pub use merkle::{Frontier, Paths, audit_path, root_of};
 pub use ranges::Ranges;
 pub use retention::Rule;
 pub use signer::{Signer, is_signed};
-pub use verify::{Fault, Finding, NewEpoch, Report, verify, verify_against};
+pub use verify::{NewEpoch, Report, verify, verify_against};
 
 /// The written format, for whoever gets an export.
 pub const FORMAT: &str = include_str!("../FORMAT.md");

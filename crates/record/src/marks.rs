@@ -3,8 +3,8 @@
 use crate::act::FileAct;
 use crate::chain::ChainId;
 use crate::checkpoint::Signed;
+use crate::finding::{Fault, Finding};
 use crate::merkle::Frontier;
-use crate::verify::{Fault, Finding};
 use model::Seq;
 use std::collections::VecDeque;
 use std::fmt;

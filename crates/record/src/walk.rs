@@ -1,5 +1,5 @@
 use crate::chain::{ChainId, body_digest, link};
-use crate::verify::Fault;
+use crate::finding::Fault;
 use model::Seq;
 use std::collections::HashMap;
 use store::Row;

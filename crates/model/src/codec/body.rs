@@ -1,6 +1,6 @@
 //! The body of an envelope: everything a person wrote.
 
-use super::head::{read_refusal, write_refusal};
+use super::refusal::{read_refusal, write_refusal};
 use super::tlv::{Reader, Writer, int, text};
 use super::{CodecError, VERSION};
 use crate::{

@@ -11,6 +11,7 @@
 mod body;
 mod head;
 mod outcomes;
+mod refusal;
 mod tlv;
 
 pub use body::encode_body;

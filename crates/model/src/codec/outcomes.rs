@@ -1,7 +1,7 @@
 //! The body of an outcomes row: what became of earlier rows, one entry after the other.
 
 use super::CodecError;
-use super::head::{read_refusal, write_refusal};
+use super::refusal::{read_refusal, write_refusal};
 use super::tlv::{Reader, Writer, int, text};
 use crate::{Dialect, Loss, LossKind, Outcome, Seq};
 

@@ -1,6 +1,7 @@
 //! Tag, length, value.
 
 use super::CodecError;
+use crate::Address;
 
 /// Appends fields to a buffer.
 pub(super) struct Writer<'a>(pub &'a mut Vec<u8>);
@@ -86,4 +87,8 @@ pub(super) fn int(value: &[u8]) -> Result<u64, CodecError> {
 
 pub(super) fn text(value: &[u8]) -> Result<&str, CodecError> {
     std::str::from_utf8(value).map_err(|_| CodecError("text"))
+}
+
+pub(super) fn address(v: &[u8]) -> Result<Address, CodecError> {
+    Address::parse(text(v)?).map_err(|_| CodecError("address"))
 }

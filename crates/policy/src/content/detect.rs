@@ -1,7 +1,7 @@
 //! All that rules look for, in one pass for each way of looking.
 
 use super::disguise::{Disguised, Words};
-use super::fold::{Joined, clean, clean_mapped, fold, fold_looking, fold_mapped, joined};
+use super::fold::{Joined, clean, clean_mapped, fold, fold_looking, fold_mapped, joined, stands_alone};
 use super::numbers::{self, Number};
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use regex::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
@@ -243,12 +243,6 @@ impl Detectors {
     pub fn count(&self, which: &[usize], texts: &[Cow<'_, str>]) -> usize {
         texts.iter().map(|text| self.places(which, text).len()).sum()
     }
-}
-
-/// Is it no part of a longer word?
-pub(super) fn stands_alone(text: &str, range: Range<usize>) -> bool {
-    let part = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
-    !part(text[..range.start].chars().next_back()) && !part(text[range.end..].chars().next())
 }
 
 fn merged(mut places: Vec<Range<usize>>) -> Vec<Range<usize>> {

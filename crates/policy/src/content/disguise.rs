@@ -1,8 +1,8 @@
 //! Words that somebody disguised: with digits and signs in place of letters (`fa1con`), or blanks in the middle (`fal con`).
 //! Not everybody wants them found, since *the rapist* is in it: so it is a choice of each detector.
 
-use super::detect::stands_alone;
 use super::fold::GLUE;
+use super::fold::stands_alone;
 use aho_corasick::AhoCorasick;
 use std::ops::Range;
 

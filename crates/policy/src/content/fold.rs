@@ -241,6 +241,12 @@ fn joined_chars(text: &str) -> Option<Joined> {
     (left_out > 0).then_some(joined)
 }
 
+/// Is it no part of a longer word?
+pub(super) fn stands_alone(text: &str, range: std::ops::Range<usize>) -> bool {
+    let part = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+    !part(text[..range.start].chars().next_back()) && !part(text[range.end..].chars().next())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
