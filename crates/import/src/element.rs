@@ -81,6 +81,12 @@ impl Element {
         texts.collect()
     }
 
+    /// Can everybody read it? Names in XMPP are ASCII, whatever else a file holds would end up between the tags; and a
+    /// namespace with a space ends the stream of whoever reads with expat.
+    pub(crate) fn is_sound(&self) -> bool {
+        is_name(&self.name) && !self.ns.contains(|c: char| c.is_whitespace() || c.is_control())
+    }
+
     /// As XML, within this namespace.
     pub fn to_xml(&self, around: &str) -> String {
         let mut out = String::new();
@@ -116,7 +122,7 @@ impl Element {
     }
 }
 
-/// All names in XMPP are ASCII; whatever else a file holds would end up between the tags.
+/// A name of XML, as far as XMPP has any.
 pub(crate) fn is_name(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))

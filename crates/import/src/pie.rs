@@ -19,7 +19,7 @@ const FILES: usize = 8;
 /// Delayed delivery (XEP-0203): when it was said.
 const DELAY: &str = "urn:xmpp:delay";
 const ROSTER: &str = "jabber:iq:roster";
-const UNNAMED: &str = "an element in it has a name that is none";
+const UNNAMED: &str = "an element in it has a name or a namespace that is none";
 const INCLUDE: &str = "http://www.w3.org/2001/XInclude";
 /// What a Rialto adds: keys of which the format knows nothing.
 const DIGEST: &str = "urn:rialto:pie:digest:0";
@@ -286,7 +286,7 @@ fn whole<R: BufRead>(reader: &mut Reader<R>, outer: Element) -> Result<Result<El
             }
             Event::Empty(start) => {
                 let inner = element(&start, &ns);
-                if !is_name(&inner.name) {
+                if !inner.is_sound() {
                     bad = Some(UNNAMED.to_owned());
                 }
                 Some(Node::Element(inner))
@@ -315,7 +315,7 @@ fn whole<R: BufRead>(reader: &mut Reader<R>, outer: Element) -> Result<Result<El
         if let (Some(node), Some(outer)) = (text, open.last_mut()) {
             outer.nodes.push(node);
         }
-        if open.last().is_some_and(|open| !is_name(&open.name)) {
+        if open.last().is_some_and(|open| !open.is_sound()) {
             bad = Some(UNNAMED.to_owned());
         } else if depth > DEEPEST {
             bad = Some("elements too deep within one another".to_owned());

@@ -193,9 +193,6 @@ fn said(item: &Value, place: &str) -> Result<Option<Said>, String> {
 /// A stanza as `util.stanza.preserialize` leaves it.
 fn element(value: &Value) -> Result<Element, String> {
     let name = value.get("name").and_then(Value::text).ok_or("an element without a name")?;
-    if !is_name(&name) {
-        return Err(format!("{name:?} is no name of an element"));
-    }
     let mut element = Element::new(&name, "");
     if let Some(Value::Table(attrs)) = value.get("attr") {
         for (key, value) in attrs {
@@ -207,6 +204,9 @@ fn element(value: &Value) -> Result<Element, String> {
                 key => element.attrs.push((key.to_owned(), value)),
             }
         }
+    }
+    if !element.is_sound() {
+        return Err(format!("{:?} is no name of an element", element.name));
     }
     for item in value.items() {
         element.nodes.push(match item {

@@ -112,6 +112,8 @@ fn ill_formed() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("xml prefix bound elsewhere", b"<message xmlns:xml='u'/>".to_vec(), "not-well-formed"),
         ("< in an attribute", b"<message id='<'/>".to_vec(), "not-well-formed"),
         ("attribute without quotes", b"<message id=1/>".to_vec(), "not-well-formed"),
+        ("name that only the fifth edition has", "<message><\u{132}/></message>".into(), "not-well-formed"),
+        ("attribute that only the fifth edition has", "<message \u{10000}='a'/>".into(), "not-well-formed"),
         ("name that begins with a digit", b"<1message/>".to_vec(), "not-well-formed"),
         ("35 kB of nested tags", "<a><b>".repeat(5_900).into(), "policy-violation"),
         (

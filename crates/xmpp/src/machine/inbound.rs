@@ -9,7 +9,7 @@ use crate::features;
 use crate::jid;
 use crate::translate::refusal::StanzaError;
 use crate::translate::{message, presence};
-use crate::wire::{ChildRef, Condition, DELAY, Kind, STANZA_ID, Stamp, Stanza, Writer};
+use crate::wire::{ChildRef, Condition, DELAY, Kind, STANZA_ID, Stamp, Stanza, UNFIT, Writer};
 
 use super::C2s;
 use super::c2s::Phase;
@@ -77,6 +77,12 @@ impl C2s {
                 }
             },
         };
+        if stanza.unfit {
+            if !matches!(stanza.attr("type").as_deref(), Some("error" | "result")) {
+                self.answer_error(&stub, &StanzaError::BAD_REQUEST.with_text(UNFIT));
+            }
+            return self.finished(seq);
+        }
         let submitted = match kind {
             Kind::Message => self.message(stanza, to, stub, seq),
             Kind::Presence => self.presence(stanza, to, stub, seq),

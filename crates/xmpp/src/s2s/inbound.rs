@@ -6,7 +6,7 @@ use compact_str::CompactString;
 use connector::Output;
 use model::{
     Basic, Dialect, DomainPair, Endpoint, Envelope, EnvelopeId, Event, LeaseKey, MAX_HOPS, Opaque, Origin,
-    Original, Proof, Publish, Security, Vouch,
+    Original, Proof, Publish, Reason, Refusal, Security, Vouch,
 };
 
 use sha2::{Digest, Sha256};
@@ -15,7 +15,7 @@ use crate::jid;
 use crate::machine::is_forged;
 use crate::translate::refusal::StanzaError;
 use crate::translate::{message, presence};
-use crate::wire::{ChildRef, Condition, Kind, STANZA_ID, Stamp, Stanza};
+use crate::wire::{ChildRef, Condition, Kind, STANZA_ID, Stamp, Stanza, UNFIT};
 
 use super::S2s;
 use super::stream::Side;
@@ -73,6 +73,14 @@ impl S2s {
         let id = stanza.attr("id").map(|id| CompactString::from(id.as_ref()));
         let named = if kind == Kind::Message { named(stanza, &from) } else { None };
         let stub = Stub { kind, id, from, to, quiet: false, named };
+        if stanza.unfit {
+            // One bad stanza of theirs is no reason to end what carries all others.
+            if !matches!(stanza.attr("type").as_deref(), Some("error" | "result")) {
+                let refusal = Refusal::new(Reason::BadRequest).with_text(UNFIT);
+                self.refused(&stub, &refusal);
+            }
+            return self.finished(seq);
+        }
         let submitted = match kind {
             Kind::Message => self.message(stanza, stub, seq),
             Kind::Presence => self.presence(stanza, stub, seq),

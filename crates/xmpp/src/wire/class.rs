@@ -1,4 +1,8 @@
-//! Byte and character classes of XML 1.0 (fifth edition), as far as a stream scanner needs them.
+//! Byte and character classes of XML 1.0, as far as a stream scanner needs them.
+//!
+//! The fifth edition allows nearly any character in a name, the four before it a few scripts, and expat, which reads the
+//! streams of most servers and many clients, keeps to those. What is a name to us must be one to everybody: a stanza goes
+//! on as it came, and whoever cannot read it ends the stream. So names are those of both.
 //!
 //! ASCII is answered from one table; everything else is decoded one character at a time, so that bad UTF-8
 //! and the two non-characters XML forbids are found exactly where they stand.
@@ -79,13 +83,17 @@ pub(crate) fn is_xml_char(c: u32) -> bool {
     matches!(c, 0x9 | 0xa | 0xd | 0x20..=0xd7ff | 0xe000..=0xfffd | 0x10000..=0x10ffff)
 }
 
+/// Letters that every edition has in names, of the larger alphabets.
 fn is_wide_name_start(c: u32) -> bool {
-    matches!(c, 0xc0..=0xd6 | 0xd8..=0xf6 | 0xf8..=0x2ff | 0x370..=0x37d | 0x37f..=0x1fff | 0x200c..=0x200d
-        | 0x2070..=0x218f | 0x2c00..=0x2fef | 0x3001..=0xd7ff | 0xf900..=0xfdcf | 0xfdf0..=0xfffd | 0x10000..=0xeffff)
+    matches!(c, 0xc0..=0xd6 | 0xd8..=0xf6 | 0xf8..=0x131 | 0x14a..=0x17e | 0x180..=0x1c3 | 0x1cd..=0x1f0
+        | 0x1fa..=0x217 | 0x250..=0x2a8 | 0x3a3..=0x3ce | 0x40e..=0x44f | 0x45e..=0x481 | 0x490..=0x4c4
+        | 0x531..=0x556 | 0x561..=0x586 | 0x5d0..=0x5ea | 0x621..=0x63a | 0x671..=0x6b7 | 0x905..=0x939
+        | 0xe01..=0xe2e | 0x10d0..=0x10f6 | 0x1e00..=0x1e9b | 0x1ea0..=0x1ef9 | 0x3041..=0x3094 | 0x30a1..=0x30fa
+        | 0x4e00..=0x9fa5 | 0xac00..=0xd7a3)
 }
 
 fn is_wide_name(c: u32) -> bool {
-    is_wide_name_start(c) || matches!(c, 0xb7 | 0x300..=0x36f | 0x203f..=0x2040)
+    is_wide_name_start(c) || c == 0xb7
 }
 
 /// Decodes the character that begins at `at` (its first byte is not ASCII). `None`: the rest has not arrived yet.

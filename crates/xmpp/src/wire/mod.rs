@@ -23,6 +23,7 @@ pub use names::{Binding, Scope};
 pub use ns::*;
 pub use patch::{with_attr, with_children};
 pub use scan::{Item, Limits, Scanner};
+pub(crate) use stanza::UNFIT;
 pub use stanza::{Attr, Child, ChildRef, Kind, Span, Stamp, Stanza};
 pub use tag::Attrs;
 pub use text::{content, unescape};

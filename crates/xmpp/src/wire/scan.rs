@@ -100,6 +100,8 @@ struct Core {
     seek: usize,
     quote: u8,
     in_cdata: bool,
+    /// The element declares a namespace that is no URI.
+    unfit: bool,
     stack: Vec<Frame>,
     bindings: Bindings,
     scratch: Vec<Attr>,
@@ -129,6 +131,7 @@ impl Scanner {
             seek: 0,
             quote: 0,
             in_cdata: false,
+            unfit: false,
             stack: Vec::new(),
             bindings: Bindings::default(),
             scratch: Vec::new(),
@@ -236,6 +239,7 @@ impl Core {
         self.in_cdata = false;
         self.stack.clear();
         self.bindings.truncate(0);
+        self.unfit = false;
         self.index.children.clear();
         self.index.attrs.clear();
         self.index.used = 0;
@@ -258,6 +262,7 @@ impl Core {
                     children: &index.children,
                     header: &self.header,
                     used: index.used,
+                    unfit: self.unfit,
                 })
             }
         }
@@ -360,6 +365,9 @@ impl Core {
                 )?;
                 let (header, bindings) = header::read(win, &opened, &self.scratch)?;
                 self.root = opened.name.of(win).into();
+                if opened.unfit {
+                    return Err(Condition::PolicyViolation);
+                }
                 self.header = bindings;
                 self.bindings.truncate(0);
                 self.phase = Phase::Stream;
@@ -479,6 +487,7 @@ impl Core {
             attrs,
             &mut self.index.used,
         )?;
+        self.unfit |= opened.unfit;
         match depth {
             0 => {
                 self.index.name = opened.name;

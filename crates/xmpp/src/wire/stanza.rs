@@ -100,7 +100,12 @@ pub struct Stanza<'a> {
     pub(crate) children: &'a [Child],
     pub(crate) header: &'a [Binding],
     pub(crate) used: u32,
+    /// It declares a namespace that is no URI: not everybody can read that, so nobody gets it.
+    pub(crate) unfit: bool,
 }
+
+/// Why an unfit stanza is refused.
+pub(crate) const UNFIT: &str = "a namespace in it is no URI (RFC 3986); not everybody could read it";
 
 /// Is this the namespace of stanzas, on streams of clients or of servers (RFC 6120 section 4.8.3)?
 fn is_content(ns: &[u8]) -> bool {

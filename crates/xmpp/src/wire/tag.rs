@@ -2,7 +2,7 @@
 
 use super::Condition;
 use super::class::{is_space, qname, value};
-use super::names::{Binding, Bindings, Scope};
+use super::names::{Binding, Bindings, Scope, is_uri};
 use super::scan::Limits;
 use super::stanza::{Attr, Span};
 
@@ -15,6 +15,8 @@ pub(crate) struct Opened {
     pub ns: Scope,
     /// `<a/>`
     pub empty: bool,
+    /// It declares a namespace that is no URI.
+    pub unfit: bool,
 }
 
 /// Reads the start tag `win[at..=end]` (from `<` to `>`), adding its declarations to `bindings`.
@@ -36,7 +38,7 @@ pub(crate) fn open(
         return Err(Condition::PolicyViolation);
     }
     let from = bindings.len();
-    let mut plain = 0;
+    let (mut plain, mut unfit) = (0, false);
     let mut i = name_end;
     let mut empty = false;
     loop {
@@ -62,6 +64,7 @@ pub(crate) fn open(
                     return Err(Condition::PolicyViolation);
                 }
                 bindings.declare(tag, prefix, attr.value, from)?;
+                unfit |= !is_uri(attr.value.of(win));
                 attrs.push(Attr { declares: true, ..attr });
             }
             None => {
@@ -111,7 +114,7 @@ pub(crate) fn open(
             return Err(Condition::NotWellFormed);
         }
     }
-    Ok(Opened { name, local, ns, empty })
+    Ok(Opened { name, local, ns, empty, unfit })
 }
 
 /// Reads one attribute at `i`; gives it and the place behind its closing quote.
