@@ -61,7 +61,7 @@ pub fn sign(config: &Config, partner: &Partner, request: &str, days: u32) -> Res
     leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
     leaf.use_authority_key_identifier_extension = true;
     // From yesterday, so that a clock that is a little slow agrees.
-    let now = crate::house::now().unix_ms();
+    let now = crate::clock::now().unix_ms();
     let midnight = |at| {
         let (year, month, day) = day(at);
         rcgen::date_time_ymd(year, month, day)
@@ -102,12 +102,12 @@ pub fn revoke(config: &Config, certificate: &str) -> Result<(String, String), Fa
     if !revoked.iter().any(|one| one.serial_number.as_ref() == serial) {
         revoked.push(RevokedCertParams {
             serial_number: SerialNumber::from_slice(serial),
-            revocation_time: midnight(crate::house::now().unix_ms()),
+            revocation_time: midnight(crate::clock::now().unix_ms()),
             reason_code: None,
             invalidity_date: None,
         });
     }
-    let now = crate::house::now().unix_ms();
+    let now = crate::clock::now().unix_ms();
     let list = CertificateRevocationListParams {
         this_update: midnight(now.saturating_sub(DAY)),
         // A list is made whenever somebody joins it, and only then.

@@ -81,7 +81,7 @@ fn fill(
     with_keys: bool,
     listener: &mut dyn Listener,
 ) -> Result<Manifest, Failure> {
-    let made = crate::house::now().to_string();
+    let made = crate::clock::now().to_string();
     let store = to.join(STORE);
     let reader = SqliteReader::open(&config.store())
         .map_err(|t| Failure::new(format!("{}: {t}", config.store().display())))?;

@@ -2,7 +2,6 @@
 //! does it all again every hour, or sooner where something went wrong. What is heard holds until something else is heard.
 
 use crate::conformance::resident;
-use crate::house;
 use hub::{Hub, HubEvent, Inbox, Link};
 use model::{
     Address, Ask, Dialect, Endpoint, Envelope, EnvelopeId, Event, MAX_HOPS, Opaque, Origin, Original,
@@ -127,7 +126,7 @@ impl Follower {
     fn ask(&mut self, node: &Node, stanza: impl FnOnce(&str, &Endpoint) -> bytes::Bytes) -> u64 {
         self.tickets += 1;
         let bytes = stanza(&self.tickets.to_string(), &self.me);
-        let (at, mut random) = (house::now(), [0u8; 16]);
+        let (at, mut random) = (crate::clock::now(), [0u8; 16]);
         let _ = getrandom::fill(&mut random);
         let original = Original { dialect: Dialect::Xmpp, bytes };
         let envelope = Envelope {

@@ -2,6 +2,7 @@
 
 use crate::checkpoints::Notary;
 use crate::clean;
+use crate::clock::now;
 use crate::config::{Config, FederationMode, Protocol, Serves, SipTransport, Strangers, Watchers, XmppTls};
 use crate::conformance::Residents;
 use crate::failure::Failure;
@@ -112,12 +113,6 @@ pub fn signer(config: &Config) -> Result<Arc<record::Signer>, Failure> {
 pub fn chain_of(store: &SqliteStore) -> Result<record::ChainId, Failure> {
     let name = store.value(store::CHAIN_SETTING)?.unwrap_or_default();
     record::ChainId::from_bytes(&name).ok_or_else(|| Failure::new("the journal has no chain"))
-}
-
-/// The time of day.
-pub fn now() -> model::Timestamp {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    model::Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// Builds the house on the current runtime.

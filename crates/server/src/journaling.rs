@@ -96,7 +96,7 @@ impl Journaling {
                 if !began {
                     this.begin()?;
                 }
-                this.next(minutes, crate::house::now().0)
+                this.next(minutes, crate::clock::now().0)
             });
             match look.await {
                 Ok(Ok(Next::Nothing)) => tokio::time::sleep(LOOK).await,

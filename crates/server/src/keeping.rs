@@ -1,8 +1,8 @@
 //! What is kept, for how long, and who forgets what was destroyed: matters and rules with everything they are about.
 
+use crate::clock::now;
 use crate::config::Config;
 use crate::failure::Failure;
-use crate::house::now;
 use crate::subject::Line;
 use bytes::Bytes;
 use matters::{

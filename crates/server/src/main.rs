@@ -8,6 +8,7 @@ mod checkpoints;
 mod clean;
 mod cli;
 mod client;
+mod clock;
 mod config;
 mod conformance;
 mod contents;

@@ -1,6 +1,6 @@
 //! What the watch for outbreaks does by itself is kept, put on record, and told to whom it is about.
 
-use crate::house::{self, House};
+use crate::house::House;
 use record::Act;
 use std::sync::Arc;
 
@@ -19,11 +19,11 @@ pub fn attend(house: &House) {
         let (outbreaks, store) = (outbreaks.clone(), store.clone());
         runtime.spawn_blocking(move || {
             let Some(outbreaks) = outbreaks.upgrade() else { return };
-            if let Err(error) = outbreaks.keep_step(&step.name, house::now().unix_ms()) {
+            if let Err(error) = outbreaks.keep_step(&step.name, crate::clock::now().unix_ms()) {
                 tracing::error!(what = step.name, %error, "a containment could not be kept");
             }
             let act = Act::done(step.act, "server").on(format!("{}: {}", step.name, step.why));
-            if let Err(error) = act.note(store.as_ref(), house::now()) {
+            if let Err(error) = act.note(store.as_ref(), crate::clock::now()) {
                 tracing::error!(what = step.name, %error, "a containment could not be put on record");
             }
         });

@@ -168,7 +168,7 @@ fn store(
 ) -> Result<String, Failure> {
     let path = work.join(STORE);
     backup::copy(&from.join(STORE), &path)?;
-    let now = crate::house::now();
+    let now = crate::clock::now();
     let sealer = Chain::in_new_epoch(now.unix_ms() / 1000)?;
     let store = SqliteStore::open(&path, Box::new(sealer), Options::default())?;
     let chain = crate::house::chain_of(&store)?;
@@ -196,7 +196,7 @@ fn store(
 
 /// Gives the store that is there another name, with its log: a log that stays behind would be taken for the new one's.
 fn put_aside(target: &Path) -> Result<Option<String>, Failure> {
-    let suffix = format!(".replaced-{}", crate::house::now().unix_ms());
+    let suffix = format!(".replaced-{}", crate::clock::now().unix_ms());
     let named = |suffix: &str, end: &str| {
         let mut name = target.as_os_str().to_owned();
         name.push(suffix);
@@ -245,7 +245,7 @@ mod tests {
         fs::write(&file, "domains = [\"example.com\"]\n").unwrap();
         let config = Config::load(&file).unwrap();
         let (store, _) = crate::house::open_store(&config).unwrap();
-        Act::done("something", "somebody").note(store.as_ref(), crate::house::now()).unwrap();
+        Act::done("something", "somebody").note(store.as_ref(), crate::clock::now()).unwrap();
         drop(store);
         let mut intruder = Intruder { target: config.store(), last: None };
         let to = dir.path().join("backup");

@@ -216,7 +216,7 @@ impl Running {
         }
         let store = self.store.clone();
         // A failure is logged by the store itself.
-        let _ = tokio::task::spawn_blocking(move || act.note(store.as_ref(), house::now())).await;
+        let _ = tokio::task::spawn_blocking(move || act.note(store.as_ref(), crate::clock::now())).await;
     }
 
     /// Says goodbye to everybody, writes what is queued and stops; in a hurry when `hurry` is ready.
@@ -242,7 +242,7 @@ impl Running {
         let (store, guard, search) = (self.store, self.guard, self.search);
         let notary = self.live.config().checkpoint_at_end.then_some(self.notary);
         let last = move || {
-            guard.write_down(usize::MAX, house::now().unix_ms());
+            guard.write_down(usize::MAX, crate::clock::now().unix_ms());
             if let Some(notary) = notary {
                 // What went wrong was logged; the next start goes on.
                 let _ = notary.close(&record::Act::done("checkpoint", "server"));
@@ -269,7 +269,7 @@ async fn keep_certificates(
             act.result = format!("refused: {failure}");
         }
         let journal = journal.clone();
-        tokio::task::spawn_blocking(move || act.note(journal.as_ref(), house::now()));
+        tokio::task::spawn_blocking(move || act.note(journal.as_ref(), crate::clock::now()));
     };
     let keeper = Keeper::start(&live.config(), Box::new(issued)).await?;
     if let Some(keeper) = &keeper {

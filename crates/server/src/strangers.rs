@@ -1,6 +1,6 @@
 //! What the guard against unwanted messages cannot do itself: let pass what waited, end it, and ask its sender.
 
-use crate::house::{self, House};
+use crate::house::House;
 use hub::{Hub, QuarantineError};
 use model::{Address, Report, Seq};
 use spim::{Act, Guard};
@@ -39,7 +39,7 @@ pub fn attend(house: &House) {
 /// A report lowers a reputation, and is on record like an act of administration.
 fn reported(guard: &Weak<Guard>, store: &SqliteStore, by: &Address, who: &Address, report: &Report) {
     let Some(guard) = guard.upgrade() else { return };
-    let again = if guard.report(by, who, house::now().unix_ms()) { "" } else { ", again" };
+    let again = if guard.report(by, who, crate::clock::now().unix_ms()) { "" } else { ", again" };
     let mut on = format!("{who}: {}{again}", report.complaint.name());
     if !report.messages.is_empty() {
         on += &format!(", messages {}", report.messages.join(", "));
@@ -48,7 +48,8 @@ fn reported(guard: &Weak<Guard>, store: &SqliteStore, by: &Address, who: &Addres
         on += &format!(", {text:?}");
     }
     tracing::info!(%by, %who, complaint = report.complaint.name(), "reported");
-    if let Err(error) = record::Act::done("spim.report", by.as_str()).on(on).note(store, house::now()) {
+    if let Err(error) = record::Act::done("spim.report", by.as_str()).on(on).note(store, crate::clock::now())
+    {
         tracing::error!(%error, "a report could not be put on record");
     }
 }
@@ -76,7 +77,7 @@ fn find_held(hub: &Hub, guard: &Guard) {
         after = last.seq;
         for row in &rows {
             if let Some(hold) = &row.kept.judged.held {
-                guard.found_held(&row.kept.envelope, hold, row.seq, house::now().unix_ms());
+                guard.found_held(&row.kept.envelope, hold, row.seq, crate::clock::now().unix_ms());
             }
         }
     }
@@ -91,6 +92,6 @@ pub async fn keep(hub: Arc<Hub>, guard: Arc<Guard>) {
         looks.tick().await;
         let guard = guard.clone();
         // A look that panicked has said so; the next one goes on.
-        let _ = tokio::task::spawn_blocking(move || guard.look_around(house::now().unix_ms())).await;
+        let _ = tokio::task::spawn_blocking(move || guard.look_around(crate::clock::now().unix_ms())).await;
     }
 }

@@ -83,7 +83,7 @@ impl Unrecorded for Exceptions {
 
 impl Exceptions {
     fn note(&self, act: &Act) -> Result<Seq, PortError> {
-        let noted = act.note(self.store.as_ref(), crate::house::now());
+        let noted = act.note(self.store.as_ref(), crate::clock::now());
         noted.map_err(|trouble| PortError::Failed(trouble.to_string()))
     }
 }

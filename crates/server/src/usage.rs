@@ -131,7 +131,7 @@ impl Usage {
             files,
             // The same if it is sent again because we did not hear that it was taken.
             id: &format!("report.{}@{}", due.period, settings.name),
-            at: i64::try_from(crate::house::now().0 / 1_000).unwrap_or_default(),
+            at: i64::try_from(crate::clock::now().0 / 1_000).unwrap_or_default(),
         };
         let message = letter.written()?;
         let mailer = Mailer::new(&settings).map_err(|e| e.to_string())?;
@@ -165,7 +165,7 @@ pub async fn attend(live: Arc<Live>, usage: Arc<Usage>) {
         looks.tick().await;
         let (config, by) = (live.config(), usage.clone());
         let known = config.clone();
-        let made = tokio::task::spawn_blocking(move || by.make(&known, crate::house::now())).await;
+        let made = tokio::task::spawn_blocking(move || by.make(&known, crate::clock::now())).await;
         let due = match made {
             Ok(Ok(due)) => due,
             Ok(Err(why)) => {

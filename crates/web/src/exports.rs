@@ -3,7 +3,6 @@
 //! export but those two rows: each page is answered from the first of them, so a page can be asked for again at any time.
 
 use crate::acts::now;
-use crate::pages::covers;
 use crate::problem::{Problem, ProblemBody, blocking};
 use crate::search::SearchQuestion;
 use crate::{Desk, Who};
@@ -15,7 +14,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use export::{Begun, FileFact, Form};
 use model::Seq;
-use record::{Act, ExportAct, Ranges, Signed};
+use record::{Act, Checkpoint, ExportAct, Ranges, Signed};
 use search::{Ask, Index};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -460,6 +459,13 @@ pub async fn checkpoints(
         Ok(all.iter().map(|one| one.to_line() + "\n").collect::<String>())
     });
     Ok(([(CONTENT_TYPE, "application/jsonl")], text.await?).into_response())
+}
+
+/// The segment that a row is of.
+pub(crate) fn covers(segments: &[Signed], seq: u64) -> Result<Checkpoint, Problem> {
+    let at = segments.partition_point(|one| one.checkpoint.last.0 < seq);
+    let none = || Problem(StatusCode::INTERNAL_SERVER_ERROR, format!("no checkpoint covers row {seq}"));
+    segments.get(at).map(|one| one.checkpoint).ok_or_else(none)
 }
 
 /// Those up to the first that covers this row: an export that goes on later must get the same ones.

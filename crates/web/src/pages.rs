@@ -1,10 +1,9 @@
 //! Pages of an export: rows of evidence in lines, each proved by its segment, or by a path where not all of that is there.
 
 use crate::Desk;
-use crate::exports::{BareRows, ExportLine, READ, Selected};
+use crate::exports::{BareRows, ExportLine, READ, Selected, covers};
 use crate::facts::file_facts;
 use crate::problem::Problem;
-use axum::http::StatusCode;
 use model::Seq;
 use record::{ChainId, Checkpoint, Evidence, Paths, Ranges, Signed};
 use store::Row;
@@ -31,13 +30,6 @@ impl Lines {
         let _ = serde_json::to_writer(&mut self.text, line);
         self.text.push(b'\n');
     }
-}
-
-/// The segment that a row is of.
-pub(crate) fn covers(segments: &[Signed], seq: u64) -> Result<Checkpoint, Problem> {
-    let at = segments.partition_point(|one| one.checkpoint.last.0 < seq);
-    let none = || Problem(StatusCode::INTERNAL_SERVER_ERROR, format!("no checkpoint covers row {seq}"));
-    segments.get(at).map(|one| one.checkpoint).ok_or_else(none)
 }
 
 impl Desk {

@@ -76,7 +76,7 @@ impl Paper {
 
 /// Now, Unix seconds.
 pub fn now() -> i64 {
-    i64::try_from(crate::house::now().unix_ms() / 1000).unwrap_or(i64::MAX)
+    i64::try_from(crate::clock::now().unix_ms() / 1000).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

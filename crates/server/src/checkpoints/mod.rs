@@ -7,7 +7,7 @@ mod syslog;
 
 pub use anchors::{anchored, keep};
 
-use crate::house::now;
+use crate::clock::now;
 use crate::live::Live;
 use model::{Seq, Timestamp};
 use parking_lot::Mutex;

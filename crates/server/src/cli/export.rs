@@ -211,7 +211,7 @@ async fn seal(control: &Control, mut work: Work, dir: &Path) -> Result<ExitCode,
     let (rows, first, last) = work.rows();
     let text = |name: &str| work.asked().1[name].as_str().unwrap_or_default().to_owned();
     let (claim, key) = (text("claim"), text("key"));
-    let summary = Summary { rows, first, last, claim, key, made: crate::house::now().to_string() };
+    let summary = Summary { rows, first, last, claim, key, made: crate::clock::now().to_string() };
     let companions: [(&str, &[u8]); 3] = [
         ("checkpoints.jsonl", &checkpoints),
         ("FORMAT.md", record::FORMAT.as_bytes()),

@@ -39,7 +39,7 @@ impl Upgrade {
             let mut act = Act::done("upgrade.rollback", who.as_str()).on(format!("schema {to}"));
             // The row has to come first: afterwards the older program owns the file.
             act.result = "begun".to_owned();
-            act.note(store.as_ref(), house::now())?;
+            act.note(store.as_ref(), crate::clock::now())?;
             store.close();
             drop(store);
             for what in SqliteStore::roll_back(&path, to).map_err(in_file)? {

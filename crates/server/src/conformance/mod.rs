@@ -143,7 +143,7 @@ impl Conformance {
 
     fn submit(&self, ticket: u64, from: Endpoint, to: &Address, event: Event) {
         let Some(link) = self.link.get() else { return };
-        let at = crate::house::now();
+        let at = crate::clock::now();
         let mut random = [0u8; 16];
         let _ = getrandom::fill(&mut random);
         let envelope = Envelope {
@@ -164,7 +164,7 @@ impl Conformance {
 
     fn publish(&self, domain: &Address) {
         let Some(me) = responder(domain) else { return };
-        let tuple = Tuple::plain(me.device.clone(), Basic::Open, crate::house::now());
+        let tuple = Tuple::plain(me.device.clone(), Basic::Open, crate::clock::now());
         let key = LeaseKey::new(format!("conformance:{domain}"));
         let publish = Publish { key, tuples: vec![tuple], secs: None };
         drop(self.say(domain, &me.address, Event::Publish(publish)));
@@ -260,7 +260,7 @@ impl Conformance {
     }
 
     fn may_go_on(&self, domain: &Address) -> bool {
-        let minute = crate::house::now().unix_ms() / 60_000;
+        let minute = crate::clock::now().unix_ms() / 60_000;
         let mut heard = self.heard.lock();
         heard.retain(|_, (at, _)| *at == minute);
         let (_, count) = heard.entry(domain.clone()).or_insert((minute, 0));

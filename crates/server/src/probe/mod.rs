@@ -101,7 +101,7 @@ pub async fn probe(ground: &Ground, name: &str) -> Result<Probed, String> {
         false => reports.iter().all(Report::is_good),
     };
     let checks = reports.into_iter().flat_map(|report| report.checks).collect();
-    let at = crate::house::now().to_string();
+    let at = crate::clock::now().to_string();
     Ok(Probed { domain: domain.to_string(), partner: partner.map(|p| p.name), at, good, checks })
 }
 
