@@ -20,6 +20,10 @@ use tokio::sync::Notify;
 /// How often we look whether a checkpoint is due.
 const LOOK: Duration = Duration::from_secs(20);
 
+/// So many new rows are closed whatever the clock says: a stop closes what is new and must read all of it again, which
+/// takes a second or two for these.
+const MANY: u64 = 1_000_000;
+
 /// Who closes rows.
 pub struct Notary {
     store: Arc<SqliteStore>,
@@ -160,15 +164,20 @@ impl Notary {
     /// Is it time, and is there anything new?
     fn is_due(&self, minutes: u32, began: u64) -> bool {
         let standing = self.standing.lock();
+        let new = self.store.head().0.saturating_sub(standing.to.0);
         // The act of the checkpoint itself is nothing new.
-        let news = self.store.head().0 > standing.to.0 + 1;
-        news && is_late(standing.at.max(began), minutes, now().unix_ms())
+        new > 1 && (is_late(standing.at.max(began), minutes, now().unix_ms()) || is_much(new, minutes))
     }
 }
 
 /// Have so many minutes passed?
 fn is_late(since: u64, minutes: u32, now: u64) -> bool {
     minutes > 0 && now.saturating_sub(since) >= u64::from(minutes) * 60_000
+}
+
+/// Are so many rows new that they are closed before it is time? Not where nothing is closed by the clock.
+fn is_much(new: u64, minutes: u32) -> bool {
+    minutes > 0 && new >= MANY
 }
 
 /// Closes rows by the clock.
@@ -197,5 +206,6 @@ mod tests {
         assert!(is_late(1_000, 1, 61_000));
         assert!(!is_late(61_000, 1, 1_000));
         assert!(!is_late(0, 0, u64::MAX));
+        assert!(is_much(MANY, 60) && !is_much(MANY - 1, 60) && !is_much(u64::MAX, 0));
     }
 }

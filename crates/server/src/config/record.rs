@@ -21,7 +21,7 @@ pub struct RecordPart {
     pub presence: bool,
     /// What may pass while nothing can be put on record. Without any, nothing may.
     pub fail_open: Vec<FailOpen>,
-    /// Every so many minutes, rows that are new are closed with a signed checkpoint; 0: only when the server stops, and on request.
+    /// Every so many minutes, and after a million, rows that are new are closed with a signed checkpoint; 0: only when the server stops, and on request.
     pub checkpoint_minutes: u32,
     /// Where checkpoints are kept besides here.
     pub anchors: AnchorsPart,
