@@ -37,7 +37,8 @@ impl Door for Agent {
     }
 
     fn wrote(&mut self, bytes: &[u8]) {
-        if bytes == b"\r\n" {
+        // The answer to a ping, and a ping (RFC 5626 section 3.5.1).
+        if bytes == b"\r\n" || bytes == b"\r\n\r\n" {
             return;
         }
         let text = String::from_utf8_lossy(bytes);
