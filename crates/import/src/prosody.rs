@@ -206,7 +206,8 @@ fn element(value: &Value) -> Result<Element, String> {
         }
     }
     if !element.is_sound() {
-        return Err(format!("{:?} is no name of an element", element.name));
+        let (name, ns) = (&element.name, &element.ns);
+        return Err(format!("{name:?} is no name of an element, or {ns:?} no namespace"));
     }
     for item in value.items() {
         element.nodes.push(match item {
