@@ -1,9 +1,8 @@
 use bytes::Bytes;
 use model::{
     Address, Answer, Ask, Certificates, Delivery, DeliveryId, Endpoint, Envelope, LeaseKey, Line, LineNews,
-    Notice, Outcome, Refusal, Settlement, Ticket,
+    Notice, Outcome, Refusal, Remains, Settlement, Ticket,
 };
-use std::any::Any;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -75,7 +74,9 @@ pub enum Input<'a> {
     Answer(Ticket, Answer),
     /// The answer to `Ask::Resume`: what another machine of this door left with `Output::Linger`. Its devices are
     /// bound by this machine now; what it submitted, asked and was delivered ends here, under its tickets and numbers.
-    Resumed(Ticket, Box<dyn Any + Send>),
+    /// Where that machine was one of the last process, the bytes that its [`Remains`] became: what it submitted and asked
+    /// has ended, and what it was delivered and did not acknowledge is delivered again under new numbers.
+    Resumed(Ticket, Box<dyn Remains>),
     /// A lease that outlived the machine which held it, or the whole process, and that `Connector::heir` says is
     /// this machine's to go on with. Shared machines hear of theirs before anything else.
     Inherited {
@@ -163,11 +164,11 @@ pub enum Output {
         owner: Address,
     },
     /// The end of a machine that is resumable: what it bound stays bound, and what comes for it waits, for so many
-    /// seconds; nobody hears it go before that. Nothing the machine says after this is heard, and
+    /// seconds, the end of the process in order included; nobody hears it go before that. Nothing the machine says after this is heard, and
     /// it is told nothing more.
     Linger {
         /// What the next machine needs to go on.
-        state: Box<dyn Any + Send>,
+        state: Box<dyn Remains>,
         /// Seconds.
         secs: u32,
     },

@@ -77,6 +77,12 @@ impl State {
         }
     }
 
+    /// Those who let this account see them.
+    pub fn watching(&self) -> Vec<Address> {
+        let watching = self.book.watching.iter();
+        watching.filter(|(_, consent)| **consent == Consent::Granted).map(|(who, _)| who.clone()).collect()
+    }
+
     /// Has either of the two consented to the other?
     pub fn knows(&self, other: &Address) -> bool {
         let granted = |c: Consent| matches!(c, Consent::Granted | Consent::PreApproved);

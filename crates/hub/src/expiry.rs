@@ -50,6 +50,7 @@ impl Expiries {
 
 impl Hub {
     pub(crate) fn expire(self: &Arc<Self>) {
+        let Some(_unended) = self.unended() else { return };
         let now = clock::wall().unix_ms();
         for what in self.expiries.due(now) {
             match what {

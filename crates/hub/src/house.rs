@@ -3,6 +3,7 @@
 use crate::account::Account;
 use crate::choice::Choices;
 use crate::expiry::Expiries;
+use crate::kept::is_paper;
 use crate::late::Late;
 use crate::lease::Leases;
 use crate::lines::Lines;
@@ -20,7 +21,7 @@ use crate::trace::Tracer;
 use crate::twice::Twice;
 use bus::Bus;
 use model::{Address, Way};
-use parking_lot::{Mutex, MutexGuard, RwLock};
+use parking_lot::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, OnceLock};
@@ -85,6 +86,10 @@ pub struct Hub {
     pub(crate) awaiting: Awaiting,
     pub(crate) leases: Leases,
     pub(crate) sessions: Sessions,
+    /// Sessions that the last process wrote down, until they are taken up.
+    pub(crate) papers: Mutex<Vec<store::Lease>>,
+    /// What is said of anybody from now on is for the next process to say. Held while something is said.
+    pub(crate) ended: RwLock<bool>,
     pub(crate) lines: Lines,
     pub(crate) expiries: Expiries,
     pub(crate) counting: Counting,
@@ -116,7 +121,9 @@ impl Hub {
     /// [`Trouble`] when the store cannot be read.
     pub fn open(parts: Parts) -> Result<Arc<Self>, Trouble> {
         let expiries = Expiries::default();
-        let leases = Leases::restore(parts.leases.lasting(crate::clock::wall())?, &expiries);
+        let lasting = parts.leases.lasting(crate::clock::wall())?;
+        let (papers, lasting) = lasting.into_iter().partition(|lease| is_paper(&lease.key));
+        let leases = Leases::restore(lasting, &expiries);
         let (lanes, queues) = Lanes::new(parts.lanes);
         let hub = Arc::new(Self {
             parts,
@@ -125,6 +132,8 @@ impl Hub {
             awaiting: Awaiting::default(),
             leases,
             sessions: Sessions::default(),
+            papers: Mutex::new(papers),
+            ended: RwLock::new(false),
             lines: Lines::default(),
             expiries,
             counting: Counting::default(),
@@ -158,6 +167,12 @@ impl Hub {
     /// Is this one of our domains?
     pub fn hosts(&self, domain: &str) -> bool {
         self.parts.domains.iter().any(|d| d.as_str() == domain)
+    }
+
+    /// Held by whoever changes what others are told, so that the end of the process comes before or after it; `None`
+    /// after it.
+    pub(crate) fn unended(&self) -> Option<RwLockReadGuard<'_, bool>> {
+        Some(self.ended.read()).filter(|ended| !**ended)
     }
 
     /// Runs what may wait for the disk away from the threads that serve connections.

@@ -142,7 +142,7 @@ impl Hub {
         }
     }
 
-    /// A session lives on in another machine: what was left in case it would not is void.
+    /// What it was left for has ended.
     pub(crate) fn void_lease(&self, key: &LeaseKey) {
         let mut table = self.leases.0.lock();
         if self.take_lease(&mut table, key).is_some() {

@@ -16,6 +16,7 @@ mod copies;
 mod drain;
 mod expiry;
 mod house;
+mod kept;
 mod late;
 mod lease;
 mod limit;

@@ -8,10 +8,9 @@ use crate::sessions::Handover;
 use crate::trace::Trail;
 use model::{
     Address, Answer, Ask, Delivery, DeliveryId, Dialect, Endpoint, Envelope, Event, LeaseKey, Line, LineNews,
-    Notice, Seq, Settlement, Ticket, Way,
+    Notice, Remains, Seq, Settlement, Ticket, Way,
 };
 use parking_lot::Mutex;
-use std::any::Any;
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -190,6 +189,13 @@ impl LinkCore {
         drop(events);
     }
 
+    /// Takes all that was queued; `None` where something that was meant for it is lost.
+    pub fn take_all(&self) -> Option<Vec<HubEvent>> {
+        let mut queue = self.queue.lock();
+        let events = std::mem::take(&mut queue.events);
+        (!queue.overrun).then(|| events.into())
+    }
+
     /// Takes back the deliveries that it has not heard of and that do not stay.
     pub fn withdraw(&self, stays: impl Fn(&Delivery) -> bool) -> Vec<DeliveryId> {
         let mut gone = Vec::new();
@@ -349,6 +355,7 @@ impl Hub {
     }
 
     fn run(self: &Arc<Self>, link: &Arc<LinkCore>, job: Job) {
+        let Some(_unended) = self.unended() else { return };
         match job {
             Job::Submit { ticket, envelope, outcome_wanted } => {
                 self.submit_slow(link, ticket, envelope, outcome_wanted)
@@ -455,7 +462,7 @@ impl Link {
 
     /// The machine ends, what it bound stays for so many seconds. `unwritten` are deliveries that were to be
     /// acknowledged once written, and were not.
-    pub fn linger(&mut self, state: Box<dyn Any + Send>, secs: u32, unwritten: &[DeliveryId]) {
+    pub fn linger(&mut self, state: Box<dyn Remains>, secs: u32, unwritten: &[DeliveryId]) {
         let core = std::mem::replace(&mut self.core, LinkCore::new(Dialect::Hub));
         self.hub.linger(core, state, secs, unwritten);
     }

@@ -37,6 +37,14 @@ pub(crate) fn item(state: &State, contact: &Address) -> Option<RosterItem> {
     })
 }
 
+/// How a contact now stands in a list.
+pub(crate) fn listed(state: &State, contact: &Address) -> Notice {
+    match item(state, contact) {
+        Some(item) => Notice::Roster(item),
+        None => Notice::RosterRemoved(contact.clone()),
+    }
+}
+
 impl Hub {
     pub(crate) fn roster(
         self: &Arc<Self>,
@@ -132,10 +140,7 @@ impl Hub {
     /// Tells the devices that keep the list how one contact now stands in it.
     pub(crate) fn push_contact(&self, account: &Account, contact: &Address) {
         let state = account.state.lock();
-        let notice = match item(&state, contact) {
-            Some(item) => Notice::Roster(item),
-            None => Notice::RosterRemoved(contact.clone()),
-        };
+        let notice = listed(&state, contact);
         for slot in state.devices.iter().filter(|s| s.roster) {
             let endpoint = Endpoint::full(account.address.clone(), slot.device.clone());
             slot.link.send(HubEvent::Notice(endpoint, notice.clone()));

@@ -5,15 +5,14 @@ use crate::clock;
 use crate::expiry::Expiry;
 use crate::house::Hub;
 use crate::link::{HubEvent, Inbox, Job, Link, LinkCore};
-use model::{Address, Answer, Delivery, DeliveryId, Endpoint, Event, LeaseKey, Notice, Ticket};
+use model::{Address, Answer, Delivery, DeliveryId, Endpoint, Event, LeaseKey, Notice, Remains, Ticket};
 use parking_lot::Mutex;
-use std::any::Any;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// What the machine that ended left for the one that goes on. Only their door can read it.
-type Left = Box<dyn Any + Send>;
+type Left = Box<dyn Remains>;
 
 struct Session {
     owner: Address,
@@ -22,6 +21,18 @@ struct Session {
     parked: Option<(Left, u64)>,
     /// The machine that wants it, while another one still has it.
     heir: Option<(Arc<LinkCore>, Ticket)>,
+    /// It comes from the last process, and its client has not come back yet.
+    revived: bool,
+}
+
+/// A session that waits, taken out.
+pub(crate) struct Waiting {
+    pub key: LeaseKey,
+    pub owner: Address,
+    pub core: Arc<LinkCore>,
+    pub left: Left,
+    /// Unix milliseconds at which it ends.
+    pub until: u64,
 }
 
 /// All sessions that may be resumed.
@@ -34,6 +45,17 @@ impl Sessions {
         let mut sessions = self.0.lock();
         sessions.get(key).filter(|s| s.parked.is_some() && which(s))?;
         sessions.remove(key).map(|s| s.core)
+    }
+
+    /// Takes out all that wait: nobody comes any more.
+    pub fn take_all_parked(&self) -> Vec<Waiting> {
+        let mut sessions = self.0.lock();
+        let parked = sessions.extract_if(|_, s| s.parked.is_some());
+        let waiting = parked.filter_map(|(key, Session { owner, core, parked, .. })| {
+            let (left, until) = parked?;
+            Some(Waiting { key, owner, core, left, until })
+        });
+        waiting.collect()
     }
 }
 
@@ -52,7 +74,7 @@ impl std::fmt::Debug for Handover {
 
 impl Handover {
     /// The tie to the hub that the machine goes on with, and what was left for it.
-    pub fn take(mut self) -> Option<(Link, Inbox, Box<dyn Any + Send>)> {
+    pub fn take(mut self) -> Option<(Link, Inbox, Left)> {
         let (left, _) = self.left.take()?;
         let link = Link { core: self.core.clone(), hub: self.hub.clone() };
         Some((link, Inbox::of(self.core.clone()), left))
@@ -71,8 +93,24 @@ impl Hub {
     /// A machine's session may be resumed from now on.
     pub(crate) fn resumable(&self, link: &Arc<LinkCore>, key: LeaseKey, owner: Address) {
         *link.session.lock() = Some(Box::new(key.clone()));
-        let session = Session { owner, core: link.clone(), parked: None, heir: None };
+        let session = Session { owner, core: link.clone(), parked: None, heir: None, revived: false };
         self.sessions.0.lock().insert(key, session);
+    }
+
+    /// A session of the last process waits for its client.
+    pub(crate) fn revive_session(
+        &self,
+        key: LeaseKey,
+        owner: Address,
+        core: Arc<LinkCore>,
+        left: Left,
+        until: u64,
+    ) {
+        core.parked.store(true, Ordering::Release);
+        *core.session.lock() = Some(Box::new(key.clone()));
+        let session = Session { owner, core, parked: Some((left, until)), heir: None, revived: true };
+        self.sessions.0.lock().insert(key.clone(), session);
+        self.expiries.add(until, Expiry::Session(key));
     }
 
     /// A machine ended and leaves its session. `unwritten` are deliveries whose bytes nobody has seen.
@@ -114,6 +152,7 @@ impl Hub {
     ) {
         let Some(session) = sessions.get_mut(key) else { return };
         let left = session.parked.take();
+        let revived = std::mem::take(&mut session.revived);
         session.core.parked.store(false, Ordering::Release);
         // The machine that had it may have ended before it heard that this one wants it.
         session.core.unsay_first();
@@ -121,8 +160,11 @@ impl Hub {
         // What does not arrive is parked again, which needs the table.
         drop(sessions);
         self.judge_again(&handover.core);
-        self.void_lease(key);
+        let core = handover.core.clone();
         heir.send(HubEvent::Resumed(ticket, handover));
+        if revived {
+            self.greet_elsewhere(&core);
+        }
     }
 
     /// What came for a session while no machine had it has waited like what is in a mailbox, and the rules may have
@@ -147,9 +189,7 @@ impl Hub {
     ) {
         let mut sessions = self.sessions.0.lock();
         let Some(session) = sessions.get_mut(key).filter(|s| &s.owner == owner) else {
-            drop(sessions);
-            let left = self.claim(link, key, owner);
-            return link.send(HubEvent::Answer(ticket, Answer::Claimed(left)));
+            return link.send(HubEvent::Answer(ticket, Answer::Claimed(None)));
         };
         if session.core.is_overrun() {
             drop(sessions);

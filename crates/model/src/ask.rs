@@ -143,8 +143,8 @@ pub enum Ask {
         prefix: CompactString,
     },
     /// Go on with a whole session of this door: the devices it bound, and what waits for them. A machine that still
-    /// has it hears `Notice::Taken` and hands it over. Answered by `Input::Resumed`, or by `Claimed` with what was
-    /// leased under the same key, if anything, where the session itself is gone.
+    /// has it hears `Notice::Taken` and hands it over. Answered by `Input::Resumed`, or by `Claimed` with nothing where
+    /// there is no such session.
     Resume {
         /// The session's name.
         key: LeaseKey,

@@ -240,8 +240,10 @@ impl Running {
         self.api.abort();
         let _ = std::fs::remove_file(&self.control);
         let (store, guard, search) = (self.store, self.guard, self.search);
+        let live = self.live.clone();
         let notary = self.live.config().checkpoint_at_end.then_some(self.notary);
         let last = move || {
+            live.keep_sessions();
             guard.write_down(usize::MAX, crate::clock::now().unix_ms());
             if let Some(notary) = notary {
                 // What went wrong was logged; the next start goes on.

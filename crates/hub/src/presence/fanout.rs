@@ -95,13 +95,6 @@ impl Hub {
     pub(crate) fn welcome(self: &Arc<Self>, link: &Arc<LinkCore>, account: &Arc<Account>, device: &Endpoint) {
         let (watching, requests, own) = {
             let state = account.state.lock();
-            let watching: Vec<Address> = state
-                .book
-                .watching
-                .iter()
-                .filter(|(_, consent)| **consent == Consent::Granted)
-                .map(|(presentity, _)| presentity.clone())
-                .collect();
             let requests: Vec<(Address, Option<String>)> = state
                 .book
                 .watchers
@@ -109,7 +102,7 @@ impl Hub {
                 .filter(|(_, (consent, _))| *consent == Consent::Pending)
                 .map(|(watcher, (_, note))| (watcher.clone(), note.clone()))
                 .collect();
-            (watching, requests, compose(&account.address, &state.publications))
+            (state.watching(), requests, compose(&account.address, &state.publications))
         };
         for presentity in &watching {
             if !self.hosts(presentity.domain()) {

@@ -10,7 +10,9 @@ mod veil;
 mod watch;
 
 pub(crate) use abroad::Abroad;
+pub(crate) use compose::compose;
 pub(crate) use consent::Act;
+pub(crate) use fanout::granted;
 pub(crate) use publish::silence;
 pub(crate) use recorded::Recorded;
 

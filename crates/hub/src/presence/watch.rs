@@ -53,7 +53,7 @@ impl Hub {
     }
 
     /// May this watcher see this presentity? Everybody may see themselves.
-    pub(super) fn may_watch(&self, state: &State, presentity: &Address, watcher: &Address) -> bool {
+    pub(crate) fn may_watch(&self, state: &State, presentity: &Address, watcher: &Address) -> bool {
         let consents = || matches!(state.book.watchers.get(watcher), Some((Consent::Granted, _)));
         presentity == watcher || (consents() && self.is_unveiled(watcher, presentity))
     }

@@ -251,6 +251,14 @@ impl Live {
         self.inner.started
     }
 
+    /// Nobody is connected any more: what clients may come back to is left to the next process. Blocks.
+    pub fn keep_sessions(&self) {
+        let kept = self.inner.hub.keep_sessions();
+        if kept > 0 {
+            tracing::info!(sessions = kept, "left for their clients to resume");
+        }
+    }
+
     /// Lets everybody finish and says goodbye, for as long as the configuration allows or until `hurry` is ready.
     pub async fn drain(&self, hurry: impl Future<Output = ()>) {
         let inner = &self.inner;

@@ -30,17 +30,45 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long to look for what nobody expects.
 const GLANCE: Duration = Duration::from_millis(10);
 
+const DOMAINS: [&str; 2] = ["example.com", "example.net"];
+
 const OPEN: &str = "<?xml version='1.0'?><stream:stream to='{domain}' version='1.0' xml:lang='en' \
     xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>";
 
 pub struct House {
     hub: Arc<Hub>,
+    store: Arc<store::MemoryStore>,
     accounts: identity::LocalAccounts,
     xmpp: xmpp::Door,
     sip: sip::Sip,
     sides: Vec<Side>,
     opened: u8,
-    _runtime: tokio::runtime::Runtime,
+    runtime: tokio::runtime::Runtime,
+}
+
+/// A hub on what the last one left.
+fn open(store: &Arc<store::MemoryStore>) -> Arc<Hub> {
+    let hub = Hub::open(Parts {
+        domains: DOMAINS.map(|d| Address::parse(d).expect(d)).into(),
+        pipeline: Pipeline::new(vec![Box::new(Identity)]),
+        journal: store.clone(),
+        accounts: store.clone(),
+        rosters: store.clone(),
+        authorizations: store.clone(),
+        leases: store.clone(),
+        credentials: Arc::new(identity::LocalAccounts::new(store.clone())),
+        partners: Arc::new(hub::Secluded),
+        bus: Arc::new(bus::LocalBus::default()),
+        rules: Arc::new(hub::Rules::new(hub::RuleSet::default())),
+        blocking: None,
+        unrecorded: None,
+        presence: false,
+        tracer: None,
+        lanes: 1,
+    })
+    .expect("a store in memory");
+    hub.restore_sessions().expect("a store in memory");
+    hub
 }
 
 impl House {
@@ -52,26 +80,7 @@ impl House {
             .expect("a runtime starts");
         let _inside = runtime.enter();
         let store = Arc::new(store::MemoryStore::new());
-        let domains = ["example.com", "example.net"];
-        let hub = Hub::open(Parts {
-            domains: domains.map(|d| Address::parse(d).expect(d)).into(),
-            pipeline: Pipeline::new(vec![Box::new(Identity)]),
-            journal: store.clone(),
-            accounts: store.clone(),
-            rosters: store.clone(),
-            authorizations: store.clone(),
-            leases: store.clone(),
-            credentials: Arc::new(identity::LocalAccounts::new(store.clone())),
-            partners: Arc::new(hub::Secluded),
-            bus: Arc::new(bus::LocalBus::default()),
-            rules: Arc::new(hub::Rules::new(hub::RuleSet::default())),
-            blocking: None,
-            unrecorded: None,
-            presence: false,
-            tracer: None,
-            lanes: 1,
-        })
-        .expect("a store in memory");
+        let hub = open(&store);
         let addr = "127.0.0.1:5222".parse().expect("an address");
         let c2s = Listener {
             name: "xmpps-c2s".into(),
@@ -80,17 +89,18 @@ impl House {
             tls: TlsMode::Direct,
             servers: false,
         };
-        let config = xmpp::Config::new(&domains, vec![c2s], [9; 32], identity::ITERATIONS).expect("domains");
-        let sip = sip::Config::new(domains).listen(addr, Transport::Tcp, false);
+        let config = xmpp::Config::new(&DOMAINS, vec![c2s], [9; 32], identity::ITERATIONS).expect("domains");
+        let sip = sip::Config::new(DOMAINS).listen(addr, Transport::Tcp, false);
         drop(_inside);
         Self {
             hub,
-            accounts: identity::LocalAccounts::new(store),
+            accounts: identity::LocalAccounts::new(store.clone()),
+            store,
             xmpp: xmpp::Door::new(config),
             sip: sip::Sip::new(sip),
             sides: Vec::new(),
             opened: 0,
-            _runtime: runtime,
+            runtime,
         }
     }
 
@@ -127,6 +137,22 @@ impl House {
     /// Text from the client on a connection.
     pub fn bytes(&mut self, now: Now, name: &str, text: &str) {
         self.side(name).bytes(now, text.as_bytes());
+    }
+
+    /// The server stops in order and starts again; what it said to the last is with its clients.
+    pub fn restart(&mut self, now: Now) {
+        for side in &mut self.sides {
+            side.give(now, Input::Drain(None));
+        }
+        let end = Instant::now() + PATIENCE;
+        while self.sides.iter().any(|side| !side.is_closed()) {
+            self.sides.iter_mut().for_each(|side| side.hear(now));
+            assert!(Instant::now() < end, "a machine does not end");
+        }
+        self.sides.clear();
+        self.hub.keep_sessions();
+        let _inside = self.runtime.enter();
+        self.hub = open(&self.store);
     }
 
     /// The connection is gone, and what was under way on it.

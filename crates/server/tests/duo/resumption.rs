@@ -23,6 +23,8 @@ enum Deed {
     Cut,
     /// She comes back over another connection, whether the old one is gone or only seems to be there.
     Resume,
+    /// The server stops in order and starts again.
+    Restart,
 }
 
 fn deeds() -> impl Strategy<Value = Vec<Deed>> {
@@ -34,6 +36,7 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
         2 => Just(Deed::Ask),
         1 => Just(Deed::Cut),
         2 => Just(Deed::Resume),
+        1 => Just(Deed::Restart),
     ];
     prop::collection::vec(deed, 1..60)
 }
@@ -59,22 +62,30 @@ struct World {
     clock: Clock,
     client: Client,
     written: u32,
+    /// Romeo's connections, and what he heard over them: he begins anew each time.
+    romeos: usize,
+    romeo: Vec<u32>,
 }
 
 impl World {
     fn new() -> Self {
-        let mut world =
-            Self { house: House::new(), clock: Clock::start(), client: Client::default(), written: 0 };
+        let mut world = Self {
+            house: House::new(),
+            clock: Clock::start(),
+            client: Client::default(),
+            written: 0,
+            romeos: 0,
+            romeo: Vec::new(),
+        };
         for line in [
             "% account juliet@example.com wherefore",
             "% account romeo@example.net secret",
-            "% session romeo romeo@example.net/orchard secret",
             "% session juliet0 juliet@example.com/balcony wherefore",
         ] {
             world.house.input(&mut world.clock, &Step::line(line), &mut Names::default());
         }
         let now = world.now();
-        world.house.bytes(now, "romeo", "<presence/>");
+        world.log_in_romeo();
         world.house.bytes(now, "juliet0", "<enable xmlns='urn:xmpp:sm:3' resume='true'/><presence/>");
         world.client.unacked.push("<presence/>".into());
         world.client.connected = true;
@@ -91,6 +102,28 @@ impl World {
 
     fn name(&self) -> String {
         format!("juliet{}", self.client.connection)
+    }
+
+    fn romeo(&self) -> String {
+        format!("romeo{}", self.romeos)
+    }
+
+    fn log_in_romeo(&mut self) {
+        self.romeos += 1;
+        let name = self.romeo();
+        let line = format!("% session {name} romeo@example.net/orchard secret");
+        self.house.input(&mut self.clock, &Step::line(&line), &mut Names::default());
+        let now = self.now();
+        self.house.bytes(now, &name, "<presence/>");
+    }
+
+    fn hear_romeo(&mut self) {
+        let name = self.romeo();
+        while let Some(said) = self.house.surplus(self.now(), &name) {
+            let bodies =
+                said.split("<body>").skip(1).filter_map(|b| b.split('<').next()?.parse::<u32>().ok());
+            self.romeo.extend(bodies);
+        }
     }
 
     fn tell(&mut self, text: &str) {
@@ -133,7 +166,8 @@ impl World {
                 let n = self.written;
                 self.written += 1;
                 let text = format!("<message to='juliet@example.com' type='chat'><body>{n}</body></message>");
-                self.house.bytes(now, "romeo", &text);
+                let name = self.romeo();
+                self.house.bytes(now, &name, &text);
             }
             Deed::Say => {
                 let n = self.client.said;
@@ -163,6 +197,12 @@ impl World {
                 self.client.connected = false;
             }
             Deed::Resume => self.resume(),
+            Deed::Restart => {
+                self.hear_romeo();
+                self.house.restart(now);
+                self.client.connected = false;
+                self.log_in_romeo();
+            }
             _ => {}
         }
     }
@@ -187,31 +227,27 @@ impl World {
     fn settle(&mut self) {
         self.resume();
         let end = Instant::now() + Duration::from_secs(20);
-        let mut romeo: Vec<u32> = Vec::new();
         loop {
             self.perform(Deed::Ask);
             self.perform(Deed::Read);
-            while let Some(said) = self.house.surplus(self.now(), "romeo") {
-                let bodies =
-                    said.split("<body>").skip(1).filter_map(|b| b.split('<').next()?.parse::<u32>().ok());
-                romeo.extend(bodies);
-            }
+            self.hear_romeo();
             let all =
-                self.client.heard.len() as u32 >= self.written && romeo.len() as u32 >= self.client.said;
+                self.client.heard.len() as u32 >= self.written && self.romeo.len() as u32 >= self.client.said;
             if all && self.client.unacked.is_empty() {
                 break;
             }
             assert!(
                 Instant::now() < end,
-                "{:?} of {}, {romeo:?} of {}, {} not acknowledged",
+                "{:?} of {}, {:?} of {}, {} not acknowledged",
                 self.client.heard,
                 self.written,
+                self.romeo,
                 self.client.said,
                 self.client.unacked.len()
             );
         }
         assert!(self.client.heard.iter().copied().eq(0..self.written), "{:?}", self.client.heard);
-        assert!(romeo.iter().copied().eq(0..self.client.said), "{romeo:?}");
+        assert!(self.romeo.iter().copied().eq(0..self.client.said), "{:?}", self.romeo);
     }
 }
 

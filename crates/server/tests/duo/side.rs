@@ -11,6 +11,7 @@ pub struct Side {
     pub sip: bool,
     pub out: VecDeque<String>,
     ended: bool,
+    closed: bool,
     machine: Box<dyn Machine>,
     link: Link,
     inbox: Inbox,
@@ -18,7 +19,16 @@ pub struct Side {
 
 impl Side {
     pub fn new(name: &str, sip: bool, machine: Box<dyn Machine>, (link, inbox): (Link, Inbox)) -> Self {
-        Self { name: name.to_owned(), sip, out: VecDeque::new(), ended: false, machine, link, inbox }
+        Self {
+            name: name.to_owned(),
+            sip,
+            out: VecDeque::new(),
+            ended: false,
+            closed: false,
+            machine,
+            link,
+            inbox,
+        }
     }
 
     pub fn deadline(&self) -> Option<model::Tick> {
@@ -30,6 +40,11 @@ impl Side {
         while let Some(output) = self.machine.poll() {
             self.take(output);
         }
+    }
+
+    /// Has its machine said goodbye?
+    pub fn is_closed(&self) -> bool {
+        self.closed
     }
 
     pub fn bytes(&mut self, now: Now, bytes: &[u8]) {
@@ -90,6 +105,7 @@ impl Side {
             Output::Ack(delivery, settlement) => self.link.ack(delivery, settlement),
             Output::AckWhenWritten(ack) => self.link.ack(ack.delivery, ack.settlement),
             wire => {
+                self.closed |= matches!(wire, Output::Close(_));
                 let sip = self.sip;
                 let bytes = |bytes: &[u8]| match sip {
                     true => crate::house::text::shown(bytes),

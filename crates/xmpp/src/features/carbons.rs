@@ -19,7 +19,7 @@ pub(super) const FEATURE: Feature = Feature {
 /// Does this device want to see what its account's other devices say and hear?
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Carbons {
-    on: bool,
+    pub(super) on: bool,
 }
 
 fn switch(c2s: &mut C2s, request: &Request<'_, '_>, on: bool) -> Reply {

@@ -6,6 +6,7 @@ pub(crate) mod carbons;
 pub(crate) mod delayed;
 pub(crate) mod disco;
 mod ping;
+mod remains;
 pub(crate) mod resumption;
 pub(crate) mod roster;
 mod session;

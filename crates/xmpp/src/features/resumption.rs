@@ -5,13 +5,14 @@
 
 use std::any::Any;
 
+use bytes::Bytes;
 use connector::Output;
-use model::{Answer, Ask, Endpoint, EnvelopeId, LeaseKey, Ticket};
+use model::{Ask, Endpoint, EnvelopeId, LeaseKey, Remains, Ticket};
 
 use super::carbons::Carbons;
 use super::stream_management::{Acks, failed};
 use crate::machine::{Asked, C2s, Stub, Submissions};
-use crate::wire::{SM, STANZA_ERRORS, Stanza, Writer};
+use crate::wire::{SM, Stanza, Writer};
 
 /// More events than the hub keeps for a session without connection.
 const WAITING: usize = 2_500;
@@ -20,20 +21,33 @@ const WAITING: usize = 2_500;
 #[derive(Debug)]
 pub(crate) struct Resumption {
     /// What the client calls it: `id`, later `previd`.
-    id: String,
+    pub(super) id: String,
     /// How long it waits.
-    secs: u32,
+    pub(super) secs: u32,
 }
 
 /// All that one machine leaves to the next.
 pub(crate) struct Session {
-    device: Endpoint,
-    full: String,
-    lang: Option<Box<str>>,
-    attending: bool,
-    submissions: Submissions<Stub, Asked>,
-    acks: Acks,
-    carbons: Carbons,
+    pub(super) device: Endpoint,
+    pub(super) full: String,
+    pub(super) lang: Option<Box<str>>,
+    pub(super) attending: bool,
+    pub(super) submissions: Submissions<Stub, Asked>,
+    pub(super) acks: Acks,
+    pub(super) carbons: Carbons,
+    /// What it was delivered is delivered again, and under other numbers.
+    pub(super) is_of_last_process: bool,
+}
+
+impl Session {
+    /// What another machine left, or one of the last process.
+    fn of(left: Box<dyn Remains>) -> Option<Self> {
+        let left: Box<dyn Any> = left;
+        match left.downcast::<Self>() {
+            Ok(session) => Some(*session),
+            Err(left) => Self::parse(&left.downcast::<Bytes>().ok()?),
+        }
+    }
 }
 
 /// Where a stream stands that resumes a session.
@@ -47,16 +61,6 @@ pub(crate) enum Resuming {
 
 fn key(id: &str) -> LeaseKey {
     LeaseKey::new(format!("xmpp-session:{id}"))
-}
-
-/// What `leave_counts` left: our count of theirs, their last count of ours, and what was sent after that.
-fn left_counts(state: &[u8]) -> Option<(u32, u32, Vec<Option<EnvelopeId>>)> {
-    let mut lines = std::str::from_utf8(state).ok()?.lines();
-    if lines.next()? != "1" {
-        return None;
-    }
-    let (ours, acked) = (lines.next()?.parse().ok()?, lines.next()?.parse().ok()?);
-    Some((ours, acked, lines.map(EnvelopeId::parse).collect()))
 }
 
 /// Answers `<enable/>`.
@@ -111,42 +115,17 @@ impl C2s {
             submissions: std::mem::take(&mut self.submissions),
             acks: std::mem::take(&mut self.acks),
             carbons: self.carbons,
+            is_of_last_process: false,
         };
         Some(Output::Linger { state: Box::new(session), secs })
     }
 
-    /// The process ends, and the session with it: what each side had of the other's is left for the next process, where
-    /// the client may ask for it.
-    pub(crate) fn leave_counts(&mut self) {
-        let (Some(resumption), Some(owner)) = (&self.acks.resumption, self.account.clone()) else { return };
-        let (key, secs) = (key(&resumption.id), resumption.secs);
-        let mut state = format!("1\n{}\n{}\n", self.handled_of_theirs(), self.acks.acked);
-        for sent in &self.acks.sent {
-            if let Some(delivery) = &sent.delivery {
-                state.push_str(&delivery.envelope.to_string());
-            }
-            state.push('\n');
-        }
-        self.out.push(Output::Lease { key, owner, state: state.into(), secs });
-    }
-
-    /// There is no such session, or not any more: the client binds anew (section 5). Where we know what each side had of
-    /// the other's, it hears our count, and what its own count covers is not sent again.
-    pub(crate) fn not_resumed(&mut self, answer: Answer) {
+    /// There is no such session, or not any more: the client binds anew (section 5).
+    pub(crate) fn not_resumed(&mut self) {
         self.unpark();
-        let Some(Resuming::Asked { h }) = self.resuming.take() else { return };
-        let left = match answer {
-            Answer::Claimed(Some(state)) => left_counts(&state),
-            _ => None,
-        };
-        let Some((ours, acked, sent)) = left else { return failed(self, "item-not-found") };
-        let covered = h.wrapping_sub(acked) as usize;
-        if covered <= sent.len() {
-            self.has = sent.into_iter().take(covered).flatten().collect();
+        if self.resuming.take().is_some() {
+            failed(self, "item-not-found");
         }
-        let mut w = Writer::new();
-        w.open_ns("failed", SM).attr("h", &ours.to_string()).empty_ns("item-not-found", STANZA_ERRORS);
-        self.out.write_vec(w.finish());
     }
 
     /// Did the client get this before the server was restarted?
@@ -157,16 +136,19 @@ impl C2s {
 
     /// How many of the client's stanzas are done (section 4).
     fn handled_of_theirs(&self) -> u32 {
-        self.done_before().saturating_sub(self.acks.since.unwrap_or(0)) as u32
+        self.acks.handled(self.done_before())
     }
 
     /// The session is ours now.
-    pub(crate) fn resumed(&mut self, _: Ticket, left: Box<dyn Any + Send>) {
-        let (Some(Resuming::Asked { h }), Ok(session)) = (self.resuming.take(), left.downcast::<Session>())
+    pub(crate) fn resumed(&mut self, _: Ticket, left: Box<dyn Remains>) {
+        let (Some(Resuming::Asked { h }), Some(mut session)) = (self.resuming.take(), Session::of(left))
         else {
             return self.fail(crate::wire::Condition::InternalServerError);
         };
-        let Session { device, full, lang, attending, submissions, acks, carbons } = *session;
+        if session.is_of_last_process {
+            self.has = session.acks.go_on(h);
+        }
+        let Session { device, full, lang, attending, submissions, acks, carbons, .. } = session;
         self.session(device);
         (self.full, self.attending) = (full, attending);
         self.lang = self.lang.take().or(lang);

@@ -82,13 +82,18 @@ impl Acks {
 
     /// The count that is due, now that everything before the stanza with this number is done.
     pub fn due(&mut self, done: u64) -> Option<u32> {
-        let since = self.since?;
+        self.since?;
         let mut due = false;
         while self.owed.front().is_some_and(|at| *at <= done) {
             self.owed.pop_front();
             due = true;
         }
-        due.then(|| done.saturating_sub(since) as u32)
+        due.then(|| self.handled(done))
+    }
+
+    /// How many of the peer's stanzas are done, where all before the one with this number are (section 4).
+    pub fn handled(&self, done: u64) -> u32 {
+        done.saturating_sub(self.since.unwrap_or(0)) as u32
     }
 
     /// Remembers a stanza until the peer acknowledges it. True: the peer is to be asked for that now.

@@ -8,7 +8,8 @@ use super::C2s;
 use super::c2s::Phase;
 
 impl C2s {
-    /// Reads no further; says goodbye as soon as nothing waits for the journal.
+    /// Reads no further; says goodbye as soon as all that was read is done. A session that may be resumed waits for its
+    /// client, in the next process if need be.
     pub(super) fn drain(&mut self, go_to: Option<Arc<str>>) {
         self.draining = Some(go_to);
     }
@@ -16,11 +17,10 @@ impl C2s {
     /// The goodbye, when it is time: where to go if the operator said so (RFC 6120 section 4.9.3.19), else that the
     /// server goes (section 4.9.3.20).
     pub(super) fn drained(&mut self) {
-        if self.phase == Phase::Over || self.submissions.unkept() > 0 {
+        if self.phase == Phase::Over || self.done_before() < self.next_number() {
             return;
         }
         let Some(go_to) = self.draining.take() else { return };
-        self.leave_counts();
         match go_to {
             // Before a log-in nobody has proved to be us: a client must not follow (section 4.9.3.19).
             Some(host) if self.phase == Phase::Bound => {
@@ -29,7 +29,7 @@ impl C2s {
                 let error = w.finish();
                 self.out.write(&error);
                 self.out.write(b"</stream:stream>");
-                self.hang_up();
+                self.hang_up_for_now();
             }
             _ => self.fail(Condition::SystemShutdown),
         }

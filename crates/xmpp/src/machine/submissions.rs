@@ -35,6 +35,11 @@ impl<S, A> Default for Submissions<S, A> {
 }
 
 impl<S, A> Submissions<S, A> {
+    /// As many are done, and nothing is open.
+    pub fn after(done: u64) -> Self {
+        Self { first: done, ..Self::default() }
+    }
+
     /// Submissions the journal has not taken yet.
     pub fn unkept(&self) -> usize {
         self.unkept

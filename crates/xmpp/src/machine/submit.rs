@@ -99,7 +99,7 @@ impl C2s {
         let Some((asked, seq)) = self.submissions.answered(ticket) else { return };
         match asked {
             Asked::Login => self.login_answered(answer),
-            Asked::Resume => self.not_resumed(answer),
+            Asked::Resume => self.not_resumed(),
             Asked::Iq(stub, then) => {
                 let reply = then(self, answer);
                 self.reply(&stub, reply);

@@ -33,7 +33,7 @@ pub struct Rig {
     /// Envelopes submitted, in order.
     pub submitted: Vec<Envelope>,
     /// What the last machine left.
-    pub left: Option<Box<dyn std::any::Any + Send>>,
+    pub left: Option<Box<dyn model::Remains>>,
     /// Reads everything the machine writes, as a client would.
     client: Scanner,
 }
@@ -138,6 +138,10 @@ impl Rig {
         if let Some(ticket) = text.strip_prefix("resumed ") {
             let left = self.left.take().expect("an older machine lingers");
             return self.give(Input::Resumed(words::ticket(ticket), left));
+        }
+        if let Some(ticket) = text.strip_prefix("resumed-after-restart ") {
+            let left = self.left.take().and_then(|left| left.to_bytes()).expect("what outlives the process");
+            return self.give(Input::Resumed(words::ticket(ticket), Box::new(left)));
         }
         let input = testkit::xmpp::input(text).expect(line);
         self.give(input)
