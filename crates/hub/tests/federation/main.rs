@@ -200,6 +200,33 @@ fn how_somebody_is_is_asked_again_when_their_company_is_back() {
     assert!(hub.wants(&pair), "the question waits on");
 }
 
+/// The session goes on; what its client believes of people elsewhere, and they of it, may have changed meanwhile.
+#[test]
+fn those_elsewhere_are_asked_again_by_a_session_that_outlived_its_process() {
+    let mut world = World::new();
+    let (mut romeo, mut juliet) =
+        (world.net.log_in("romeo", "orchard"), world.com.log_in("juliet", "balcony"));
+    befriend(&mut romeo, &mut juliet);
+    befriend(&mut juliet, &mut romeo);
+    let key = LeaseKey::new("test-session");
+    romeo.link.resumable(key.clone(), romeo.address());
+    romeo.link.linger(Box::new(bytes::Bytes::from_static(b"left")), 600, &[]);
+    world.restart_net();
+    juliet.sees(&romeo.address(), false);
+    let (link, inbox) = world.net.hub.join(Dialect::Xmpp);
+    (romeo.link, romeo.inbox) = (link, inbox);
+    romeo.link.ask(Ticket(1), Ask::Resume { key, owner: romeo.address() });
+    let handover = romeo.until("its session", |event| match event {
+        HubEvent::Resumed(_, handover) => Some(handover),
+        _ => None,
+    });
+    let (link, inbox, _) = handover.take().unwrap();
+    (romeo.link, romeo.inbox) = (link, inbox);
+    romeo.sees(&juliet.address(), false);
+    romeo.sees(&juliet.address(), true);
+    juliet.sees(&romeo.address(), true);
+}
+
 #[test]
 fn a_company_that_is_away_gets_everything_when_it_is_back() {
     let world = World::new();

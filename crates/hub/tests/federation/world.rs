@@ -196,13 +196,38 @@ impl World {
         let net = Company::new("example.net", runtime.handle());
         let com = Company::new("example.com", runtime.handle());
         for (here, there) in [(&net, &com), (&com, &net)] {
-            *here.wire.from.lock() = Some(here.hub.clone());
-            *here.wire.to.lock() = Some(there.hub.clone());
+            here.tie(there);
             here.hub.dial_with(Arc::new(Dial(here.wire.clone()))).unwrap();
         }
         drop(inside);
         Self { net, com, runtime }
     }
+
+    /// One of the two stops in order and starts again.
+    pub fn restart_net(&mut self) {
+        let inside = self.runtime.enter();
+        self.net.hub.farewell();
+        self.net.hub.keep_sessions();
+        self.net.wire.cut();
+        self.com.wire.cut();
+        self.net.hub = open(&self.net.store, &self.net.rules, self.net.domain);
+        self.net.hub.restore_sessions().unwrap();
+        self.net.tie(&self.com);
+        self.com.tie(&self.net);
+        self.net.hub.dial_with(Arc::new(Dial(self.net.wire.clone()))).unwrap();
+        drop(inside);
+    }
+}
+
+fn open(store: &Arc<MemoryStore>, rules: &Arc<Rules>, domain: &str) -> Arc<Hub> {
+    Hub::open(Parts {
+        pipeline: Pipeline::new(vec![Box::new(Identity)]),
+        partners: Arc::new(Everybody),
+        rules: rules.clone(),
+        lanes: 2,
+        ..maker::parts(store, domain)
+    })
+    .unwrap()
 }
 
 impl Company {
@@ -211,15 +236,14 @@ impl Company {
         store.create(&Address::new("romeo", domain).unwrap(), &[]).unwrap();
         store.create(&Address::new("juliet", domain).unwrap(), &[]).unwrap();
         let rules = Arc::new(Rules::new(RuleSet::default()));
-        let hub = Hub::open(Parts {
-            pipeline: Pipeline::new(vec![Box::new(Identity)]),
-            partners: Arc::new(Everybody),
-            rules: rules.clone(),
-            lanes: 2,
-            ..maker::parts(&store, domain)
-        })
-        .unwrap();
+        let hub = open(&store, &rules, domain);
         Self { hub, store, wire: Wire::new(runtime), rules, domain }
+    }
+
+    /// The wire goes from this hub to that one.
+    fn tie(&self, there: &Self) {
+        *self.wire.from.lock() = Some(self.hub.clone());
+        *self.wire.to.lock() = Some(there.hub.clone());
     }
 
     /// A session that announces itself and keeps a contact list.
