@@ -103,9 +103,9 @@ impl Kamailio {
     /// # Panics
     /// If it does not run.
     pub fn stop(&mut self) {
-        let process = self.process.take().expect("Kamailio runs");
+        let mut process = self.process.take().expect("Kamailio runs");
         process.terminate();
-        until("Kamailio ends", || process.ended());
+        until("Kamailio ends", || process.exited());
         // Its children may hold the ports a moment longer.
         for port in [self.sip(), self.sips()] {
             until("Kamailio's port is free", || TcpStream::connect(("127.0.0.1", port)).is_err());
@@ -133,10 +133,10 @@ impl Kamailio {
 
 impl Drop for Kamailio {
     fn drop(&mut self) {
-        if let Some(process) = self.process.take() {
-            // Its main process ends the others.
+        if let Some(mut process) = self.process.take() {
+            // Its main process ends the others, if it is left the time.
             process.terminate();
-            until("Kamailio ends", || process.ended());
+            until("Kamailio ends", || process.exited());
         }
     }
 }

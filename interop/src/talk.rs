@@ -174,6 +174,11 @@ impl Talk {
         self.heard.0.lock().expect("no test panics with the lock").closed
     }
 
+    /// Has the process itself ended, after whatever it does last? It may say nothing for some time before.
+    pub fn exited(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(Some(_)))
+    }
+
     /// All that it said, and the end of its log.
     #[must_use]
     pub fn transcript(&self) -> String {
