@@ -58,11 +58,11 @@ impl Hub {
             }
         }
         for account in accounts.values() {
-            // The rules may have changed since.
-            self.look_again(account);
             let mut state = account.state.lock();
             self.consider_drain(account, &mut state);
         }
+        // They may have changed since.
+        self.rules_changed();
         Ok(revived.len())
     }
 
