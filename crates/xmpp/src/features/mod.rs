@@ -1,5 +1,6 @@
 //! Features of the server: one file for each specification, one line in the table.
 
+pub(crate) mod acks;
 mod bind;
 pub(crate) mod blocking;
 pub(crate) mod carbons;

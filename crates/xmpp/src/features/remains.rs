@@ -6,9 +6,9 @@
 use bytes::Bytes;
 use model::{DeliveryId, EnvelopeId, Outcome, Remains, Tick, Ticket};
 
+use super::acks::{Acks, Handed, Resumption, Sent};
 use super::carbons::Carbons;
-use super::resumption::{Resumption, Session};
-use super::stream_management::{Acks, Handed, Sent};
+use super::resumption::Session;
 use crate::jid;
 use crate::machine::Submissions;
 

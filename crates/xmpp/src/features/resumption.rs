@@ -9,22 +9,13 @@ use bytes::Bytes;
 use connector::Output;
 use model::{Ask, Endpoint, EnvelopeId, LeaseKey, Remains, Ticket};
 
+use super::acks::{Acks, Resumption};
 use super::carbons::Carbons;
-use super::stream_management::{Acks, failed};
 use crate::machine::{Asked, C2s, Stub, Submissions};
-use crate::wire::{SM, Stanza, Writer};
+use crate::wire::{SM, STANZA_ERRORS, Stanza, Writer};
 
 /// More events than the hub keeps for a session without connection.
 const WAITING: usize = 2_500;
-
-/// How a session may be resumed.
-#[derive(Debug)]
-pub(crate) struct Resumption {
-    /// What the client calls it: `id`, later `previd`.
-    pub(super) id: String,
-    /// How long it waits.
-    pub(super) secs: u32,
-}
 
 /// All that one machine leaves to the next.
 pub(crate) struct Session {
@@ -61,6 +52,12 @@ pub(crate) enum Resuming {
 
 fn key(id: &str) -> LeaseKey {
     LeaseKey::new(format!("xmpp-session:{id}"))
+}
+
+pub(super) fn failed(c2s: &mut C2s, condition: &'static str) {
+    let mut w = Writer::new();
+    w.open_ns("failed", SM).empty_ns(condition, STANZA_ERRORS);
+    c2s.out.write_vec(w.finish());
 }
 
 /// Answers `<enable/>`.

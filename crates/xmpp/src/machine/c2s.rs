@@ -12,7 +12,7 @@ use super::reading::{Reader, Reading};
 use super::submissions::Submissions;
 use super::submit::{Asked, Stub};
 use super::timers::Timers;
-use crate::features::{carbons::Carbons, resumption::Resuming, stream_management::Acks};
+use crate::features::{acks::Acks, carbons::Carbons, resumption::Resuming};
 use crate::jid;
 
 /// How far the stream has come.

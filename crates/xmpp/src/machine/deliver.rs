@@ -3,7 +3,7 @@
 use connector::{Flow, FlushedAck, Output};
 use model::{Delivery, Endpoint, Notice, Outcome, Role, Settlement};
 
-use crate::features::stream_management::Handed;
+use crate::features::acks::Handed;
 use crate::features::{blocking, carbons, delayed, roster};
 use crate::translate::render::{self, Wire};
 use crate::wire::{Condition, STREAM_ERRORS, Writer, with_children};

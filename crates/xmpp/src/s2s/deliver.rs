@@ -3,8 +3,9 @@
 use connector::{Flow, FlushedAck, Output};
 use model::{Delivery, Envelope, Event, Loss, Outcome, Reason, Refusal, Settlement, Subscribe, Term};
 
+use crate::features::acks::Handed;
 use crate::features::delayed;
-use crate::features::stream_management::{Handed, too_high};
+use crate::features::stream_management::too_high;
 use crate::jid;
 use crate::translate::presence;
 use crate::translate::render::{self, Wire};

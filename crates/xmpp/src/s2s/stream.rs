@@ -8,7 +8,7 @@ use model::{
     Address, Admission, Answer, Ask, DomainPair, Endpoint, Now, Opener, Reason, Settlement, Tick, Ticket,
 };
 
-use crate::features::stream_management::Acks;
+use crate::features::acks::Acks;
 use crate::jid;
 use crate::machine::{Config, Out, Reader, Reading, Submissions};
 use crate::translate::refusal::StanzaError;
