@@ -6,33 +6,15 @@ use connector::{Dice, Flow, Input, Machine, Output, Seed, TlsFacts, TlsMode};
 use model::{Address, Endpoint, EnvelopeId, Now, Tick};
 
 use super::Config;
+use super::asked::{Asked, Stub};
 use super::login::Login;
 use super::out::Out;
+use super::phase::Phase;
 use super::reading::{Reader, Reading};
 use super::submissions::Submissions;
-use super::submit::{Asked, Stub};
 use super::timers::Timers;
 use crate::features::{acks::Acks, carbons::Carbons, resumption::Resuming};
 use crate::jid;
-
-/// How far the stream has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Phase {
-    /// A stream header is expected; nobody is authenticated.
-    Opening,
-    /// Features are out; STARTTLS or SASL is expected.
-    Negotiating,
-    /// TLS was asked for and is not up yet.
-    Securing,
-    /// Authenticated; a new stream header is expected.
-    Reopening,
-    /// Features are out; binding is expected.
-    Unbound,
-    /// A session: stanzas flow.
-    Bound,
-    /// The end was said.
-    Over,
-}
 
 /// A client connection, RFC 6120.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use crate::translate::render::{self, Wire};
 use crate::wire::{Condition, STREAM_ERRORS, Writer, with_children};
 
 use super::C2s;
-use super::c2s::Phase;
+use super::phase::Phase;
 
 impl C2s {
     pub(super) fn deliver(&mut self, delivery: Delivery) {

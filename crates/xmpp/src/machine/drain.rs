@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::wire::{Condition, STREAM_ERRORS, Writer};
 
 use super::C2s;
-use super::c2s::Phase;
+use super::phase::Phase;
 
 impl C2s {
     /// Reads no further; says goodbye as soon as all that was read is done. A session that may be resumed waits for its

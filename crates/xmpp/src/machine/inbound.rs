@@ -12,8 +12,8 @@ use crate::translate::{message, presence};
 use crate::wire::{ChildRef, Condition, DELAY, Kind, STANZA_ID, Stamp, Stanza, UNFIT, Writer};
 
 use super::C2s;
-use super::c2s::Phase;
-use super::submit::{Asked, Stub};
+use super::asked::{Asked, Reply, Stub};
+use super::phase::Phase;
 
 /// An iq the server itself is to answer.
 pub(crate) struct Request<'a, 's> {
@@ -26,21 +26,6 @@ pub(crate) struct Request<'a, 's> {
     /// For the server, not for the sender's own account.
     pub server: bool,
     stub: Stub,
-}
-
-/// What the server answers.
-pub(crate) enum Reply {
-    /// A result with this content.
-    Result(Vec<u8>),
-    /// An error.
-    Error(StanzaError),
-    /// The hub was asked first.
-    Later,
-}
-
-impl Reply {
-    /// An empty result.
-    pub const DONE: Reply = Reply::Result(Vec::new());
 }
 
 impl C2s {

@@ -10,8 +10,8 @@ use crate::sasl::{ClientFirst, Failure, Mechanism, Offer, Plain, Scram};
 use crate::wire::{Condition, SASL, SASL_CB, Stanza, Writer, content};
 
 use super::C2s;
-use super::c2s::Phase;
-use super::submit::Asked;
+use super::asked::Asked;
+use super::phase::Phase;
 
 /// The log-in of one stream.
 #[derive(Debug, Default)]

@@ -4,6 +4,7 @@
 //! sends, `submit` follows what was handed to the hub, `deliver` writes what the hub hands out, `timers` watches
 //! the clock. Features that are one XEP each live in [`crate::features`].
 
+mod asked;
 mod c2s;
 mod config;
 mod deliver;
@@ -12,6 +13,7 @@ mod drain;
 mod inbound;
 mod login;
 mod out;
+mod phase;
 mod reading;
 mod stream;
 mod submissions;
@@ -22,8 +24,9 @@ pub use c2s::C2s;
 pub use config::Config;
 pub use door::Door;
 
-pub(crate) use inbound::{Reply, Request, is_forged};
+pub(crate) use asked::{Asked, Reply, Stub};
+pub(crate) use inbound::{Request, is_forged};
 pub(crate) use out::Out;
 pub(crate) use reading::{Reader, Reading};
 pub(crate) use submissions::Submissions;
-pub(crate) use submit::{Asked, Stub, discreet};
+pub(crate) use submit::discreet;

@@ -10,7 +10,7 @@ use crate::wire::{
 };
 
 use super::C2s;
-use super::c2s::Phase;
+use super::phase::Phase;
 use super::reading::{Reader, Reading};
 
 impl Reading for C2s {

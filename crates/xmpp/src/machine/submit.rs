@@ -1,6 +1,5 @@
 //! What was handed to the hub, and the stanza errors that go back when it says no.
 
-use compact_str::CompactString;
 use connector::Output;
 use model::{
     Answer, Ask, Dialect, Endpoint, Envelope, EnvelopeId, Event, MAX_HOPS, Origin, Outcome, Reason, Refusal,
@@ -12,29 +11,7 @@ use crate::translate::refusal::{self, StanzaError};
 use crate::wire::Kind;
 
 use super::C2s;
-use super::inbound::Reply;
-
-/// What is needed to answer a stanza later.
-#[derive(Clone, Debug)]
-pub(crate) struct Stub {
-    pub kind: Kind,
-    pub id: Option<CompactString>,
-    /// Who the answer comes from: the stanza's own `to`, empty if it had none.
-    pub to: CompactString,
-    /// Never answered: results, errors, broadcasts.
-    pub quiet: bool,
-}
-
-/// Who waits for an answer of the hub.
-#[derive(Debug)]
-pub(crate) enum Asked {
-    /// The log-in.
-    Login,
-    /// A session to resume.
-    Resume,
-    /// A feature: the iq to answer, and what to do with the answer.
-    Iq(Stub, fn(&mut C2s, Answer) -> Reply),
-}
+use super::asked::{Asked, Stub};
 
 impl C2s {
     /// Hands an event to the hub. `seq` numbers the stanza it came in.

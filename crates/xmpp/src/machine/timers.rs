@@ -5,7 +5,7 @@ use model::Tick;
 use crate::wire::Condition;
 
 use super::C2s;
-use super::c2s::Phase;
+use super::phase::Phase;
 
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
