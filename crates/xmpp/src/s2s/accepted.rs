@@ -12,7 +12,7 @@ use crate::wire::{
 };
 
 use super::S2s;
-use super::stream::{Asked, Phase, domain};
+use super::phase::{Asked, Phase, domain};
 
 /// How many times somebody may fail to prove who they are on one connection.
 pub(super) const TRIES: u32 = 5;

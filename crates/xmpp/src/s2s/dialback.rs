@@ -10,7 +10,7 @@ use crate::wire::{Condition, Stanza, content};
 
 use super::S2s;
 use super::keys;
-use super::stream::{Asked, domain};
+use super::phase::{Asked, domain};
 
 /// Dialbacks of one connection that may be under way at a time.
 const PENDING: usize = 8;

@@ -18,7 +18,7 @@ use crate::translate::{message, presence};
 use crate::wire::{ChildRef, Condition, Kind, STANZA_ID, Stamp, Stanza, UNFIT};
 
 use super::S2s;
-use super::stream::Side;
+use super::side::Side;
 
 /// What is needed to answer a stanza later.
 #[derive(Clone, Debug)]

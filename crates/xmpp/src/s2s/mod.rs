@@ -11,6 +11,8 @@ mod dialback;
 mod inbound;
 mod keys;
 mod opened;
+mod phase;
+mod side;
 mod stream;
 mod timers;
 

@@ -14,7 +14,7 @@ use crate::wire::{
 
 use super::S2s;
 use super::keys;
-use super::stream::{Asked, Phase};
+use super::phase::{Asked, Phase};
 
 /// What only those who open keep.
 #[derive(Debug)]
@@ -71,11 +71,8 @@ impl Opened {
 }
 
 impl S2s {
-    fn step(&self) -> Option<Step> {
-        match &self.side {
-            super::stream::Side::Opened(opened) => Some(opened.step),
-            super::stream::Side::Accepted(_) => None,
-        }
+    fn step(&mut self) -> Option<Step> {
+        self.opened().map(|opened| opened.step)
     }
 
     fn next(&mut self, step: Step) {

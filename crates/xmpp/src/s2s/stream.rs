@@ -9,7 +9,6 @@ use model::{
 };
 
 use crate::features::acks::Acks;
-use crate::jid;
 use crate::machine::{Config, Out, Reader, Reading, Submissions};
 use crate::translate::refusal::StanzaError;
 use crate::wire::{
@@ -18,29 +17,9 @@ use crate::wire::{
 
 use super::inbound::Stub;
 use super::opened::Opened;
+use super::phase::{Asked, Phase};
+use super::side::Side;
 use super::timers::Timers;
-
-/// How far the stream has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Phase {
-    /// A stream header is expected.
-    Opening,
-    /// The header was there.
-    Open,
-    /// TLS was asked for and is not up yet.
-    Securing,
-    /// The end was said.
-    Over,
-}
-
-/// Who opened the connection, and what for.
-#[derive(Debug)]
-pub(super) enum Side {
-    /// They did.
-    Accepted(super::accepted::Accepted),
-    /// We did.
-    Opened(Opened),
-}
 
 /// A pair of domains whose remote side is proved.
 #[derive(Debug)]
@@ -52,21 +31,6 @@ pub(super) struct Proved {
     pub bound: Option<Endpoint>,
     /// Its mailbox was asked for.
     pub asked: bool,
-}
-
-/// Who waits for an answer of the hub.
-#[derive(Debug)]
-pub(super) enum Asked {
-    /// May the domains of the stream header be served?
-    Header(DomainPair),
-    /// May those of a dialback, and with which key?
-    Dialback(DomainPair, String),
-    /// Did they really say it?
-    Confirm(DomainPair),
-    /// A mailbox to carry for.
-    Bind(DomainPair),
-    /// Does what was proved still hold?
-    Again(DomainPair),
 }
 
 /// A connection between two servers, RFC 6120 and XEP-0220.
@@ -576,9 +540,4 @@ impl Machine for S2s {
     fn deadline(&self) -> Option<Tick> {
         self.next_deadline()
     }
-}
-
-/// A domain as it stands in an attribute.
-pub(super) fn domain(text: &str) -> Option<Address> {
-    Address::new("", &jid::domain(text).ok()?).ok()
 }

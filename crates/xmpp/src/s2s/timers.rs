@@ -81,7 +81,7 @@ impl S2s {
     }
 
     fn is_done(&self) -> bool {
-        self.phase == super::stream::Phase::Over
+        self.phase == super::phase::Phase::Over
     }
 
     /// Something is under way that would have to be done again.
