@@ -4,7 +4,8 @@
 use std::borrow::Cow;
 
 use super::names::{Binding, Bindings, Scope};
-use super::stanza::{Span, Stanza};
+use super::span::Span;
+use super::stanza::Stanza;
 use super::tag::Attrs;
 use super::text::{content, tag_end, unescape};
 

@@ -1,7 +1,7 @@
 //! The XML declaration and the stream header, RFC 6120 sections 4.7 and 11.4 to 11.6.
 
 use super::names::Binding;
-use super::stanza::Attr;
+use super::part::Attr;
 use super::tag::{Attrs, Opened};
 use super::text::unescape;
 use super::{CLIENT, Condition, SERVER, STREAMS};

@@ -1,6 +1,6 @@
 //! Which prefix means what: the namespace bindings in force while an element is scanned.
 
-use super::stanza::Span;
+use super::span::Span;
 use super::{Condition, XML, XMLNS};
 
 /// A declaration made on the stream header; it stays in force for the whole stream (RFC 6120 section 4.8.5).

@@ -3,76 +3,12 @@
 use std::borrow::Cow;
 
 use super::names::{Binding, Scope};
+use super::part::{Attr, Child};
+use super::span::Span;
 use super::tag::Attrs;
 use super::text::{content, tag_end, unescape};
 use super::write::{escape_attr, escape_attr_bytes};
 use super::{CLIENT, SERVER};
-
-/// A range of an element's bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Span {
-    /// Where it begins.
-    pub at: u32,
-    /// How long it is.
-    pub len: u32,
-}
-
-impl Span {
-    pub(crate) fn new(from: usize, to: usize) -> Span {
-        Span { at: from as u32, len: (to - from) as u32 }
-    }
-
-    /// The bytes of the range.
-    #[inline]
-    pub fn of(self, bytes: &[u8]) -> &[u8] {
-        bytes.get(self.at as usize..(self.at + self.len) as usize).unwrap_or(b"")
-    }
-
-    pub(crate) fn end(self) -> usize {
-        (self.at + self.len) as usize
-    }
-}
-
-/// One attribute of the start tag.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Attr {
-    /// The name with its prefix.
-    pub name: Span,
-    /// Where the colon is in `name`; 0: no prefix.
-    pub colon: u16,
-    /// The raw value, without its quotes.
-    pub value: Span,
-    /// The namespace of the prefix.
-    pub ns: Scope,
-    /// The value holds references or line breaks.
-    pub coded: bool,
-    /// It is a namespace declaration.
-    pub declares: bool,
-}
-
-impl Attr {
-    pub(crate) fn prefix<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
-        &self.name.of(bytes)[..usize::from(self.colon)]
-    }
-
-    pub(crate) fn local<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
-        let skip = if self.colon == 0 { 0 } else { usize::from(self.colon) + 1 };
-        &self.name.of(bytes)[skip..]
-    }
-}
-
-/// One direct child of the element.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Child {
-    /// From its `<` to its last `>`.
-    pub whole: Span,
-    /// Between its tags.
-    pub inner: Span,
-    /// Its name without prefix.
-    pub name: Span,
-    /// Its namespace.
-    pub ns: Scope,
-}
 
 /// What a first-level element is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

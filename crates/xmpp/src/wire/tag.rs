@@ -2,9 +2,10 @@
 
 use super::Condition;
 use super::class::{is_space, qname, value};
+use super::limits::Limits;
 use super::names::{Binding, Bindings, Scope, is_uri};
-use super::scan::Limits;
-use super::stanza::{Attr, Span};
+use super::part::Attr;
+use super::span::Span;
 
 /// What a start tag said.
 pub(crate) struct Opened {
