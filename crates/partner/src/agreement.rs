@@ -1,7 +1,7 @@
 //! What was agreed with another company, as an administrator writes it and the store keeps it.
 
 use crate::dane::Dane;
-use crate::people::Pattern;
+use crate::people::{Pattern, name_is_good};
 use crate::trust::{Pin, authorities};
 use model::{Address, Dialect};
 use policy::Feature;
@@ -270,14 +270,6 @@ impl Partner {
     /// The last day; `None` where it never ends.
     pub(crate) fn last_day(&self) -> Option<Day> {
         self.expires.as_deref().and_then(|day| day.parse().ok())
-    }
-}
-
-pub(crate) fn name_is_good(name: &str) -> Result<(), String> {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
-    match !name.is_empty() && name.len() <= 64 && name.bytes().all(plain) {
-        true => Ok(()),
-        false => Err(format!("{name:?} is no name: write letters, digits, `-`, `_` and `.`, 64 at most")),
     }
 }
 

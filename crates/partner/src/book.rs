@@ -1,28 +1,12 @@
 //! What administrators do with partners and groups. Everything here blocks.
 
 use crate::agreement::Partner;
+use crate::error::{BookError, written};
 use crate::federation::Federation;
 use crate::people::{Group, Pattern};
 use crate::snapshot::Snapshot;
 use std::collections::BTreeMap;
-use store::{Shelf, Trouble};
-
-/// Why something was not done.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum BookError {
-    /// What was asked for makes no sense.
-    #[error("{0}")]
-    Bad(String),
-    /// There is no such thing.
-    #[error("{0}")]
-    Missing(String),
-    /// It clashes with what there is.
-    #[error("{0}")]
-    Conflict(String),
-    /// The store failed.
-    #[error(transparent)]
-    Trouble(#[from] Trouble),
-}
+use store::Shelf;
 
 fn no_partner(name: &str) -> BookError {
     BookError::Missing(format!("there is no partner {name:?}"))
@@ -30,10 +14,6 @@ fn no_partner(name: &str) -> BookError {
 
 fn no_group(name: &str) -> BookError {
     BookError::Missing(format!("there is no group {name:?}"))
-}
-
-pub(crate) fn written<T: serde::Serialize>(what: &T) -> Result<Vec<u8>, BookError> {
-    serde_json::to_vec(what).map_err(|e| BookError::Bad(e.to_string()))
 }
 
 impl Federation {

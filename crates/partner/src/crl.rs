@@ -53,7 +53,7 @@ impl File {
         }
         let lists = Arc::new(read(&self.path, about.len()).map_err(wrong)?);
         *kept = Some((stamp, lists.clone()));
-        if let Some(remark) = self.overdue(&lists, crate::federation::wall().unix_ms() / 1000) {
+        if let Some(remark) = self.overdue(&lists, crate::clock::wall().unix_ms() / 1000) {
             tracing::warn!("{remark}");
         }
         Ok(lists)

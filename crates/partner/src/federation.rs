@@ -2,59 +2,21 @@
 
 use crate::RESPONDER;
 use crate::agreement::{Day, Partner, Protocol};
+use crate::clock::wall;
 use crate::disclaim::Disclaimer;
 use crate::learnt::Memory;
 use crate::notes::{Contact, Notes, Observed};
 use crate::people::Group;
-use crate::rules::{No, Way};
+use crate::rules::{No, Way, is_answer};
+use crate::settings::{Mode, Settings};
 use crate::snapshot::Snapshot;
-use crate::trust::{Roots, has_just_expired};
-use model::{
-    Address, Admission, Dialect, DomainPair, Envelope, Event, Reason, ReceiptKind, Refusal, Timestamp, Vouch,
-};
+use crate::trust::has_just_expired;
+use model::{Address, Admission, Dialect, DomainPair, Envelope, Event, Reason, Refusal, Timestamp};
 use parking_lot::{Mutex, RwLock};
 use ports::{Applicant, Partners, Published, Route, Ways};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
-use std::time::{SystemTime, UNIX_EPOCH};
 use store::{MemoryStore, Shelf, Trouble};
-
-/// With whom this server federates.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Mode {
-    /// With nobody.
-    #[default]
-    Off,
-    /// With everybody who can prove who they are.
-    Open,
-    /// With agreed partners alone.
-    Allow,
-    /// With everybody but those who are marked as denied.
-    Deny,
-    /// With everybody, and what `Allow` would refuse is noted.
-    Observe,
-}
-
-/// How this server federates.
-#[derive(Debug, Default)]
-pub struct Settings {
-    /// With whom.
-    pub mode: Mode,
-    /// Whose certificates count.
-    pub roots: Roots,
-    /// May a server whose certificate does not prove who it is be called back instead (XEP-0220)?
-    pub dialback: bool,
-    /// Does what a domain's signed DNS says of its certificates count (RFC 7673)?
-    pub dane: bool,
-    /// Does what a domain says over HTTPS of its certificates count, where nothing else does (RFC 7711)?
-    pub posh: bool,
-    /// What is spoken with whom nothing else was agreed, best first.
-    pub dialects: Vec<Dialect>,
-    /// Who of ours may talk to other companies: groups, addresses, `*@domain`; empty: everybody.
-    pub who: Vec<String>,
-    /// Who of them may not.
-    pub except: Vec<String>,
-}
 
 /// Told of each disclaimer that is due. Must not block.
 type Teller = Box<dyn Fn(Disclaimer) + Send + Sync>;
@@ -248,20 +210,6 @@ impl Federation {
 
 fn read<T: serde::de::DeserializeOwned>(name: &str, doc: &[u8]) -> Result<T, Trouble> {
     serde_json::from_slice(doc).map_err(|e| Trouble::Damaged(format!("what was agreed on as {name}: {e}")))
-}
-
-/// Is this an answer of this server in somebody's name: that something did not arrive, or what a server is asked?
-pub(crate) fn is_answer(envelope: &Envelope) -> bool {
-    let answers = match &envelope.event {
-        Event::Receipt(receipt) => matches!(receipt.kind, ReceiptKind::Failed(_)),
-        event => matches!(event, Event::Opaque(_)),
-    };
-    answers && envelope.origin.vouch == Vouch::Server
-}
-
-pub(crate) fn wall() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 impl Partners for Federation {

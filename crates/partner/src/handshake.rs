@@ -2,8 +2,9 @@
 //! here blocks.
 
 use crate::agreement::{Partner, Protocol, StaticRoute, Trust};
-use crate::book::{BookError, written};
-use crate::federation::{Federation, wall};
+use crate::clock::wall;
+use crate::error::{BookError, written};
+use crate::federation::Federation;
 use crate::paper::{Half, Paper, Signed, Signer, digest, hex, read, word};
 use model::{Address, Timestamp};
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,7 @@
 //! What a certificate is, for whoever wants to know why it proves something, or does not.
 
-use crate::federation::{Federation, wall};
+use crate::clock::wall;
+use crate::federation::Federation;
 use crate::names::listed;
 use crate::trust::{Measure, Pin, prove};
 use model::{Address, Certificates, Dialect, DomainPair, Opener};

@@ -1,9 +1,8 @@
 //! Over which protocol people of partners were last heard, where a partner speaks two: kept in the store, for a while.
 
 use crate::agreement::Protocol;
-use crate::federation::{Federation, wall};
-use crate::snapshot::Agreed;
-use crate::{BookError, book::written};
+use crate::clock::wall;
+use crate::error::{BookError, written};
 use model::{Address, Timestamp};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -69,6 +68,20 @@ impl Memory {
         (heard.at + AGE > wall().unix_ms()).then_some(heard.protocol)
     }
 
+    /// All that is known and not too old, by address.
+    pub fn known(&self) -> Vec<(Address, Learnt)> {
+        let oldest = wall().unix_ms().saturating_sub(AGE);
+        let people = self.people.lock();
+        let known = people.iter().filter(|(_, heard)| heard.at > oldest);
+        let shown = |(who, heard): (&Address, &Heard)| {
+            let at = Timestamp(heard.at).to_string();
+            (who.clone(), Learnt { who: who.to_string(), protocol: heard.protocol, at })
+        };
+        let mut all: Vec<_> = known.map(shown).collect();
+        all.sort_by(|a, b| a.0.cmp(&b.0));
+        all
+    }
+
     /// `true` if that must be written down.
     pub fn note(&self, who: &Address, over: Option<Protocol>) -> bool {
         let now = wall().unix_ms();
@@ -106,52 +119,6 @@ impl Memory {
                 return Err(trouble.into());
             }
         }
-    }
-}
-
-impl Federation {
-    /// Over which protocol people of this partner were last heard, by address.
-    pub fn learnt(&self, name: &str) -> Vec<Learnt> {
-        let snapshot = self.snapshot();
-        let oldest = wall().unix_ms().saturating_sub(AGE);
-        let theirs = |who: &Address| snapshot.of(who.domain()).is_some_and(|a| a.partner.name == name);
-        let people = self.memory.people.lock();
-        let known = people.iter().filter(|(who, heard)| heard.at > oldest && theirs(who));
-        let shown = |(who, heard): (&Address, &Heard)| Learnt {
-            who: who.to_string(),
-            protocol: heard.protocol,
-            at: Timestamp(heard.at).to_string(),
-        };
-        let mut all: Vec<Learnt> = known.map(shown).collect();
-        all.sort_by(|a, b| a.who.cmp(&b.who));
-        all
-    }
-
-    /// Forgets that of one person of a partner, or of all. How many that were. Blocks.
-    ///
-    /// # Errors
-    /// [`BookError::Missing`] for a partner that there is not; [`BookError::Trouble`].
-    pub fn forget_learnt(&self, name: &str, who: Option<&str>) -> Result<usize, BookError> {
-        let partner = self.partner(name)?;
-        let mut forgotten = 0;
-        for learnt in self.learnt(&partner.name) {
-            let meant = who.is_none_or(|who| who.eq_ignore_ascii_case(&learnt.who));
-            if let Some(address) = Address::parse(&learnt.who).ok().filter(|_| meant) {
-                forgotten += usize::from(self.memory.note(&address, None));
-            }
-        }
-        self.memory.write(self.store.as_ref())?;
-        Ok(forgotten)
-    }
-}
-
-impl Agreed {
-    /// What is spoken with it where each of its people may speak something else, best first; empty where there is but
-    /// one protocol, or none was agreed on.
-    pub fn protocols(&self) -> &[Protocol] {
-        let protocols = &self.partner.protocols;
-        let several = protocols.iter().any(|p| Some(p) != protocols.first());
-        if several { protocols } else { &[] }
     }
 }
 

@@ -1,6 +1,5 @@
 //! Groups of people, and who is meant where rules name somebody.
 
-use crate::agreement::name_is_good;
 use model::Address;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
@@ -114,6 +113,14 @@ impl People {
 
     pub fn has(&self, who: &Address) -> bool {
         self.people.contains(who) || self.domains.contains(who.domain())
+    }
+}
+
+pub(crate) fn name_is_good(name: &str) -> Result<(), String> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+    match !name.is_empty() && name.len() <= 64 && name.bytes().all(plain) {
+        true => Ok(()),
+        false => Err(format!("{name:?} is no name: write letters, digits, `-`, `_` and `.`, 64 at most")),
     }
 }
 

@@ -2,10 +2,13 @@
 
 use crate::RESPONDER;
 use crate::agreement::Day;
-use crate::federation::{Mode, is_answer};
+use crate::settings::Mode;
 use crate::snapshot::{Agreed, Snapshot};
 use meter::Rate;
-use model::{Address, Dialect, DomainPair, Envelope, Event, Fault, Message, Reason, Refusal, Timestamp};
+use model::{
+    Address, Dialect, DomainPair, Envelope, Event, Fault, Message, Reason, ReceiptKind, Refusal, Timestamp,
+    Vouch,
+};
 use policy::{Feature, features};
 
 /// How many times a second's allowance may come at once.
@@ -185,4 +188,13 @@ fn what(feature: Feature) -> &'static str {
         Feature::Directory => "profiles and searches",
         Feature::E2e => "what is encrypted end to end",
     }
+}
+
+/// Is this an answer of this server in somebody's name: that something did not arrive, or what a server is asked?
+pub(crate) fn is_answer(envelope: &Envelope) -> bool {
+    let answers = match &envelope.event {
+        Event::Receipt(receipt) => matches!(receipt.kind, ReceiptKind::Failed(_)),
+        event => matches!(event, Event::Opaque(_)),
+    };
+    answers && envelope.origin.vouch == Vouch::Server
 }

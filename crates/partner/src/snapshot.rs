@@ -4,9 +4,9 @@ use crate::agreement::{Day, Partner, Protocol, RouteSecurity};
 use crate::crl;
 use crate::dane::Dane;
 use crate::disclaim::Told;
-use crate::federation::Settings;
+use crate::membership::Membership;
 use crate::people::{Group, Pattern, People};
-use crate::society::Membership;
+use crate::settings::Settings;
 use crate::trust::{Measure, Pin, Roots, authorities};
 use meter::Meter;
 use model::{Address, Dialect, DomainPair};
@@ -181,7 +181,7 @@ impl Agreed {
         let read =
             self.crls.iter().map(|file| Ok((file, file.read()?))).collect::<Result<Vec<_>, String>>()?;
         let crls: Vec<_> = read.iter().flat_map(|(_, lists)| &lists.lists).collect();
-        let now = crate::federation::wall().unix_ms() / 1000;
+        let now = crate::clock::wall().unix_ms() / 1000;
         let overdue = read.iter().find_map(|(file, lists)| file.overdue(lists, now));
         let tolerant = self.partner.trust.tolerant;
         Ok((with(Measure { roots: &roots, pins: &self.pins, crls: &crls, client, tolerant }), overdue))
@@ -240,5 +240,15 @@ impl Agreed {
             }
         }
         routes
+    }
+}
+
+impl Agreed {
+    /// What is spoken with it where each of its people may speak something else, best first; empty where there is but
+    /// one protocol, or none was agreed on.
+    pub fn protocols(&self) -> &[Protocol] {
+        let protocols = &self.partner.protocols;
+        let several = protocols.iter().any(|p| Some(p) != protocols.first());
+        if several { protocols } else { &[] }
     }
 }
