@@ -3,7 +3,7 @@
 use crate::house::Hub;
 use crate::link::LinkCore;
 use crate::mailbox::Mailbox;
-use crate::presence::{Abroad, Publication, Recorded, Watch};
+use crate::presence::{Abroad, Publication, Recorded, Watch, granted};
 use crate::remote::Remote;
 use bus::{Ear, Parcel};
 use model::{Address, Device, Endpoint, Envelope, Seq, Way};
@@ -113,6 +113,8 @@ impl Account {
         for a in hub.parts.authorizations.of_watcher(address)? {
             state.book.watching.insert(a.presentity, a.consent);
         }
+        // Nobody was told anything yet.
+        state.veiled = granted(&state).into_iter().filter(|who| !hub.is_unveiled(who, address)).collect();
         Ok(Self::with(hub, address, state))
     }
 

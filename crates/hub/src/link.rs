@@ -228,6 +228,16 @@ impl LinkCore {
         DeliveryId(id)
     }
 
+    /// Is a delivery's row still in its mailbox? Where another device has it, it is not handed out again.
+    pub fn waits(&self, id: DeliveryId) -> bool {
+        let flights = self.flights.lock();
+        let Some((account, seq)) = flights.1.get(&id.0).map(|f| (f.account.clone(), f.seq)) else {
+            return false;
+        };
+        drop(flights);
+        !account.state.lock().mailbox.is_done(seq)
+    }
+
     pub fn land(&self, id: DeliveryId) -> Option<Flight> {
         self.flights.lock().1.remove(&id.0)
     }

@@ -58,9 +58,14 @@ impl Mailbox {
         self.loaded && !self.behind
     }
 
+    /// True for a row that needs no delivery any more.
+    pub fn is_done(&self, seq: u64) -> bool {
+        seq <= self.low || self.above.contains(&seq)
+    }
+
     /// True for a row that needs no delivery any more, or is out already.
     pub fn is_settled(&self, seq: u64) -> bool {
-        seq <= self.low || self.above.contains(&seq) || self.open.contains_key(&seq)
+        self.is_done(seq) || self.open.contains_key(&seq)
     }
 
     /// A row goes out to so many devices.

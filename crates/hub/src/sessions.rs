@@ -28,7 +28,6 @@ struct Session {
 /// A session that waits, taken out.
 pub(crate) struct Waiting {
     pub key: LeaseKey,
-    pub owner: Address,
     pub core: Arc<LinkCore>,
     pub left: Left,
     /// Unix milliseconds at which it ends.
@@ -51,9 +50,9 @@ impl Sessions {
     pub fn take_all_parked(&self) -> Vec<Waiting> {
         let mut sessions = self.0.lock();
         let parked = sessions.extract_if(|_, s| s.parked.is_some());
-        let waiting = parked.filter_map(|(key, Session { owner, core, parked, .. })| {
+        let waiting = parked.filter_map(|(key, Session { core, parked, .. })| {
             let (left, until) = parked?;
-            Some(Waiting { key, owner, core, left, until })
+            Some(Waiting { key, core, left, until })
         });
         waiting.collect()
     }

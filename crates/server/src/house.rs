@@ -168,7 +168,7 @@ pub fn build(config: &Config, workers: usize) -> Result<House, Failure> {
         let index = index.clone();
         files.on_change(move |id, there| index.file_changed(id, there));
     }
-    let restored = hub.restore_sessions()?;
+    let restored = hub.restore_sessions(config.xmpp_resume_secs)?;
     if restored > 0 {
         tracing::info!(sessions = restored, "wait for their clients, as before the restart");
     }

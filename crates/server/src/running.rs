@@ -76,6 +76,22 @@ impl Running {
         let workers = workers(&config);
         let mut house = house::build(&config, workers)?;
         house.recorder = recorder;
+        let hub = house.hub.clone();
+        let started = Self::open(config, house, workers, supervisor, log).await;
+        if started.is_err() {
+            // Whoever waits for a server waits for the next try.
+            let _ = tokio::task::spawn_blocking(move || hub.keep_sessions()).await;
+        }
+        started
+    }
+
+    async fn open(
+        config: Config,
+        house: house::House,
+        workers: usize,
+        supervisor: Supervisor,
+        log: Option<Log>,
+    ) -> Result<Self, Failure> {
         let control = config.control();
         let place = config.source.clone();
         let part = config.administration.clone();

@@ -2,19 +2,20 @@
 //! holds it, with what its client believes of others; the next process takes them up as if all connections had been cut.
 //! Nobody sees anybody go, and whoever does not come back in time goes then.
 
+mod fields;
+mod memory;
+mod news;
 mod paper;
 mod restore;
 
-use crate::drain::UNTRACKED;
+use crate::account::Account;
 use crate::house::Hub;
 use crate::link::HubEvent;
 use crate::sessions::Waiting;
-use model::{
-    Address, Basic, Delivery, Device, Endpoint, Event, LeaseKey, Notice, Notify, Outcome, Settlement,
-    Timestamp, Tuple,
-};
-use paper::{Memory, News, Paper};
-use std::collections::{BTreeMap, BTreeSet};
+use memory::Memory;
+use model::{Address, Basic, Device, Endpoint, LeaseKey, Timestamp, Tuple};
+use paper::Paper;
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 use store::Lease;
 
@@ -44,31 +45,18 @@ impl Hub {
         }
         // Who goes from here on is told to have gone by the next process.
         *self.ended.write() = true;
-        let mut kept = BTreeSet::new();
-        let mut until = 0;
-        for (session, heard) in waiting {
-            let (owner, ends) = (session.owner.clone(), session.until);
-            let Some((endpoint, paper)) = self.paper(session, heard) else { continue };
-            until = until.max(ends);
-            let key = LeaseKey::new(format!("{SESSION}{}", kept.len()));
-            self.keep(key, &owner, paper.to_bytes(&owner), ends);
-            kept.insert((endpoint.address, endpoint.device));
+        let waits: Vec<_> =
+            waiting.into_iter().filter_map(|(session, heard)| self.paper(session, heard)).collect();
+        // Those whose time is over before the next process begins are taken up as well, and end then: nobody else could
+        // say that they went.
+        let Some(until) = waits.iter().map(|(_, paper)| paper.until).max() else { return 0 };
+        for (number, (device, paper)) in waits.iter().enumerate() {
+            let key = LeaseKey::new(format!("{SESSION}{number}"));
+            self.keep(key, &device.address, paper.to_bytes(&device.address), until);
         }
-        if kept.is_empty() {
-            return 0;
-        }
+        let kept: BTreeSet<Endpoint> = waits.into_iter().map(|(device, _)| device).collect();
         for account in self.accounts_at_hand() {
-            let memory = {
-                let state = account.state.lock();
-                let lost =
-                    |device: &Option<Device>| !kept.contains(&(account.address.clone(), device.clone()));
-                let said = state.publications.iter().filter(|p| p.device.is_none() || lost(&p.device));
-                let abroad = state.abroad.iter().map(|(who, known)| (who.clone(), open(&known.tuples)));
-                Memory {
-                    said: said.flat_map(|p| open(&p.tuples)).collect(),
-                    abroad: abroad.filter(|(_, devices)| !devices.is_empty()).collect(),
-                }
-            };
+            let memory = memory(&account, &kept);
             if !memory.is_empty() {
                 let key = LeaseKey::new(format!("{MEMORY}{}", account.address));
                 self.keep(key, &account.address, memory.to_bytes(), until);
@@ -84,9 +72,10 @@ impl Hub {
 
     /// A session as it is; `None` where its client must begin anew, because something of it cannot be written down.
     fn paper(&self, session: Waiting, mut heard: Vec<HubEvent>) -> Option<(Endpoint, Paper)> {
-        let Waiting { key, core, left, .. } = session;
+        let Waiting { key, core, left, until, .. } = session;
         heard.extend(core.take_all()?);
-        let (left, news) = (left.to_bytes()?, news(heard)?);
+        let waits = |id| core.waits(id);
+        let (left, news) = (left.to_bytes(&waits)?, news::of(heard, waits)?);
         let bound = core.bound.lock().clone();
         let [endpoint] = bound.as_slice() else { return None };
         let account = self.account_at_hand(&endpoint.address)?;
@@ -95,6 +84,7 @@ impl Hub {
         let device = slot.device.clone();
         let mut paper = Paper {
             key,
+            until,
             dialect: core.dialect,
             device: device.clone(),
             attend: slot.attend,
@@ -112,6 +102,22 @@ impl Hub {
     }
 }
 
+/// What of an account nobody says again.
+fn memory(account: &Account, kept: &BTreeSet<Endpoint>) -> Memory {
+    let state = account.state.lock();
+    let full = |device: &Device| Endpoint::full(account.address.clone(), device.clone());
+    let lost = |device: &Device| !kept.contains(&full(device));
+    let said = state.publications.iter().filter(|p| p.device.as_ref().is_none_or(lost));
+    let abroad = state.abroad.iter().map(|(who, known)| (who.clone(), open(&known.tuples)));
+    let directed = state.devices.iter().filter(|s| lost(&s.device) && !s.directed.is_empty());
+    Memory {
+        said: said.flat_map(|p| open(&p.tuples)).collect(),
+        abroad: abroad.filter(|(_, devices)| !devices.is_empty()).collect(),
+        veiled: state.veiled.iter().cloned().collect(),
+        directed: directed.map(|s| (full(&s.device), s.directed.clone())).collect(),
+    }
+}
+
 /// The devices of which it was said that they are there.
 fn open(tuples: &[Tuple]) -> Vec<Option<Device>> {
     tuples.iter().filter(|t| t.basic == Basic::Open).map(|t| t.device.clone()).collect()
@@ -125,46 +131,5 @@ fn is_settled(session: &mut Waiting, heard: &mut Vec<HubEvent>) -> bool {
             event => heard.push(event),
         }
     }
-    session.core.is_quick() && session.left.to_bytes().is_some()
-}
-
-/// What waits for a session besides the rows of its mailbox, which wait by themselves. `None` where it has ended, or what
-/// it has to hear can be told only by a machine of this process.
-fn news(events: Vec<HubEvent>) -> Option<Vec<News>> {
-    let mut news = Vec::new();
-    let mut seen: BTreeMap<Address, BTreeSet<Option<Device>>> = BTreeMap::new();
-    for event in events {
-        match event {
-            HubEvent::Deliver(delivery) if delivery.id != UNTRACKED => {}
-            HubEvent::Deliver(delivery) => match &delivery.envelope.event {
-                Event::Notify(Notify { doc, gone, .. }) => {
-                    // How they are then is told then; who is there no longer can be told only by who was.
-                    let of = seen.entry(doc.presentity.clone()).or_default();
-                    of.extend(gone.iter().map(|tuple| tuple.device.clone()));
-                }
-                Event::Message(_)
-                | Event::Receipt(_)
-                | Event::Subscribe(_)
-                | Event::Authorize(_)
-                | Event::Publish(_) => {
-                    let Delivery { role, delayed_since, envelope, .. } = delivery;
-                    news.push(News::Told { role, since: delayed_since, envelope });
-                }
-                // True for the moment only, or asked by somebody who is gone by then.
-                Event::Composing(_) | Event::Opaque(_) | Event::Call(_) => {}
-            },
-            HubEvent::Notice(_, Notice::Roster(item)) => news.push(News::Listed(item.contact)),
-            HubEvent::Notice(_, Notice::RosterRemoved(contact)) => news.push(News::Listed(contact)),
-            HubEvent::Notice(_, Notice::Blocked(who)) => news.push(News::Blocked(who)),
-            HubEvent::Notice(_, Notice::Unblocked(who)) => news.push(News::Unblocked(who)),
-            HubEvent::Notice(_, Notice::Replaced | Notice::Taken | Notice::Revoked)
-            | HubEvent::Settled(_, Settlement { outcome: Outcome::Refused(_), .. })
-            | HubEvent::Resumed(..)
-            | HubEvent::Overrun => return None,
-            // About what the machine that ended had begun; what it left says whether that matters.
-            HubEvent::Line(_) | HubEvent::Kept(_) | HubEvent::Settled(..) | HubEvent::Answer(..) => {}
-        }
-    }
-    news.extend(seen.into_iter().map(|(who, gone)| News::Seen(who, gone.into_iter().collect())));
-    Some(news)
+    session.core.is_quick() && session.left.to_bytes(&|_| true).is_some()
 }

@@ -1,6 +1,7 @@
 //! The next process takes up what the last one wrote down.
 
-use super::paper::{Memory, News, Paper};
+use super::memory::Memory;
+use super::paper::{News, Paper};
 use super::{MEMORY, SESSION};
 use crate::account::{Account, Slot};
 use crate::clock;
@@ -12,7 +13,6 @@ use crate::roster::listed;
 use model::{
     Address, Basic, Delivery, Device, Endpoint, Event, Notice, Notify, PresenceDoc, Role, Tuple, WatchState,
 };
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use store::{Lease, Trouble};
 
@@ -25,20 +25,26 @@ struct Revived {
 }
 
 impl Hub {
-    /// Takes up the sessions that the last process kept: to be called once the house is whole, and before anybody comes. How many
-    /// that were. Blocks.
+    /// Takes up the sessions that the last process kept, for so many seconds at most: to be called once the house is whole, and
+    /// before anybody comes. How many that were. Blocks.
     ///
     /// # Errors
     /// [`Trouble`] when the store cannot be read; sessions that were not taken up by then are lost.
-    pub fn restore_sessions(self: &Arc<Self>) -> Result<usize, Trouble> {
+    pub fn restore_sessions(self: &Arc<Self>, secs: u32) -> Result<usize, Trouble> {
         let papers = std::mem::take(&mut *self.papers.lock());
-        let (mut revived, mut memories) = (Vec::new(), Vec::new());
-        for Lease { key, owner, state, until } in papers {
+        let latest = clock::wall().unix_ms() + u64::from(secs) * 1000;
+        let (mut revived, mut lost, mut memories) = (Vec::new(), Vec::new(), Vec::new());
+        for Lease { key, owner, state, .. } in papers {
             // Whatever comes of it, it is true only now.
             self.parts.leases.forget(&key);
             if key.0.starts_with(SESSION) {
-                let Some(paper) = Paper::parse(&state) else { continue };
-                revived.extend(self.revive(&owner, paper, until.unix_ms())?);
+                let Some(mut paper) = Paper::parse(&state) else { continue };
+                paper.until = paper.until.min(latest);
+                let device = Endpoint::full(owner, paper.device.clone());
+                match self.account(&device.address)? {
+                    Some(account) => revived.extend(self.revive(account, device, paper)),
+                    None => lost.push(device),
+                }
             } else if key.0.starts_with(MEMORY) {
                 memories.extend(Memory::parse(&state).map(|memory| (owner, memory)));
             }
@@ -48,41 +54,42 @@ impl Hub {
         }
         // What clients believe comes before what is news to them, and what waits in mailboxes last.
         for (owner, memory) in memories {
-            self.forget_gone(&owner, memory)?;
+            match self.account(&owner)? {
+                Some(account) => self.forget_gone(&account, memory),
+                None => lost.extend(
+                    memory.said.into_iter().map(|device| Endpoint { address: owner.clone(), device }),
+                ),
+            }
         }
-        let accounts: BTreeMap<Address, Arc<Account>> =
-            revived.iter().map(|r| (r.account.address.clone(), r.account.clone())).collect();
+        for Endpoint { address, device } in lost {
+            self.forget_lost(&address, device);
+        }
         for session in &mut revived {
             for news in std::mem::take(&mut session.news) {
                 self.tell_again(session, news)?;
             }
         }
-        for account in accounts.values() {
-            let mut state = account.state.lock();
-            self.consider_drain(account, &mut state);
+        for session in &revived {
+            let mut state = session.account.state.lock();
+            self.consider_drain(&session.account, &mut state);
         }
         // They may have changed since.
         self.rules_changed();
         Ok(revived.len())
     }
 
-    fn revive(
-        self: &Arc<Self>,
-        owner: &Address,
-        paper: Paper,
-        until: u64,
-    ) -> Result<Option<Revived>, Trouble> {
-        let Some(account) = self.account(owner)? else { return Ok(None) };
+    fn revive(self: &Arc<Self>, account: Arc<Account>, device: Endpoint, paper: Paper) -> Option<Revived> {
         let core = LinkCore::new(paper.dialect);
-        let device = Endpoint::full(owner.clone(), paper.device.clone());
         {
             let mut state = account.state.lock();
             if state.devices.iter().any(|s| s.device == paper.device) {
-                return Ok(None);
+                return None;
             }
             if state.devices.is_empty() {
-                self.parts.bus.attend(owner.as_str(), account.clone());
+                self.parts.bus.attend(account.address.as_str(), account.clone());
             }
+            // What the last process kept from whom follows from its memory.
+            state.veiled.clear();
             state.devices.push(Slot {
                 device: paper.device.clone(),
                 link: core.clone(),
@@ -99,29 +106,48 @@ impl Hub {
             }
         }
         core.bound.lock().push(device.clone());
-        self.revive_session(paper.key, owner.clone(), core.clone(), Box::new(paper.left), until);
-        Ok(Some(Revived { account, core, device, news: paper.news }))
+        let owner = account.address.clone();
+        self.revive_session(paper.key, owner, core.clone(), Box::new(paper.left), paper.until);
+        Some(Revived { account, core, device, news: paper.news })
     }
 
     /// Devices that clients believe to be there, and that are there no more or must be asked anew.
-    fn forget_gone(self: &Arc<Self>, owner: &Address, memory: Memory) -> Result<(), Trouble> {
-        let Some(account) = self.account(owner)? else { return Ok(()) };
+    fn forget_gone(self: &Arc<Self>, account: &Arc<Account>, memory: Memory) {
+        let owner = &account.address;
         let (gone, watchers) = {
-            let state = account.state.lock();
+            let mut state = account.state.lock();
+            state.veiled = memory.veiled.into_iter().collect();
             let there = compose(owner, &state.publications);
             (not_there(&memory.said, &there), granted(&state))
         };
+        // Those elsewhere heard it from the last process.
+        let ours = |who: &Address| self.hosts(who.domain());
         if !gone.is_empty() {
-            // Those elsewhere heard it from the last process.
-            let ours: Vec<Address> = watchers.into_iter().filter(|w| self.hosts(w.domain())).collect();
-            self.fan_out(&account, &ours, &[], gone);
+            let watchers: Vec<Address> = watchers.into_iter().filter(ours).collect();
+            self.fan_out(account, &watchers, &[], gone);
+        }
+        for (device, to) in memory.directed {
+            let last = Tuple::plain(device.device, Basic::Closed, clock::wall());
+            for to in to.iter().filter(|to| ours(&to.address)) {
+                self.show(owner, to, std::slice::from_ref(&last));
+            }
         }
         for (who, devices) in memory.abroad {
             let doc = Arc::new(PresenceDoc::empty(who));
             let gone = not_there(&devices, &doc);
             self.notify_sessions(owner, &doc, Some(Vec::new()), gone);
         }
-        Ok(())
+    }
+
+    /// There is no such account any more, or it is not ours: whoever was told of its device hears that it went.
+    fn forget_lost(self: &Arc<Self>, owner: &Address, device: Option<Device>) {
+        let doc = Arc::new(PresenceDoc::empty(owner.clone()));
+        let gone = not_there(&[device], &doc);
+        for watcher in self.accounts_at_hand() {
+            if watcher.state.lock().book.watching.contains_key(owner) {
+                self.notify_sessions(&watcher.address, &doc, Some(Vec::new()), gone.clone());
+            }
+        }
     }
 
     fn tell_again(self: &Arc<Self>, session: &Revived, news: News) -> Result<(), Trouble> {
@@ -138,9 +164,8 @@ impl Hub {
             News::Listed(contact) => notice(listed(&account.state.lock(), &contact)),
             News::Blocked(who) => notice(Notice::Blocked(who)),
             News::Unblocked(who) => notice(Notice::Unblocked(who)),
-            News::Seen(who, gone) => {
-                let doc = self.seen(&account.address, &who)?;
-                let gone = not_there(&gone, &doc);
+            News::Seen(who, words) => {
+                let (doc, gone) = self.seen(account, &who, words)?;
                 if doc.is_open() || !gone.is_empty() {
                     let notify = Notify { key: None, state: WatchState::Active, doc, changed: None, gone };
                     core.send(HubEvent::Deliver(Delivery {
@@ -156,17 +181,32 @@ impl Hub {
         Ok(())
     }
 
-    /// How somebody is, as far as this watcher may see it and we know it.
-    fn seen(self: &Arc<Self>, watcher: &Address, who: &Address) -> Result<Arc<PresenceDoc>, Trouble> {
+    /// How somebody is, of whom a session was to hear these words: who is there, and who went.
+    fn seen(
+        self: &Arc<Self>,
+        watcher: &Account,
+        who: &Address,
+        words: Vec<Tuple>,
+    ) -> Result<(Arc<PresenceDoc>, Vec<Tuple>), Trouble> {
+        let devices: Vec<Option<Device>> = words.iter().map(|tuple| tuple.device.clone()).collect();
         if self.hosts(who.domain())
             && let Some(account) = self.account(who)?
         {
             let state = account.state.lock();
-            if self.may_watch(&state, who, watcher) {
-                return Ok(compose(who, &state.publications));
+            if self.may_watch(&state, who, &watcher.address) {
+                let doc = compose(who, &state.publications);
+                let gone = not_there(&devices, &doc);
+                return Ok((doc, gone));
             }
         }
-        Ok(Arc::new(PresenceDoc::empty(who.clone())))
+        let (mut open, gone): (Vec<Tuple>, Vec<Tuple>) =
+            words.into_iter().partition(|t| t.basic == Basic::Open);
+        if watcher.state.lock().watching().contains(who) {
+            // Their server is asked anew when the client is back.
+            open.clear();
+        }
+        // Shown by their own choice, whoever may watch them: there is no more to it than what was said.
+        Ok((Arc::new(PresenceDoc { presentity: who.clone(), tuples: open }), gone))
     }
 
     /// The client of a session that was taken up is back: those elsewhere, who were told that it goes, hear of it again,
@@ -175,19 +215,25 @@ impl Hub {
         let bound = core.bound.lock().clone();
         for device in bound {
             let Some(account) = self.account_at_hand(&device.address) else { continue };
-            let (doc, watching, watchers) = {
-                let mut state = account.state.lock();
-                if !state.slot(core, &device).is_some_and(|slot| slot.announces) {
-                    continue;
+            let watching = {
+                // In the order in which things happen, as everybody who tells of the account does.
+                let _in_order = account.telling.lock();
+                let (doc, watching, watchers) = {
+                    let mut state = account.state.lock();
+                    if !state.slot(core, &device).is_some_and(|slot| slot.announces) {
+                        continue;
+                    }
+                    let doc = compose(&account.address, &state.publications);
+                    (doc, state.watching(), granted(&state))
+                };
+                let elsewhere = watchers.iter().filter(|w| !self.hosts(w.domain()));
+                for watcher in elsewhere.filter(|w| self.is_unveiled(w, &account.address)) {
+                    self.notify_sessions(watcher, &doc, None, Vec::new());
                 }
-                let doc = compose(&account.address, &state.publications);
-                (doc, state.watching(), granted(&state))
+                watching
             };
             for presentity in watching.iter().filter(|p| !self.hosts(p.domain())) {
-                self.greet_abroad(core, &account, presentity, &device);
-            }
-            for watcher in watchers.iter().filter(|w| !self.hosts(w.domain())) {
-                self.notify_sessions(watcher, &doc, None, Vec::new());
+                self.probe_abroad(presentity, &device);
             }
         }
     }

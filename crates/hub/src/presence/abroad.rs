@@ -72,7 +72,7 @@ impl Hub {
 
     /// A session hears what is known of somebody elsewhere, and their server is asked what is not. The first session of
     /// an account begins with nothing: what was true when the last one went may be so no longer.
-    pub(crate) fn greet_abroad(
+    pub(super) fn greet_abroad(
         self: &Arc<Self>,
         link: &LinkCore,
         account: &Account,

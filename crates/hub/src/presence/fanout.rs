@@ -169,7 +169,8 @@ impl Hub {
             if gone.is_empty() {
                 continue;
             }
-            for watcher in watchers.into_iter().filter(|w| !self.hosts(w.domain())) {
+            let elsewhere = watchers.into_iter().filter(|w| !self.hosts(w.domain()));
+            for watcher in elsewhere.filter(|w| self.is_unveiled(w, &account.address)) {
                 if self.is_reached(&account.address, &watcher) {
                     let doc = Arc::new(PresenceDoc::empty(account.address.clone()));
                     let (state, changed) = (WatchState::Active, Some(Vec::new()));

@@ -93,7 +93,7 @@ impl Hub {
         Ok(Outcome::Delivered)
     }
 
-    fn show(self: &Arc<Self>, presentity: &Address, to: &Endpoint, tuples: &[Tuple]) {
+    pub(crate) fn show(self: &Arc<Self>, presentity: &Address, to: &Endpoint, tuples: &[Tuple]) {
         let account = self.account_at_hand(&to.address);
         if account.is_none() && self.hosts(to.address.domain()) {
             return;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 impl Hub {
     /// Do the rules let a watcher see a presentity? Everybody may see themselves.
-    pub(super) fn is_unveiled(&self, watcher: &Address, presentity: &Address) -> bool {
+    pub(crate) fn is_unveiled(&self, watcher: &Address, presentity: &Address) -> bool {
         watcher == presentity || self.parts.pipeline.may_see(watcher, presentity)
     }
 

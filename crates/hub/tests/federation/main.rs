@@ -208,23 +208,54 @@ fn those_elsewhere_are_asked_again_by_a_session_that_outlived_its_process() {
         (world.net.log_in("romeo", "orchard"), world.com.log_in("juliet", "balcony"));
     befriend(&mut romeo, &mut juliet);
     befriend(&mut juliet, &mut romeo);
-    let key = LeaseKey::new("test-session");
-    romeo.link.resumable(key.clone(), romeo.address());
-    romeo.link.linger(Box::new(bytes::Bytes::from_static(b"left")), 600, &[]);
-    world.restart_net();
+    let key = leave(&mut romeo);
+    world.net.hub.farewell();
     juliet.sees(&romeo.address(), false);
-    let (link, inbox) = world.net.hub.join(Dialect::Xmpp);
-    (romeo.link, romeo.inbox) = (link, inbox);
-    romeo.link.ask(Ticket(1), Ask::Resume { key, owner: romeo.address() });
-    let handover = romeo.until("its session", |event| match event {
+    world.restart_net();
+    come_back(&world, &mut romeo, key);
+    romeo.sees(&juliet.address(), false);
+    romeo.sees(&juliet.address(), true);
+    juliet.sees(&romeo.address(), true);
+}
+
+/// Who was kept from seeing somebody when the process ended is so afterwards.
+#[test]
+fn those_elsewhere_who_may_not_see_a_session_do_not_see_it_come_back() {
+    let mut world = World::new();
+    let (mut romeo, mut juliet) =
+        (world.net.log_in("romeo", "orchard"), world.com.log_in("juliet", "balcony"));
+    befriend(&mut juliet, &mut romeo);
+    world.net.veil.store(true, Ordering::Release);
+    world.net.hub.rules_changed();
+    juliet.sees(&romeo.address(), false);
+    let key = leave(&mut romeo);
+    world.net.hub.farewell();
+    world.restart_net();
+    come_back(&world, &mut romeo, key);
+    // What is said later arrives, and that does not.
+    for id in ["m1", "m2"] {
+        romeo.write(&juliet.address(), id);
+        assert!(!juliet.hears_of_before(&romeo.address(), id));
+    }
+}
+
+/// The connection is cut, and the session waits.
+fn leave(person: &mut Person) -> LeaseKey {
+    let key = LeaseKey::new("test-session");
+    person.link.resumable(key.clone(), person.address());
+    person.link.linger(Box::new(bytes::Bytes::from_static(b"left")), 600, &[]);
+    key
+}
+
+fn come_back(world: &World, person: &mut Person, key: LeaseKey) {
+    (person.link, person.inbox) = world.net.hub.join(Dialect::Xmpp);
+    person.link.ask(Ticket(1), Ask::Resume { key, owner: person.address() });
+    let handover = person.until("its session", |event| match event {
         HubEvent::Resumed(_, handover) => Some(handover),
         _ => None,
     });
     let (link, inbox, _) = handover.take().unwrap();
-    (romeo.link, romeo.inbox) = (link, inbox);
-    romeo.sees(&juliet.address(), false);
-    romeo.sees(&juliet.address(), true);
-    juliet.sees(&romeo.address(), true);
+    (person.link, person.inbox) = (link, inbox);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Two hubs of two companies, and a wire between them that carries envelopes as a door would, without any bytes.
 
 use crate::maker;
-use hub::pipeline::Pipeline;
+use hub::pipeline::{self, Pipeline, Stage, Verdict};
 use hub::stages::Identity;
 use hub::{Hub, HubEvent, Inbox, Link, Parts, RuleSet, Rules};
 use model::{
@@ -180,6 +180,7 @@ pub struct Company {
     pub store: Arc<MemoryStore>,
     pub wire: Arc<Wire>,
     pub rules: Arc<Rules>,
+    pub veil: Arc<AtomicBool>,
     domain: &'static str,
 }
 
@@ -203,15 +204,14 @@ impl World {
         Self { net, com, runtime }
     }
 
-    /// One of the two stops in order and starts again.
+    /// One of the two stops in order, after its farewell, and starts again.
     pub fn restart_net(&mut self) {
         let inside = self.runtime.enter();
-        self.net.hub.farewell();
         self.net.hub.keep_sessions();
         self.net.wire.cut();
         self.com.wire.cut();
-        self.net.hub = open(&self.net.store, &self.net.rules, self.net.domain);
-        self.net.hub.restore_sessions().unwrap();
+        self.net.hub = open(&self.net.store, &self.net.rules, &self.net.veil, self.net.domain);
+        self.net.hub.restore_sessions(600).unwrap();
         self.net.tie(&self.com);
         self.com.tie(&self.net);
         self.net.hub.dial_with(Arc::new(Dial(self.net.wire.clone()))).unwrap();
@@ -219,9 +219,26 @@ impl World {
     }
 }
 
-fn open(store: &Arc<MemoryStore>, rules: &Arc<Rules>, domain: &str) -> Arc<Hub> {
+/// Nobody elsewhere sees anybody of ours while it is drawn.
+struct Veil(Arc<AtomicBool>);
+
+impl Stage for Veil {
+    fn name(&self) -> &'static str {
+        "veil"
+    }
+
+    fn apply(&self, _: &mut Envelope, _: &pipeline::Context) -> Verdict {
+        Verdict::Pass
+    }
+
+    fn may_see(&self, watcher: &Address, presentity: &Address) -> bool {
+        !self.0.load(Ordering::Acquire) || watcher.domain() == presentity.domain()
+    }
+}
+
+fn open(store: &Arc<MemoryStore>, rules: &Arc<Rules>, veil: &Arc<AtomicBool>, domain: &str) -> Arc<Hub> {
     Hub::open(Parts {
-        pipeline: Pipeline::new(vec![Box::new(Identity)]),
+        pipeline: Pipeline::new(vec![Box::new(Identity), Box::new(Veil(veil.clone()))]),
         partners: Arc::new(Everybody),
         rules: rules.clone(),
         lanes: 2,
@@ -236,8 +253,9 @@ impl Company {
         store.create(&Address::new("romeo", domain).unwrap(), &[]).unwrap();
         store.create(&Address::new("juliet", domain).unwrap(), &[]).unwrap();
         let rules = Arc::new(Rules::new(RuleSet::default()));
-        let hub = open(&store, &rules, domain);
-        Self { hub, store, wire: Wire::new(runtime), rules, domain }
+        let veil = Arc::new(AtomicBool::new(false));
+        let hub = open(&store, &rules, &veil, domain);
+        Self { hub, store, wire: Wire::new(runtime), rules, veil, domain }
     }
 
     /// The wire goes from this hub to that one.
@@ -386,5 +404,20 @@ impl Person {
             &notify.doc.presentity == whom && tuples.last().is_some_and(|t| (t.basic == Basic::Open) == open)
         };
         self.envelope("a contact", |event| matches!(event, Event::Notify(n) if shows(n)));
+    }
+
+    /// Is there news of somebody before this message?
+    pub fn hears_of_before(&mut self, whom: &Address, id: &str) -> bool {
+        let mut heard = false;
+        self.until("a message", |event| {
+            let HubEvent::Deliver(delivery) = event else { return None };
+            match &delivery.envelope.event {
+                Event::Notify(notify) => heard |= &notify.doc.presentity == whom,
+                Event::Message(message) if message.id == id => return Some(()),
+                _ => {}
+            }
+            None
+        });
+        heard
     }
 }

@@ -67,7 +67,7 @@ fn open(store: &Arc<store::MemoryStore>) -> Arc<Hub> {
         lanes: 1,
     })
     .expect("a store in memory");
-    hub.restore_sessions().expect("a store in memory");
+    hub.restore_sessions(300).expect("a store in memory");
     hub
 }
 

@@ -1,7 +1,7 @@
 //! A session as bytes, for a machine of the next process: both counts of XEP-0198, and what the client has not acknowledged.
 //!
-//! Messages are only named: their mailbox hands them out again, under numbers of the next process. Everything else that was sent is
-//! there as it was.
+//! Messages that wait in their mailbox are only named: it hands them out again, under numbers of the next process. Everything else
+//! that was sent is there as it was.
 
 use bytes::Bytes;
 use model::{DeliveryId, EnvelopeId, Outcome, Remains, Tick, Ticket};
@@ -13,11 +13,11 @@ use crate::jid;
 use crate::machine::Submissions;
 
 const VERSION: &str = "2";
-/// The number of deliveries that no mailbox hands out again.
+/// The number under which nothing was delivered to the machine that goes on.
 const UNTRACKED: DeliveryId = DeliveryId(0);
 
 impl Remains for Session {
-    fn to_bytes(&self) -> Option<Bytes> {
+    fn to_bytes(&self, waits: &dyn Fn(DeliveryId) -> bool) -> Option<Bytes> {
         let resumption = self.acks.resumption.as_ref()?;
         // An answer is still owed: a count without it would have the client say again what is done.
         if self.submissions.done_before() < self.submissions.next() {
@@ -35,8 +35,11 @@ impl Remains for Session {
             resumption.secs,
         )
         .into_bytes();
+        for envelope in &self.has {
+            out.extend_from_slice(format!("={envelope}\n").as_bytes());
+        }
         for sent in &self.acks.sent {
-            match sent.delivery.as_deref().filter(|handed| handed.id != UNTRACKED) {
+            match sent.delivery.as_deref().filter(|handed| waits(handed.id)) {
                 Some(handed) => out.extend_from_slice(format!("{}\n", handed.envelope).as_bytes()),
                 None => {
                     out.extend_from_slice(format!("+{}\n", sent.stanza.len()).as_bytes());
@@ -71,8 +74,13 @@ impl Session {
         let (id, secs) = (line(&mut rest)?.to_owned(), line(&mut rest)?.parse().ok()?);
         let mut acks = Acks { acked, resumption: Some(Resumption { id, secs }), ..Acks::default() };
         acks.enable(0);
+        let mut has = Vec::new();
         while !rest.is_empty() {
             let head = line(&mut rest)?;
+            if let Some(envelope) = head.strip_prefix('=') {
+                has.push(EnvelopeId::parse(envelope)?);
+                continue;
+            }
             acks.sent.push_back(match head.strip_prefix('+') {
                 Some(len) => {
                     let (stanza, after) = rest.split_at_checked(len.parse().ok()?)?;
@@ -91,6 +99,7 @@ impl Session {
             submissions,
             acks,
             carbons,
+            has,
             is_of_last_process: true,
         })
     }

@@ -26,6 +26,8 @@ pub(crate) struct Session {
     pub(super) submissions: Submissions<Stub, Asked>,
     pub(super) acks: Acks,
     pub(super) carbons: Carbons,
+    /// What is delivered again and need not be sent again.
+    pub(super) has: Vec<EnvelopeId>,
     /// What it was delivered is delivered again, and under other numbers.
     pub(super) is_of_last_process: bool,
 }
@@ -112,6 +114,7 @@ impl C2s {
             submissions: std::mem::take(&mut self.submissions),
             acks: std::mem::take(&mut self.acks),
             carbons: self.carbons,
+            has: std::mem::take(&mut self.has),
             is_of_last_process: false,
         };
         Some(Output::Linger { state: Box::new(session), secs })
@@ -143,13 +146,13 @@ impl C2s {
             return self.fail(crate::wire::Condition::InternalServerError);
         };
         if session.is_of_last_process {
-            self.has = session.acks.go_on(h);
+            session.has.extend(session.acks.go_on(h));
         }
-        let Session { device, full, lang, attending, submissions, acks, carbons, .. } = session;
+        let Session { device, full, lang, attending, submissions, acks, carbons, has, .. } = session;
         self.session(device);
         (self.full, self.attending) = (full, attending);
         self.lang = self.lang.take().or(lang);
-        (self.submissions, self.acks, self.carbons) = (submissions, acks, carbons);
+        (self.submissions, self.acks, self.carbons, self.has) = (submissions, acks, carbons, has);
         // Requests of the old stream are not answered on the new one.
         self.acks.owed.clear();
         self.resuming = Some(Resuming::Settling);

@@ -140,7 +140,11 @@ impl Rig {
             return self.give(Input::Resumed(words::ticket(ticket), left));
         }
         if let Some(ticket) = text.strip_prefix("resumed-after-restart ") {
-            let left = self.left.take().and_then(|left| left.to_bytes()).expect("what outlives the process");
+            let left = self
+                .left
+                .take()
+                .and_then(|left| left.to_bytes(&|id| id.0 != 0))
+                .expect("what outlives the process");
             return self.give(Input::Resumed(words::ticket(ticket), Box::new(left)));
         }
         let input = testkit::xmpp::input(text).expect(line);
