@@ -93,7 +93,8 @@ fn consent_is_the_same_on_both_sides_and_presence_follows_it() {
     // A second session is greeted with what is known; one that comes alone asks.
     let mut second = world.net.log_in("romeo", "phone");
     second.sees(&juliet.address(), true);
-    drop((second, romeo));
+    drop(second);
+    world.net.lose(romeo);
     let mut romeo = world.net.log_in("romeo", "orchard");
     romeo.sees(&juliet.address(), true);
     juliet.say(romeo.address(), authorize(Decision::Denied));
@@ -188,7 +189,7 @@ fn how_somebody_is_is_asked_again_when_their_company_is_back() {
     befriend(&mut romeo, &mut juliet);
     world.net.wire.cut();
     world.net.wire.up.store(false, Ordering::Release);
-    drop(romeo);
+    world.net.lose(romeo);
     let mut again = world.net.log_in("romeo", "garden");
     again.publish(Basic::Open);
     let hub = world.net.wire.from.lock().clone().unwrap();

@@ -264,6 +264,17 @@ impl Company {
         *self.wire.to.lock() = Some(there.hub.clone());
     }
 
+    /// A connection is gone, and the hub has noticed.
+    pub fn lose(&self, person: Person) {
+        let address = person.address();
+        drop(person);
+        let end = Instant::now() + Duration::from_secs(20);
+        while self.hub.online().iter().any(|report| report.account == address) {
+            assert!(Instant::now() < end, "{address} never goes");
+            std::thread::yield_now();
+        }
+    }
+
     /// A session that announces itself and keeps a contact list.
     pub fn log_in(&self, name: &str, device: &str) -> Person {
         let mut person = self.quiet(name, device);
