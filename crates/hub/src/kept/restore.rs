@@ -14,6 +14,7 @@ use model::{
     Address, Basic, Delivery, Device, Endpoint, Event, Notice, Notify, PresenceDoc, Role, Tuple, WatchState,
 };
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use store::{Lease, Trouble};
 
 /// A session that waits again.
@@ -32,6 +33,7 @@ impl Hub {
     /// [`Trouble`] when the store cannot be read; sessions that were not taken up by then are lost.
     pub fn restore_sessions(self: &Arc<Self>, secs: u32) -> Result<usize, Trouble> {
         let papers = std::mem::take(&mut *self.papers.lock());
+        self.read_accounts(&papers);
         let latest = clock::wall().unix_ms() + u64::from(secs) * 1000;
         let (mut revived, mut lost, mut memories) = (Vec::new(), Vec::new(), Vec::new());
         for Lease { key, owner, state, .. } in papers {
@@ -76,6 +78,18 @@ impl Hub {
         // They may have changed since.
         self.rules_changed();
         Ok(revived.len())
+    }
+
+    /// Reads the accounts of all papers on several threads: an account of many contacts takes half a millisecond, and nobody can
+    /// come before all are there. What cannot be read is told to whoever asks for it next.
+    fn read_accounts(self: &Arc<Self>, papers: &[Lease]) {
+        let next = AtomicUsize::new(0);
+        let read = || {
+            while let Some(paper) = papers.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let _ = self.account(&paper.owner);
+            }
+        };
+        std::thread::scope(|scope| (0..self.parts.lanes).for_each(|_| drop(scope.spawn(read))));
     }
 
     fn revive(self: &Arc<Self>, account: Arc<Account>, device: Endpoint, paper: Paper) -> Option<Revived> {
