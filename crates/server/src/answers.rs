@@ -3,7 +3,7 @@
 
 use crate::config::Config;
 use crate::failure::Failure;
-use crate::live::Live;
+use crate::in_force::InForce;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -31,7 +31,7 @@ pub async fn open(config: &Config) -> Result<Option<TcpListener>, Failure> {
 }
 
 /// Serves until the task is dropped.
-pub async fn serve(socket: TcpListener, live: Arc<Live>, desk: Arc<Desk>) {
+pub async fn serve(socket: TcpListener, in_force: Arc<InForce>, desk: Arc<Desk>) {
     let places = Arc::new(Semaphore::new(AT_ONCE));
     loop {
         let Ok(place) = places.clone().acquire_owned().await else { return };
@@ -43,7 +43,7 @@ pub async fn serve(socket: TcpListener, live: Arc<Live>, desk: Arc<Desk>) {
                 continue;
             }
         };
-        let (tls, desk) = (live.tls(), desk.clone());
+        let (tls, desk) = (in_force.tls(), desk.clone());
         tokio::spawn(async move {
             let _place = place;
             let serving = async {

@@ -1,6 +1,5 @@
 //! Keeps those who look for unclean things up to date: lists by the time of their files, names by who there is.
 
-use crate::live::Live;
 use hygiene::{Acquaintances, Eyes};
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,12 +35,18 @@ pub fn acquaint(eyes: &Eyes, partners: &partner::Federation, store: &SqliteStore
 }
 
 /// Looks again and again for as long as the server runs.
-pub async fn keep(live: Arc<Live>) {
+pub async fn keep(eyes: Arc<Eyes>, partners: Arc<partner::Federation>, store: Arc<SqliteStore>) {
     let mut looks = tokio::time::interval(LOOK);
     for count in 1u32.. {
         looks.tick().await;
-        let live = live.clone();
+        let (eyes, partners, store) = (eyes.clone(), partners.clone(), store.clone());
+        let look = move || {
+            eyes.refresh();
+            if count.is_multiple_of(PEOPLE) {
+                acquaint(&eyes, &partners, &store);
+            }
+        };
         // A look that panicked has said so; the next one goes on.
-        let _ = tokio::task::spawn_blocking(move || live.look_for_lists(count.is_multiple_of(PEOPLE))).await;
+        let _ = tokio::task::spawn_blocking(look).await;
     }
 }

@@ -1,7 +1,7 @@
 //! Journaling to an archive elsewhere: what was said goes there by mail, read from behind the journal. How far it has come
 //! is in the store, so nothing is lost by a crash, and nothing here can hold up a message.
 
-use crate::live::Live;
+use crate::in_force::InForce;
 use export::{Book, Conversation, FileFact, letter, letters};
 use files::Files;
 use mail::{Mailer, NotSent};
@@ -83,10 +83,10 @@ impl Journaling {
     }
 
     /// Sends whatever is over, for as long as the server runs.
-    pub async fn run(self: Arc<Self>, live: Arc<Live>) {
+    pub async fn run(self: Arc<Self>, in_force: Arc<InForce>) {
         let mut began = false;
         loop {
-            let config = live.config();
+            let config = in_force.config();
             let Some((_, minutes)) = config.journaling() else {
                 tokio::time::sleep(LOOK).await;
                 continue;
@@ -100,7 +100,7 @@ impl Journaling {
             });
             match look.await {
                 Ok(Ok(Next::Nothing)) => tokio::time::sleep(LOOK).await,
-                Ok(Ok(Next::Send(window))) => self.send(window, &live).await,
+                Ok(Ok(Next::Send(window))) => self.send(window, &in_force).await,
                 Ok(Err(trouble)) => {
                     self.ill(trouble.to_string());
                     tokio::time::sleep(REST.0).await;
@@ -185,14 +185,14 @@ impl Journaling {
     }
 
     /// Sends a window, however long that takes. What was taken before a crash is sent again, under the same Message-ID.
-    async fn send(&self, window: Window, live: &Live) {
+    async fn send(&self, window: Window, in_force: &InForce) {
         let occasion = "Sent by the server's journaling, as it was on record then.".to_owned();
         let book = Book { chain: self.chain.to_string(), occasion };
         for of in &window.conversations {
             let mut rest = REST.0;
             let mut bare = false;
             loop {
-                match self.attempt(&book, of, bare, live).await {
+                match self.attempt(&book, of, bare, in_force).await {
                     Ok(()) => break,
                     Err(no) => {
                         // Archives refuse what is too long for them: then without files, which are named all the same.
@@ -228,8 +228,14 @@ impl Journaling {
         standing.overdue = None;
     }
 
-    async fn attempt(&self, book: &Book, of: &Conversation, bare: bool, live: &Live) -> Result<(), NotSent> {
-        let config = live.config();
+    async fn attempt(
+        &self,
+        book: &Book,
+        of: &Conversation,
+        bare: bool,
+        in_force: &InForce,
+    ) -> Result<(), NotSent> {
+        let config = in_force.config();
         let ours = |why: String| NotSent { why, for_good: false };
         let (Some((to, _)), Some(settings)) = (config.journaling(), config.mail()) else {
             return Err(ours("[journaling] names no archive any more".into()));

@@ -18,6 +18,7 @@ mod drill;
 mod failure;
 mod following;
 mod house;
+mod in_force;
 mod journaling;
 mod keeping;
 mod live;

@@ -99,6 +99,7 @@ impl Running {
         let answers = answers::open(&config).await?;
         let upload = upload::open(&config, house.files.as_ref()).await?;
         let live = Arc::new(Live::open(config, &house, workers, supervisor, log)?);
+        let in_force = live.in_force();
         let socket = open_control(&control, &part, &place)?;
         let desk = web::Desk {
             hub: house.hub.clone(),
@@ -139,13 +140,13 @@ impl Running {
         let mut answers_at = None;
         if let Some(socket) = answers {
             answers_at = Some(socket.local_addr()?);
-            tokio::spawn(answers::serve(socket, live.clone(), desk.clone()));
+            tokio::spawn(answers::serve(socket, in_force.clone(), desk.clone()));
         }
         let mut files_at = None;
         let mut files: Vec<JoinHandle<()>> = Vec::new();
         if let (Some(socket), Some(kept)) = (upload, &house.files) {
             files_at = Some(socket.local_addr()?);
-            files.push(tokio::spawn(upload::serve(socket, live.clone(), kept.clone())));
+            files.push(tokio::spawn(upload::serve(socket, in_force.clone(), kept.clone())));
             files.push(tokio::spawn(upload::keep(kept.clone(), house.hub.clone())));
         }
         let router = web::router(desk);
@@ -156,22 +157,22 @@ impl Running {
         });
         let retention = tokio::spawn(forget(live.clone(), house.store.clone()));
         let checkpoints = [
-            tokio::spawn(checkpoints::by_the_clock(live.clone(), house.notary.clone())),
-            tokio::spawn(checkpoints::keep(live.clone(), house.notary.clone())),
+            tokio::spawn(checkpoints::by_the_clock(in_force.clone(), house.notary.clone())),
+            tokio::spawn(checkpoints::keep(in_force.clone(), house.notary.clone())),
         ];
         let tests = tokio::spawn(try_out(live.clone()));
-        let reports = tokio::spawn(crate::usage::attend(live.clone(), live.usage()));
-        let clean = tokio::spawn(crate::clean::keep(live.clone()));
+        let reports = tokio::spawn(crate::usage::attend(in_force.clone(), live.usage()));
+        let clean =
+            tokio::spawn(crate::clean::keep(house.eyes.clone(), house.partners.clone(), house.store.clone()));
         let strangers = tokio::spawn(crate::strangers::keep(house.hub.clone(), house.guard.clone()));
-        let following = live.config().domains.first().cloned().map(|domain| {
+        let following = in_force.config().domains.first().cloned().map(|domain| {
             tokio::spawn(crate::following::keep(house.hub.clone(), house.guard.clone(), domain))
         });
         let journaling = Journaling::open(house.store.clone(), house.files.clone(), house.chain)?;
         let journaling = Arc::new(journaling);
         live.journals_with(journaling.clone());
-        let journaling = tokio::spawn(journaling.run(live.clone()));
-        let watched = live.clone();
-        let watch = tokio::spawn(certificates::watch(move || watched.config()));
+        let journaling = tokio::spawn(journaling.run(in_force.clone()));
+        let watch = tokio::spawn(certificates::watch(in_force));
         let keeper = keep_certificates(&live, &house.store).await?;
         Ok(Self {
             watch,
@@ -213,7 +214,7 @@ impl Running {
             address: addr.to_string(),
             tls: "direct".into(),
         }));
-        let plain = self.live.config().upload.plain;
+        let plain = self.live.in_force().config().upload.plain;
         all.extend(self.files_at.map(|addr| web::ListenerView {
             name: "files".into(),
             address: addr.to_string(),
@@ -257,7 +258,7 @@ impl Running {
         let _ = std::fs::remove_file(&self.control);
         let (store, guard, search) = (self.store, self.guard, self.search);
         let live = self.live.clone();
-        let notary = self.live.config().checkpoint_at_end.then_some(self.notary);
+        let notary = self.live.in_force().config().checkpoint_at_end.then_some(self.notary);
         let last = move || {
             live.keep_sessions();
             guard.write_down(usize::MAX, crate::clock::now().unix_ms());
@@ -289,7 +290,7 @@ async fn keep_certificates(
         let journal = journal.clone();
         tokio::task::spawn_blocking(move || act.note(journal.as_ref(), crate::clock::now()));
     };
-    let keeper = Keeper::start(&live.config(), Box::new(issued)).await?;
+    let keeper = Keeper::start(&live.in_force().config(), Box::new(issued)).await?;
     if let Some(keeper) = &keeper {
         live.hurry_with(keeper.hurry.clone());
     }

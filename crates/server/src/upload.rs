@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::failure::Failure;
-use crate::live::Live;
+use crate::in_force::InForce;
 use files::Files;
 use hub::Hub;
 use model::Seq;
@@ -75,9 +75,9 @@ impl Drop for Guest {
 }
 
 /// Serves until the task is dropped.
-pub async fn serve(socket: TcpListener, live: Arc<Live>, files: Arc<Files>) {
+pub async fn serve(socket: TcpListener, in_force: Arc<InForce>, files: Arc<Files>) {
     let (places, guests) = (Arc::new(Semaphore::new(AT_ONCE)), Guests::default());
-    let (door, plain) = (FileDoor::new(files), live.config().upload.plain);
+    let (door, plain) = (FileDoor::new(files), in_force.config().upload.plain);
     loop {
         let Ok(place) = places.clone().acquire_owned().await else { return };
         let (stream, from) = match socket.accept().await {
@@ -93,7 +93,7 @@ pub async fn serve(socket: TcpListener, live: Arc<Live>, files: Arc<Files>) {
             tracing::debug!(%from, "too many connections for files");
             continue;
         }
-        let (tls, door) = (live.tls(), door.clone());
+        let (tls, door) = (in_force.tls(), door.clone());
         tokio::spawn(async move {
             let _counted = (place, guest);
             let serving = async {

@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::house::House;
-use crate::live::Live;
+use crate::in_force::InForce;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use mail::{Letter, Mailer};
@@ -159,11 +159,11 @@ fn keep(path: &std::path::Path, bytes: &[u8]) -> std::io::Result<()> {
 }
 
 /// Makes and sends reports by themselves.
-pub async fn attend(live: Arc<Live>, usage: Arc<Usage>) {
+pub async fn attend(in_force: Arc<InForce>, usage: Arc<Usage>) {
     let mut looks = tokio::time::interval(LOOK);
     loop {
         looks.tick().await;
-        let (config, by) = (live.config(), usage.clone());
+        let (config, by) = (in_force.config(), usage.clone());
         let known = config.clone();
         let made = tokio::task::spawn_blocking(move || by.make(&known, crate::clock::now())).await;
         let due = match made {

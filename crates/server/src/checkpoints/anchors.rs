@@ -3,7 +3,7 @@
 use super::stamp::Question;
 use super::{Anchored, Notary, post, syslog};
 use crate::config::Config;
-use crate::live::Live;
+use crate::in_force::InForce;
 use model::Seq;
 use record::{Signed, hex};
 use std::fs::{File, OpenOptions};
@@ -75,9 +75,9 @@ impl Anchor {
 }
 
 /// Hands over what is new whenever there is something, and tries again where it failed.
-pub async fn keep(live: Arc<Live>, notary: Arc<Notary>) {
+pub async fn keep(in_force: Arc<InForce>, notary: Arc<Notary>) {
     loop {
-        let anchors = configured(&live.config());
+        let anchors = configured(&in_force.config());
         let mut tasks = Vec::new();
         for anchor in anchors {
             tasks.push(tokio::spawn(serve(anchor, notary.clone())));

@@ -8,7 +8,7 @@ mod syslog;
 pub use anchors::{anchored, keep};
 
 use crate::clock::now;
-use crate::live::Live;
+use crate::in_force::InForce;
 use model::{Seq, Timestamp};
 use parking_lot::Mutex;
 use record::{Act, NotClosed, Signed, Signer};
@@ -181,13 +181,13 @@ fn is_much(new: u64, minutes: u32) -> bool {
 }
 
 /// Closes rows by the clock.
-pub async fn by_the_clock(live: Arc<Live>, notary: Arc<Notary>) {
+pub async fn by_the_clock(in_force: Arc<InForce>, notary: Arc<Notary>) {
     // A store that has never had one gets its first after the time has passed once; else the last one counts.
     let began = if notary.standing().to == Seq(0) { now().unix_ms() } else { 0 };
     let mut looks = tokio::time::interval(LOOK);
     loop {
         looks.tick().await;
-        let (notary, minutes) = (notary.clone(), live.config().record.checkpoint_minutes);
+        let (notary, minutes) = (notary.clone(), in_force.config().record.checkpoint_minutes);
         if notary.is_due(minutes, began) {
             let close = move || notary.close(&Act::done("checkpoint", "server"));
             // What went wrong was logged, and the next look tries again.

@@ -15,6 +15,7 @@ use crate::config::{Config, FederationMode};
 use crate::conformance::Conformance;
 use crate::failure::Failure;
 use crate::house::{self, House};
+use crate::in_force::InForce;
 use crate::journaling::Journaling;
 use crate::keeping::Keeping;
 use crate::log::Log;
@@ -25,7 +26,7 @@ use crate::unrecorded::Exceptions;
 use crate::usage::Usage;
 use hub::{Hub, Rules};
 use model::Timestamp;
-use net::{Bound, Net, Tls};
+use net::{Bound, Net};
 use parking_lot::{Mutex, RwLock};
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -54,7 +55,9 @@ struct Inner {
     search: Option<Arc<search::Index>>,
     notary: Arc<Notary>,
     keeping: Arc<Keeping>,
-    now: Mutex<Now>,
+    in_force: Arc<InForce>,
+    /// One change at a time.
+    change: Mutex<()>,
     bound: RwLock<Vec<Bound>>,
     stopping: AtomicBool,
     partners: Arc<partner::Federation>,
@@ -68,12 +71,6 @@ struct Inner {
     recorder: Option<Arc<Recorder>>,
     hurry: OnceLock<Arc<Notify>>,
     journaling: OnceLock<Arc<Journaling>>,
-}
-
-/// What is in force.
-struct Now {
-    config: Config,
-    tls: Option<Arc<Tls>>,
 }
 
 /// Who may see whom is another matter now.
@@ -119,7 +116,7 @@ impl Live {
             conformance.start();
         }
         let usage = Arc::new(Usage::new(&config, house));
-        let now = Mutex::new(Now { config, tls });
+        let in_force = Arc::new(InForce::new(config, tls));
         let (store, rules) = (house.store.clone(), house.rules.clone());
         let inner = Arc::new(Inner {
             net,
@@ -132,7 +129,8 @@ impl Live {
             search: house.search.clone(),
             notary: house.notary.clone(),
             keeping: house.keeping.clone(),
-            now,
+            in_force,
+            change: Mutex::default(),
             bound,
             stopping: AtomicBool::new(false),
             partners: house.partners.clone(),
@@ -189,9 +187,9 @@ impl Live {
         self.inner.usage.clone()
     }
 
-    /// The configuration in force.
-    pub fn config(&self) -> Config {
-        self.inner.now.lock().config.clone()
+    /// Configuration and certificates.
+    pub fn in_force(&self) -> Arc<InForce> {
+        self.inner.in_force.clone()
     }
 
     /// Uses the certificates that are on disk now, for handshakes from now on.
@@ -199,10 +197,10 @@ impl Live {
     /// # Errors
     /// [`Failure`] where one cannot be used; nothing has changed then.
     pub fn renew_certificates(&self) -> Result<(), Failure> {
-        let mut now = self.inner.now.lock();
-        let tls = certificates::open(&now.config)?;
+        let _one = self.inner.change.lock();
+        let tls = certificates::open(&self.inner.in_force.config())?;
         self.inner.net.secure(tls.clone());
-        now.tls = tls;
+        self.inner.in_force.secure(tls);
         Ok(())
     }
 
@@ -221,7 +219,7 @@ impl Live {
     /// # Errors
     /// In words.
     pub fn end_what_waits_too_long(&self, store: &SqliteStore) -> Result<(), String> {
-        let Some(days) = self.inner.now.lock().config.quarantine_days else { return Ok(()) };
+        let Some(days) = self.inner.in_force.config().quarantine_days else { return Ok(()) };
         let before = Timestamp(wall().unix_ms().saturating_sub(u64::from(days) * 86_400_000));
         let ended = self.inner.hub.expire_held(before).map_err(|error| error.to_string())?;
         if ended > 0 {
@@ -231,19 +229,6 @@ impl Live {
             act.note(store, wall()).map_err(|trouble| trouble.to_string())?;
         }
         Ok(())
-    }
-
-    /// Reads lists again whose files have changed, and who there is. Blocks.
-    pub fn look_for_lists(&self, and_people: bool) {
-        self.inner.eyes.refresh();
-        if and_people {
-            clean::acquaint(&self.inner.eyes, &self.inner.partners, &self.inner.store);
-        }
-    }
-
-    /// Our certificates, as they are now.
-    pub fn tls(&self) -> Option<Arc<Tls>> {
-        self.inner.now.lock().tls.clone()
     }
 
     /// When it was opened.
@@ -263,10 +248,8 @@ impl Live {
     pub async fn drain(&self, hurry: impl Future<Output = ()>) {
         let inner = &self.inner;
         inner.stopping.store(true, Ordering::Release);
-        let (patience, go_to) = {
-            let now = inner.now.lock();
-            (now.config.drain, now.config.go_to.clone())
-        };
+        let config = inner.in_force.config();
+        let (patience, go_to) = (config.drain, config.go_to.clone());
         inner.supervisor.stopping(patience);
         // While there are connections to say it over.
         inner.hub.farewell();
@@ -291,19 +274,20 @@ impl Inner {
         if self.stopping.load(Ordering::Acquire) {
             return Err(Failure::new("the server is stopping"));
         }
-        let mut now = self.now.lock();
-        let mut config = Config::load(&now.config.source.path)?;
+        let _one = self.change.lock();
+        let (before, presented) = (self.in_force.config(), self.in_force.tls());
+        let mut config = Config::load(&before.source.path)?;
         let tls = certificates::open(&config)?;
-        let mut done = compare(&now.config, &config);
+        let mut done = compare(&before, &config);
         // What needs a restart stays as it is, in what the doors are told, too; the next reload says so again.
-        config.domains.clone_from(&now.config.domains);
-        config.data.clone_from(&now.config.data);
-        config.workers = now.config.workers;
-        config.metrics = now.config.metrics;
-        config.traces.clone_from(&now.config.traces);
-        config.acme.clone_from(&now.config.acme);
-        config.upload.listen.clone_from(&now.config.upload.listen);
-        config.upload.plain = now.config.upload.plain;
+        config.domains.clone_from(&before.domains);
+        config.data.clone_from(&before.data);
+        config.workers = before.workers;
+        config.metrics = before.metrics;
+        config.traces.clone_from(&before.traces);
+        config.acme.clone_from(&before.acme);
+        config.upload.listen.clone_from(&before.upload.listen);
+        config.upload.plain = before.upload.plain;
         let (federation, resolver) = (house::federation(&config)?, house::resolver(&config)?);
         let hygiene = house::hygiene(&config)?;
         let doors = house::doors(&config, &self.store, &self.partners, self.recorder.as_deref())?;
@@ -311,17 +295,19 @@ impl Inner {
             .net
             .prepare(wanted(&config, &self.store, &self.partners, self.recorder.as_deref())?, tls.is_some())
             .map_err(|error| misplaced(&config, &error))?;
-        if now.tls.as_ref().map(|t| t.leaves()) != tls.as_ref().map(|t| t.leaves()) {
+        if presented.as_ref().map(|t| t.leaves()) != tls.as_ref().map(|t| t.leaves()) {
             done.changed.push("tls: another certificate, for handshakes from now on".into());
         }
-        let before = self.listeners();
+        let closed = self.listeners();
         *self.bound.write() = self.net.commit(change, tls.clone());
-        let after = self.listeners();
-        let shown = |l: &ListenerView| format!("{} on {} (tls: {})", l.name, l.address, l.tls);
-        done.changed
-            .extend(after.iter().filter(|l| !before.contains(l)).map(|l| format!("open: {}", shown(l))));
-        done.changed
-            .extend(before.iter().filter(|l| !after.contains(l)).map(|l| format!("closed: {}", shown(l))));
+        let open = self.listeners();
+        let name = |l: &ListenerView| format!("{} on {} (tls: {})", l.name, l.address, l.tls);
+        let those = |these: &[ListenerView], but: &[ListenerView], what: &str| {
+            let only = these.iter().filter(|l| !but.contains(l));
+            only.map(|l| format!("{what}: {}", name(l))).collect::<Vec<_>>()
+        };
+        done.changed.extend(those(&open, &closed, "open"));
+        done.changed.extend(those(&closed, &open, "closed"));
         self.net.admit(admission(&config));
         if let Some(log) = &self.log {
             log.set(&config.log);
@@ -341,7 +327,7 @@ impl Inner {
         }
         self.partners.look_up_with(Arc::new(Look::new(resolver.clone(), &doors, &self.partners)));
         self.net.federate(self.partners.clone(), resolver, doors)?;
-        *now = Now { config, tls };
+        self.in_force.set(config, tls);
         // Who looks for places to anchor looks again, once this is in force.
         self.notary.ring();
         Ok(done)

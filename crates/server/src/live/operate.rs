@@ -18,7 +18,7 @@ use web::{Answered, ListenerView, Operator, Reloaded};
 
 impl Live {
     fn journaling_standing(&self) -> Option<Standing> {
-        self.inner.now.lock().config.journaling()?;
+        self.inner.in_force.config().journaling()?;
         self.inner.journaling.get().map(|journaling| journaling.standing())
     }
 }
@@ -45,7 +45,7 @@ impl Operator for Live {
     }
 
     fn expire(&self, by: record::Act) -> Result<web::Expired, MatterError> {
-        let rule = self.inner.now.lock().config.record.rule();
+        let rule = self.inner.in_force.config().record.rule();
         let done = self.inner.keeping.run(rule, by)?;
         if done.rows() > 0 {
             tracing::info!(%rule, rows = done.rows(), waiting = done.waiting, "content destroyed by rule");
@@ -60,7 +60,7 @@ impl Operator for Live {
     }
 
     fn preview_retention(&self, rules: Option<&str>) -> Result<Preview, MatterError> {
-        self.inner.keeping.preview(self.inner.now.lock().config.record.rule(), rules)
+        self.inner.keeping.preview(self.inner.in_force.config().record.rule(), rules)
     }
 
     fn file_kept_by(&self, id: &str) -> Result<Option<String>, MatterError> {
@@ -88,7 +88,7 @@ impl Operator for Live {
     }
 
     fn retention(&self) -> record::Rule {
-        self.inner.now.lock().config.record.rule()
+        self.inner.in_force.config().record.rule()
     }
 
     fn checkpoint(&self, by: record::Act) -> Result<Vec<record::Signed>, String> {
@@ -108,12 +108,12 @@ impl Operator for Live {
     }
 
     fn anchored(&self) -> Option<Result<Vec<String>, String>> {
-        let config = self.inner.now.lock().config.clone();
+        let config = self.inner.in_force.config();
         checkpoints::anchored(&config, self.inner.notary.node())
     }
 
     fn look_at(&self, file: &record::FileAct) -> Result<Option<record::Fault>, store::Trouble> {
-        let blobs = self.inner.now.lock().config.data.join(crate::backup::BLOBS);
+        let blobs = self.inner.in_force.config().data.join(crate::backup::BLOBS);
         crate::contents::look(self.inner.store.as_ref(), &blobs, file)
     }
 
@@ -123,11 +123,11 @@ impl Operator for Live {
     }
 
     fn quarantine_days(&self) -> Option<u32> {
-        self.inner.now.lock().config.quarantine_days
+        self.inner.in_force.config().quarantine_days
     }
 
     fn four_eyes(&self) -> web::FourEyes {
-        self.inner.now.lock().config.administration.four_eyes()
+        self.inner.in_force.config().administration.four_eyes()
     }
 
     fn probe(&self, name: String) -> Answered<Result<web::Probed, String>> {
@@ -141,20 +141,20 @@ impl Operator for Live {
     }
 
     fn sign(&self, partner: &partner::Partner, request: &str, days: u32) -> Result<(String, String), String> {
-        let config = self.inner.now.lock().config.clone();
+        let config = self.inner.in_force.config();
         let issued = authority::sign(&config, partner, request, days).map_err(|e| e.to_string())?;
         Ok((issued.chain, issued.authority))
     }
 
     fn revoke(&self, certificate: &str) -> Result<(String, String), String> {
-        // Held meanwhile: two lists at a time would forget one another.
-        let now = self.inner.now.lock();
-        authority::revoke(&now.config, certificate).map_err(|e| e.to_string())
+        // Two lists at a time would forget one another.
+        let _one = self.inner.change.lock();
+        authority::revoke(&self.inner.in_force.config(), certificate).map_err(|e| e.to_string())
     }
 
     fn url(&self) -> Option<String> {
-        let now = self.inner.now.lock();
-        now.config.federation.url.as_ref().map(|url| url.get_ref().clone())
+        let config = self.inner.in_force.config();
+        config.federation.url.as_ref().map(|url| url.get_ref().clone())
     }
 
     fn send(&self, url: String, word: String, partner: String) -> Answered<Result<(), String>> {
@@ -166,10 +166,9 @@ impl Operator for Live {
     }
 
     fn chain(&self) -> Result<Vec<Vec<u8>>, String> {
-        let (files, first) = {
-            let now = self.inner.now.lock();
-            (certificates::files(&now.config), now.config.domains.first().map(|d| d.domain().to_owned()))
-        };
+        let config = self.inner.in_force.config();
+        let (files, first) =
+            (certificates::files(&config), config.domains.first().map(|d| d.domain().to_owned()));
         let own = files.iter().rev().find(|f| f.domain.is_some() && f.domain == first);
         let Some(file) = own.or(files.first()).map(|f| f.certificate.clone()) else { return Ok(Vec::new()) };
         let wrong = |error: rustls_pki_types::pem::Error| format!("{}: {error}", file.display());
@@ -188,7 +187,7 @@ impl Operator for Live {
     fn metrics(&self) -> String {
         let inner = &self.inner;
         let listeners = inner.net.counts();
-        let leaves = inner.now.lock().tls.as_ref().map(|tls| tls.leaves()).unwrap_or_default();
+        let leaves = inner.in_force.tls().as_ref().map(|tls| tls.leaves()).unwrap_or_default();
         let certificates = leaves.iter().filter_map(|leaf| certificates::paper::Paper::read(leaf)).collect();
         let (started, now) = (inner.started, wall());
         let (outbreaks, guard) = (inner.outbreaks.as_ref(), inner.guard.as_ref());

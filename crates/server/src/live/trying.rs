@@ -9,8 +9,9 @@ use model::{Address, Timestamp};
 impl Live {
     /// Tests partners whose last test is older than the configuration wants, one after the other.
     pub async fn try_out_the_overdue(&self) {
-        let hours = self.inner.now.lock().config.federation.test_hours;
-        if hours == 0 || self.inner.now.lock().config.federation.mode == FederationMode::Off {
+        let config = self.inner.in_force.config();
+        let hours = config.federation.test_hours;
+        if hours == 0 || config.federation.mode == FederationMode::Off {
             return;
         }
         let before = Timestamp(wall().unix_ms().saturating_sub(u64::from(hours) * 3_600_000)).to_string();
@@ -38,10 +39,10 @@ impl Live {
 
 impl Inner {
     pub(super) fn ground(&self) -> Result<Ground, String> {
-        let now = self.now.lock();
-        let local = now.config.domains.first().cloned().ok_or("this server has no domain")?;
-        let resolver = house::resolver(&now.config).map_err(|failure| failure.to_string())?;
-        Ok(Ground { partners: self.partners.clone(), resolver, tls: now.tls.clone(), local })
+        let (config, tls) = (self.in_force.config(), self.in_force.tls());
+        let local = config.domains.first().cloned().ok_or("this server has no domain")?;
+        let resolver = house::resolver(&config).map_err(|failure| failure.to_string())?;
+        Ok(Ground { partners: self.partners.clone(), resolver, tls, local })
     }
 
     /// Looks at somebody's servers; tries everything with a partner, and keeps what was found.
