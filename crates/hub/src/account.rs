@@ -1,5 +1,6 @@
 //! What is held in memory of one local account.
 
+use crate::book::Book;
 use crate::house::Hub;
 use crate::link::LinkCore;
 use crate::mailbox::Mailbox;
@@ -11,7 +12,7 @@ use parking_lot::Mutex;
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
-use store::{Consent, RosterEntry, Trouble};
+use store::{Consent, Trouble};
 
 /// A device that some machine bound.
 pub(crate) struct Slot {
@@ -29,16 +30,6 @@ pub(crate) struct Slot {
     pub in_flight: u32,
     /// To whom it sent presence directly, and who must hear when it goes (RFC 6121 section 4.6).
     pub directed: Vec<Endpoint>,
-}
-
-/// Contacts and consents, read once and then kept in step with the store.
-#[derive(Default)]
-pub(crate) struct Book {
-    pub entries: BTreeMap<Address, RosterEntry>,
-    /// Who watches, or asks to watch, this account; with the words of the request.
-    pub watchers: BTreeMap<Address, (Consent, Option<String>)>,
-    /// Whom this account watches or asks to watch.
-    pub watching: BTreeMap<Address, Consent>,
 }
 
 #[derive(Default)]
@@ -79,15 +70,14 @@ impl State {
 
     /// Those who let this account see them.
     pub fn watching(&self) -> Vec<Address> {
-        let watching = self.book.watching.iter();
-        watching.filter(|(_, consent)| **consent == Consent::Granted).map(|(who, _)| who.clone()).collect()
+        let rows = self.book.rows().iter();
+        rows.filter(|row| row.watching == Some(Consent::Granted)).map(|row| row.who.clone()).collect()
     }
 
     /// Has either of the two consented to the other?
     pub fn knows(&self, other: &Address) -> bool {
-        let granted = |c: Consent| matches!(c, Consent::Granted | Consent::PreApproved);
-        self.book.watchers.get(other).is_some_and(|(c, _)| granted(*c))
-            || self.book.watching.get(other).is_some_and(|c| granted(*c))
+        let given = |c: Option<Consent>| matches!(c, Some(Consent::Granted | Consent::PreApproved));
+        self.book.row(other).is_some_and(|row| given(row.watcher) || given(row.watching))
     }
 }
 
@@ -103,16 +93,10 @@ pub(crate) struct Account {
 impl Account {
     /// Reads an account's contacts and consents. Blocks.
     pub fn load(hub: &Arc<Hub>, address: &Address) -> Result<Arc<Self>, Trouble> {
-        let mut state = State::default();
-        for entry in hub.parts.rosters.entries(address)? {
-            state.book.entries.insert(entry.contact.clone(), entry);
-        }
-        for a in hub.parts.authorizations.of_presentity(address)? {
-            state.book.watchers.insert(a.watcher, (a.consent, a.note));
-        }
-        for a in hub.parts.authorizations.of_watcher(address)? {
-            state.book.watching.insert(a.presentity, a.consent);
-        }
+        let (rosters, consents) = (&hub.parts.rosters, &hub.parts.authorizations);
+        let (watchers, watching) = (consents.of_presentity(address)?, consents.of_watcher(address)?);
+        let book = Book::of(rosters.entries(address)?, watchers, watching);
+        let mut state = State { book, ..State::default() };
         // Nobody was told anything yet.
         state.veiled = granted(&state).into_iter().filter(|who| !hub.is_unveiled(who, address)).collect();
         Ok(Self::with(hub, address, state))

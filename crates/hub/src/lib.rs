@@ -10,6 +10,7 @@ mod account;
 mod again;
 mod asks;
 mod blocklist;
+mod book;
 mod choice;
 mod clock;
 mod copies;

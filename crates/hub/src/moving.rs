@@ -1,9 +1,8 @@
 //! Contact lists that come from another server, or go to one.
 
 use crate::house::Hub;
-use crate::roster::{CONTACTS, item};
+use crate::roster::{CONTACTS, item_of};
 use model::{Address, RosterItem, Subscription};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use store::{Authorization, Consent, RosterEntry, Trouble};
 
@@ -33,24 +32,20 @@ impl Hub {
     pub fn contact_list(self: &Arc<Self>, owner: &Address) -> Result<Option<MovedList>, Trouble> {
         let Some(account) = self.account(owner)? else { return Ok(None) };
         let state = account.state.lock();
-        let book = &state.book;
-        let approves = |contact| matches!(book.watchers.get(contact), Some((Consent::PreApproved, _)));
-        let all: BTreeSet<&Address> =
-            book.entries.keys().chain(book.watching.keys()).chain(book.watchers.keys()).collect();
         let mut list = MovedList::default();
-        for contact in all {
-            let approved = approves(contact);
+        for row in state.book.rows() {
+            let approved = row.watcher == Some(Consent::PreApproved);
             let bare = || RosterItem {
-                contact: contact.clone(),
+                contact: row.who.clone(),
                 name: None,
                 groups: Vec::new(),
                 subscription: Subscription::default(),
             };
-            if let Some(item) = item(&state, contact).or_else(|| approved.then(bare)) {
+            if let Some(item) = item_of(row).or_else(|| approved.then(bare)) {
                 list.contacts.push(MovedContact { item, approved });
             }
-            if let Some((Consent::Pending, words)) = book.watchers.get(contact) {
-                list.asked.push((contact.clone(), words.clone()));
+            if row.watcher == Some(Consent::Pending) {
+                list.asked.push((row.who.clone(), row.note.as_deref().map(ToOwned::to_owned)));
             }
         }
         Ok(Some(list))
@@ -72,13 +67,13 @@ impl Hub {
             let is_ours = self.hosts(contact.domain());
             let fresh = {
                 let state = account.state.lock();
-                !state.book.entries.contains_key(contact) && state.book.entries.len() < CONTACTS
+                !state.book.lists(contact) && state.book.listed() < CONTACTS
             };
             if fresh {
                 let (name, groups) = (item.name.clone(), item.groups.clone());
                 let entry = RosterEntry { contact: contact.clone(), name, groups };
                 self.parts.rosters.put(owner, &entry)?;
-                account.state.lock().book.entries.insert(contact.clone(), entry);
+                account.state.lock().book.list(entry);
                 new += 1;
             }
             let Subscription { to, from, asked } = item.subscription;
@@ -125,10 +120,10 @@ impl Hub {
             note: note.clone(),
         })?;
         if let Some(account) = &shown {
-            account.state.lock().book.watchers.insert(watcher.clone(), (consent, note));
+            account.state.lock().book.set_watcher(watcher, Some(consent), note);
         }
         if let Some(account) = &watching {
-            account.state.lock().book.watching.insert(presentity.clone(), consent);
+            account.state.lock().book.set_watching(presentity, Some(consent));
             self.push_contact(account, presentity);
         }
         Ok(true)

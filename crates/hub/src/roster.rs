@@ -1,6 +1,7 @@
 //! Contact lists: what the owner wrote, and the subscription that follows from consents.
 
 use crate::account::{Account, State};
+use crate::book::Row;
 use crate::house::Hub;
 use crate::link::{HubEvent, LinkCore};
 use crate::presence::Act;
@@ -8,7 +9,6 @@ use model::{
     Address, Answer, Authorize, Decision, Endpoint, Event, Notice, Reason, Refusal, RosterEdit, RosterItem,
     Subscription, Term,
 };
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use store::{Consent, RosterEntry, Trouble};
 
@@ -18,21 +18,24 @@ pub(crate) const CONTACTS: usize = 10_000;
 /// The item for one contact, if there is anything to show of it. A request not yet answered is no item of the
 /// one who is asked (RFC 6121 section 3.1.3).
 pub(crate) fn item(state: &State, contact: &Address) -> Option<RosterItem> {
-    let entry = state.book.entries.get(contact);
-    let watching = state.book.watching.get(contact).copied();
-    let watched = state.book.watchers.get(contact).map(|(c, _)| *c);
+    item_of(state.book.row(contact)?)
+}
+
+/// The same, for whom the account has to do with.
+pub(crate) fn item_of(row: &Row) -> Option<RosterItem> {
     let subscription = Subscription {
-        to: watching == Some(Consent::Granted),
-        asked: watching == Some(Consent::Pending),
-        from: watched == Some(Consent::Granted),
+        to: row.watching == Some(Consent::Granted),
+        asked: row.watching == Some(Consent::Pending),
+        from: row.watcher == Some(Consent::Granted),
     };
+    let entry = row.entry.as_ref();
     if entry.is_none() && subscription == Subscription::default() {
         return None;
     }
     Some(RosterItem {
-        contact: contact.clone(),
-        name: entry.and_then(|e| e.name.clone()),
-        groups: entry.map(|e| e.groups.clone()).unwrap_or_default(),
+        contact: row.who.clone(),
+        name: entry.and_then(|e| e.name.as_ref()).map(ToString::to_string),
+        groups: entry.map(|e| e.groups.to_vec()).unwrap_or_default(),
         subscription,
     })
 }
@@ -58,10 +61,7 @@ impl Hub {
         if let Some(slot) = state.slot(link, device) {
             slot.roster = true;
         }
-        let book = &state.book;
-        let contacts: BTreeSet<&Address> =
-            book.entries.keys().chain(book.watching.keys()).chain(book.watchers.keys()).collect();
-        Ok(Answer::Roster(contacts.into_iter().filter_map(|c| item(&state, c)).collect()))
+        Ok(Answer::Roster(state.book.rows().iter().filter_map(item_of).collect()))
     }
 
     pub(crate) fn edit_roster(
@@ -87,14 +87,14 @@ impl Hub {
     fn set_contact(self: &Arc<Self>, account: &Arc<Account>, entry: RosterEntry) -> Result<Answer, Trouble> {
         {
             let state = account.state.lock();
-            if state.book.entries.len() >= CONTACTS && !state.book.entries.contains_key(&entry.contact) {
+            if !state.book.lists(&entry.contact) && state.book.listed() >= CONTACTS {
                 let refusal = Refusal::new(Reason::Overloaded).with_text("too many contacts");
                 return Ok(Answer::Refused(refusal));
             }
         }
         self.parts.rosters.put(&account.address, &entry)?;
         let contact = entry.contact.clone();
-        account.state.lock().book.entries.insert(contact.clone(), entry);
+        account.state.lock().book.list(entry);
         self.push_contact(account, &contact);
         Ok(Answer::Done)
     }
@@ -108,7 +108,7 @@ impl Hub {
             return Ok(Answer::Refused(Refusal::new(Reason::NotFound)));
         }
         self.parts.rosters.delete(&account.address, contact)?;
-        account.state.lock().book.entries.remove(contact);
+        account.state.lock().book.unlist(contact);
         if item(&account.state.lock(), contact).is_none() {
             // Where consent keeps it on the list, the end of consent takes it off.
             self.push_contact(account, contact);
@@ -120,7 +120,7 @@ impl Hub {
             contact.clone(),
             Event::Subscribe(model::Subscribe { term: Term::End, note: None, original: None }),
         );
-        let watched = account.state.lock().book.watching.contains_key(contact);
+        let watched = account.state.lock().book.watching(contact).is_some();
         if watched {
             self.consent(contact, owner, Act::Leave, &leave)?;
             if let Some(other) = self.account(contact)? {

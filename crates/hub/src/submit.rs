@@ -183,7 +183,7 @@ impl Hub {
     pub(crate) fn acquainted(&self, envelope: &Envelope, plan: &Plan) -> (bool, bool) {
         let of = |account: &Account| {
             let state = account.state.lock();
-            (state.knows(&envelope.from.address), state.book.entries.contains_key(&envelope.from.address))
+            (state.knows(&envelope.from.address), state.book.lists(&envelope.from.address))
         };
         match plan {
             Plan::Mailbox(account) => of(account),
@@ -202,7 +202,7 @@ impl Hub {
                 presentity != &envelope.from.address
                     && self
                         .account_at_hand(presentity)
-                        .is_some_and(|a| !a.state.lock().book.watchers.contains_key(&envelope.from.address))
+                        .is_some_and(|a| a.state.lock().book.watcher(&envelope.from.address).is_none())
             }
             // A look, or the end of a lease on somebody elsewhere, is between this server and its own phone.
             Event::Subscribe(s) if matches!(s.term, Term::Once { .. }) => false,

@@ -166,6 +166,8 @@ struct World {
     /// What the hub has answered for, by ticket: it is on record, or will not be; and of what its sender knows the end.
     kept: BTreeSet<u64>,
     settled: BTreeSet<u64>,
+    /// Which questions and words of devices the hub has answered, by ticket.
+    answered: BTreeSet<u64>,
     /// Where each has arrived.
     delivered: BTreeMap<EnvelopeId, BTreeSet<usize>>,
     _runtime: tokio::runtime::Runtime,
@@ -234,6 +236,7 @@ impl World {
             released: BTreeSet::new(),
             kept: BTreeSet::new(),
             settled: BTreeSet::new(),
+            answered: BTreeSet::new(),
             delivered: BTreeMap::new(),
             _runtime: runtime,
         };
@@ -285,10 +288,13 @@ impl World {
         let (account, device, dialect) = PLACES[at];
         let (account, device) = (address(account), Device::new(device).unwrap());
         let (link, inbox) = self.hub.join(dialect);
+        self.tickets += 1;
+        let bound = self.tickets;
         link.ask(
-            Ticket(u64::MAX),
+            Ticket(bound),
             Ask::Bind { account: account.clone(), device: Some(device.clone()), attend: Some(0) },
         );
+        let mut told_as = bound;
         if dialect == Dialect::Xmpp && at < WIRE {
             // Who tells that they are there gets copies.
             self.tickets += 1;
@@ -297,7 +303,8 @@ impl World {
             let (id, me) =
                 (EnvelopeId(u128::from(self.tickets) << 64), Endpoint::full(account.clone(), device));
             let told = envelope(id, me, Endpoint::bare(account.clone()), Event::Publish(publish));
-            link.submit(Ticket(u64::MAX), Box::new(told), false);
+            link.submit(Ticket(self.tickets), Box::new(told), true);
+            told_as = self.tickets;
         }
         if at == DESK {
             self.session = LeaseKey::new(format!("session {}", self.tickets));
@@ -306,6 +313,8 @@ impl World {
             self.cut = None;
         }
         self.there[at] = Some((link, inbox, Vec::new()));
+        // It is there when the hub says so: what comes before that is not for it.
+        self.until("a place", |world| world.answered.contains(&bound) && world.answered.contains(&told_as));
     }
 
     fn resume(&mut self) {
@@ -376,7 +385,14 @@ impl World {
                 let Some((link, inbox, in_hand)) = there else { continue };
                 while let Some(event) = poll(inbox) {
                     heard = true;
-                    let HubEvent::Deliver(delivery) = event else { continue };
+                    let delivery = match event {
+                        HubEvent::Deliver(delivery) => delivery,
+                        HubEvent::Answer(ticket, _) | HubEvent::Settled(ticket, _) => {
+                            self.answered.insert(ticket.0);
+                            continue;
+                        }
+                        _ => continue,
+                    };
                     let id = delivery.envelope.id;
                     assert!(!self.stopped.contains(&id), "{id} reached {place:?}, which the rules stopped");
                     let blocked = self.rule.0[colour(&delivery.envelope)].load(Ordering::SeqCst) == BLOCK;

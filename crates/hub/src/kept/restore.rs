@@ -15,7 +15,7 @@ use model::{
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use store::{Lease, Trouble};
+use store::{Consent, Lease, Trouble};
 
 /// A session that waits again.
 struct Revived {
@@ -158,7 +158,7 @@ impl Hub {
         let doc = Arc::new(PresenceDoc::empty(owner.clone()));
         let gone = not_there(&[device], &doc);
         for watcher in self.accounts_at_hand() {
-            if watcher.state.lock().book.watching.contains_key(owner) {
+            if watcher.state.lock().book.watching(owner).is_some() {
                 self.notify_sessions(&watcher.address, &doc, Some(Vec::new()), gone.clone());
             }
         }
@@ -215,7 +215,7 @@ impl Hub {
         }
         let (mut open, gone): (Vec<Tuple>, Vec<Tuple>) =
             words.into_iter().partition(|t| t.basic == Basic::Open);
-        if watcher.state.lock().watching().contains(who) {
+        if watcher.state.lock().book.watching(who) == Some(Consent::Granted) {
             // Their server is asked anew when the client is back.
             open.clear();
         }

@@ -34,7 +34,7 @@ impl Abroad {
 }
 
 fn sees(state: &State, presentity: &Address) -> bool {
-    state.book.watching.get(presentity) == Some(&Consent::Granted)
+    state.book.watching(presentity) == Some(Consent::Granted)
 }
 
 impl Hub {
@@ -42,7 +42,7 @@ impl Hub {
     pub(crate) fn hear_abroad(&self, presentity: &Address, to: &Account, tuples: &[Tuple]) {
         let mut state = to.state.lock();
         // Also while the request is open: the answer, which is recorded first, may be on its way behind this.
-        if !state.book.watching.contains_key(presentity) {
+        if state.book.watching(presentity).is_none() {
             return;
         }
         let granted = sees(&state, presentity);
@@ -132,7 +132,7 @@ impl Hub {
         let (is_new, asked) = {
             let mut state = account.state.lock();
             let granted = sees(&state, presentity);
-            let asked = state.book.watching.contains_key(presentity);
+            let asked = state.book.watching(presentity).is_some();
             let known = state.abroad.entry(presentity.clone()).or_default();
             let before =
                 known.watches.iter().position(|w| &w.key == key).map(|at| known.watches.swap_remove(at));
@@ -177,8 +177,7 @@ impl Hub {
     /// Whoever asks to see somebody elsewhere from a phone thereby lets themselves be seen by them: the phone has no verb
     /// to answer their request with. One that waits already is answered.
     fn let_see(self: &Arc<Self>, account: &Arc<Account>, presentity: &Address) -> Result<(), Trouble> {
-        let pending =
-            matches!(account.state.lock().book.watchers.get(presentity), Some((Consent::Pending, _)));
+        let pending = account.state.lock().book.watcher(presentity) == Some(Consent::Pending);
         let grant = from_hub(account.address.clone(), presentity.clone(), granted());
         if pending {
             let envelope = Box::new(Arc::unwrap_or_clone(grant));

@@ -73,8 +73,8 @@ impl Hub {
         let (shown, watching) = (self.account(presentity)?, self.account(watcher)?);
         let _alone = self.consenting(presentity, watcher);
         let before = match (&shown, &watching) {
-            (Some(a), _) => a.state.lock().book.watchers.get(watcher).map(|(c, _)| *c),
-            (None, Some(a)) => a.state.lock().book.watching.get(presentity).copied(),
+            (Some(a), _) => a.state.lock().book.watcher(watcher),
+            (None, Some(a)) => a.state.lock().book.watching(presentity),
             (None, None) => None,
         };
         let listed = |account: &Option<Arc<Account>>, contact: &Address| {
@@ -186,17 +186,10 @@ impl Hub {
         if let Some(account) = shown {
             let mut state = account.state.lock();
             seen = Some(compose(presentity, &state.publications));
-            match consent {
-                Some(c) => state.book.watchers.insert(watcher.clone(), (c, note(envelope))),
-                None => state.book.watchers.remove(watcher),
-            };
+            state.book.set_watcher(watcher, consent, consent.and_then(|_| note(envelope)));
         }
         if let Some(account) = watching {
-            let mut state = account.state.lock();
-            match consent {
-                Some(c) => state.book.watching.insert(presentity.clone(), c),
-                None => state.book.watching.remove(presentity),
-            };
+            account.state.lock().book.set_watching(presentity, consent);
         }
         seen
     }

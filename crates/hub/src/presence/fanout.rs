@@ -11,11 +11,8 @@ use store::Consent;
 
 /// Who may see an account now.
 pub(crate) fn granted(state: &State) -> Vec<Address> {
-    let watchers = state.book.watchers.iter();
-    watchers
-        .filter(|(_, (consent, _))| *consent == Consent::Granted)
-        .map(|(watcher, _)| watcher.clone())
-        .collect()
+    let rows = state.book.rows().iter();
+    rows.filter(|row| row.watcher == Some(Consent::Granted)).map(|row| row.who.clone()).collect()
 }
 
 impl Hub {
@@ -32,11 +29,11 @@ impl Hub {
         let doc = {
             let mut state = account.state.lock();
             let doc = compose(&account.address, &state.publications);
-            let watchers = granted(&state);
             for at in 0..state.watches.len() {
                 let watcher = &state.watches[at].watcher;
                 let allowed = watcher == &account.address
-                    || (watchers.contains(watcher) && self.is_unveiled(watcher, &account.address));
+                    || (state.book.watcher(watcher) == Some(Consent::Granted)
+                        && self.is_unveiled(watcher, &account.address));
                 if allowed {
                     tell_one(&mut state.watches[at], true, &account.address, &doc);
                 }
@@ -73,7 +70,7 @@ impl Hub {
         }
         // Consent may have ended since the watchers were counted; its end has been, or will be, told separately.
         let allowed =
-            watcher == &doc.presentity || state.book.watching.get(&doc.presentity) == Some(&Consent::Granted);
+            watcher == &doc.presentity || state.book.watching(&doc.presentity) == Some(Consent::Granted);
         let goodbye;
         let (doc, changed) = if allowed || !doc.is_open() {
             (doc, changed)
@@ -97,10 +94,10 @@ impl Hub {
             let state = account.state.lock();
             let requests: Vec<(Address, Option<String>)> = state
                 .book
-                .watchers
+                .rows()
                 .iter()
-                .filter(|(_, (consent, _))| *consent == Consent::Pending)
-                .map(|(watcher, (_, note))| (watcher.clone(), note.clone()))
+                .filter(|row| row.watcher == Some(Consent::Pending))
+                .map(|row| (row.who.clone(), row.note.as_deref().map(ToOwned::to_owned)))
                 .collect();
             (state.watching(), requests, compose(&account.address, &state.publications))
         };
@@ -126,7 +123,7 @@ impl Hub {
                 }
                 // Under the lock that an end of consent needs, so that the end cannot be told before this.
                 let state = account.state.lock();
-                if state.book.watching.get(presentity) != Some(&Consent::Granted) {
+                if state.book.watching(presentity) != Some(Consent::Granted) {
                     // Whoever ended it may have seen nothing left to take back: what was told here is.
                     if let Some(told) = told {
                         goodbye(link, device, &told);

@@ -54,7 +54,7 @@ impl Hub {
 
     /// May this watcher see this presentity? Everybody may see themselves.
     pub(crate) fn may_watch(&self, state: &State, presentity: &Address, watcher: &Address) -> bool {
-        let consents = || matches!(state.book.watchers.get(watcher), Some((Consent::Granted, _)));
+        let consents = || state.book.watcher(watcher) == Some(Consent::Granted);
         presentity == watcher || (consents() && self.is_unveiled(watcher, presentity))
     }
 
