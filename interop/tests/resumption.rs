@@ -166,6 +166,11 @@ fn a_restart() {
         romeo.tell(format!("add {}", at("tybalt")));
         romeo.expect("presence tybalt@example.com available");
         rialto.stop();
+        // Somebody else has the port: what waits for the server waits for its next start.
+        let taken = std::net::TcpListener::bind(("127.0.0.1", rialto.xmpp())).expect("the port is free");
+        let said = rialto.refused(&["serve"]);
+        assert!(said.contains("choose another address"), "{said}");
+        drop(taken);
         rialto.restart();
         // Romeo's session may not be resumed: whoever saw him hears that he went, and comes again.
         romeo.expect("offline");
