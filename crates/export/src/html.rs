@@ -3,6 +3,7 @@
 use crate::book::{Book, Conversation, called, in_words};
 use crate::plain::part;
 use crate::words::named;
+use markup::html::{escaped, text};
 use std::fmt::Write as _;
 
 const STYLE: &str = "\
@@ -22,32 +23,6 @@ td{vertical-align:top;padding:.55em .8em .55em 0;border-bottom:1px solid #e4e4e4
 .f{font-size:.9em;margin-top:.3em;padding-left:.7em;border-left:3px solid #bbb;overflow-wrap:anywhere}\
 footer{margin-top:2em;color:#555;font-size:.83em;overflow-wrap:anywhere}\
 @media print{main{max-width:none;padding:0}thead{display:table-header-group}tr{break-inside:avoid}}";
-
-/// Escapes for text and attributes; what is no character of XML becomes a visible mark.
-pub(crate) fn escape(text: &str, out: &mut String) {
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            '\n' | '\t' => out.push(c),
-            // They would turn around what stands beside them: a reader must see that they are there.
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-                let _ = write!(out, "[U+{:04X}]", u32::from(c));
-            }
-            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => out.push('\u{fffd}'),
-            c => out.push(c),
-        }
-    }
-}
-
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 8);
-    escape(text, &mut out);
-    out
-}
 
 /// The page.
 pub(crate) fn page(book: &Book, of: &Conversation) -> String {
@@ -83,7 +58,7 @@ pub(crate) fn page(book: &Book, of: &Conversation) -> String {
             entry.row,
             entry.clock()
         );
-        escape(&entry.from, &mut out);
+        text(&entry.from, &mut out);
         out.push_str("</td><td>");
         if let Some(called) = called(entry.kind) {
             let of = beside.of.map(|row| format!(" of row {row}")).unwrap_or_default();
@@ -93,11 +68,11 @@ pub(crate) fn page(book: &Book, of: &Conversation) -> String {
             let _ = write!(out, "<div class=\"s\" dir=\"auto\">{}</div>", escaped(subject));
         }
         if !entry.reactions.is_empty() {
-            escape(&entry.reactions.join(" "), &mut out);
+            text(&entry.reactions.join(" "), &mut out);
         }
         if let Some(text) = &entry.text {
             out.push_str("<div class=\"m\" dir=\"auto\">");
-            escape(text, &mut out);
+            out.push_str(&escaped(text));
             out.push_str("</div>");
         }
         for file in &entry.attachments {

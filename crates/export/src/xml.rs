@@ -3,6 +3,7 @@
 
 use crate::book::{Book, Conversation};
 use crate::entry::Entry;
+use markup::xml::text;
 use std::fmt::Write as _;
 
 /// The file's first lines.
@@ -16,21 +17,6 @@ pub(crate) fn head(book: &Book) -> String {
 
 /// Its last one.
 pub(crate) const FOOT: &str = "</FileDump>\n";
-
-/// XML can hold neither most control characters nor these two, not even escaped.
-fn text(value: &str, out: &mut String) {
-    for c in value.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '\n' | '\t' => out.push(c),
-            '\r' => out.push_str("&#13;"),
-            c if c < ' ' || matches!(c, '\u{fffe}' | '\u{ffff}') => out.push('\u{fffd}'),
-            c => out.push(c),
-        }
-    }
-}
 
 fn leaf(name: &str, value: &str, out: &mut String) {
     let _ = write!(out, "<{name}>");

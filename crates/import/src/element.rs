@@ -99,12 +99,12 @@ impl Element {
         let _ = write!(out, "<{}", self.name);
         if ns != around || outermost {
             out.push_str(" xmlns='");
-            escape(ns, out);
+            markup::xml::attribute(ns, out);
             out.push('\'');
         }
         for (name, value) in &self.attrs {
             let _ = write!(out, " {name}='");
-            escape(value, out);
+            markup::xml::attribute(value, out);
             out.push('\'');
         }
         if self.nodes.is_empty() {
@@ -115,7 +115,7 @@ impl Element {
         for node in &self.nodes {
             match node {
                 Node::Element(element) => element.write(ns, false, out),
-                Node::Text(text) => escape(text, out),
+                Node::Text(text) => markup::xml::text(text, out),
             }
         }
         let _ = write!(out, "</{}>", self.name);
@@ -128,24 +128,6 @@ pub(crate) fn is_name(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }
 
-/// What XML cannot hold at all is left out.
-fn escape(text: &str, out: &mut String) {
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '\'' => out.push_str("&apos;"),
-            '"' => out.push_str("&quot;"),
-            // As it is, it would be read as a line feed.
-            '\r' => out.push_str("&#13;"),
-            '\t' | '\n' => out.push(c),
-            c if c < ' ' || matches!(c, '\u{fffe}' | '\u{ffff}') => {}
-            c => out.push(c),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,7 +137,7 @@ mod tests {
         let said = Element::new("body", CLIENT).with("title", "a'\"<").saying("b\r\n&\u{1}]]>");
         assert_eq!(
             said.to_xml(CLIENT),
-            "<body xmlns='jabber:client' title='a&apos;&quot;&lt;'>b&#13;\n&amp;]]&gt;</body>"
+            "<body xmlns='jabber:client' title='a&apos;&quot;&lt;'>b&#13;\n&amp;\u{fffd}]]&gt;</body>"
         );
     }
 }

@@ -1,7 +1,7 @@
 //! A course of time as columns, in SVG.
 
 use crate::report::Section;
-use crate::safe::safe;
+use markup::html::escaped;
 use std::fmt::Write as _;
 
 /// The drawing's size, in its own units.
@@ -45,7 +45,7 @@ pub(crate) fn columns(section: &Section) -> String {
     let y = |n: u64| 8.0 + high * (1.0 - n as f64 / top as f64);
     let mut out = format!(
         "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">",
-        safe(&section.title)
+        escaped(&section.title)
     );
     for part in [0, top / 2, top] {
         let at = y(part);
@@ -68,7 +68,7 @@ pub(crate) fn columns(section: &Section) -> String {
             x + (step - bar) / 2.0,
             y(n),
             (HEIGHT - BELOW - y(n)).max(0.0),
-            safe(&name),
+            escaped(&name),
             row[drawn].shown()
         );
         if at % every(section.rows.len()) == 0 {
@@ -77,7 +77,7 @@ pub(crate) fn columns(section: &Section) -> String {
                 "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
                 x + step / 2.0,
                 HEIGHT - 6.0,
-                safe(short(&name))
+                escaped(short(&name))
             );
         }
     }

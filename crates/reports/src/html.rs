@@ -2,7 +2,7 @@
 
 use crate::chart;
 use crate::report::{Cell, Chart, Report, Section};
-use crate::safe::safe;
+use markup::html::escaped;
 use std::fmt::Write as _;
 
 const STYLE: &str = include_str!("report.css");
@@ -10,12 +10,12 @@ const STYLE: &str = include_str!("report.css");
 /// The report as HTML: style and charts are in it, and nothing is fetched.
 pub fn html(report: &Report) -> String {
     let mut out = String::with_capacity(64 << 10);
-    let (title, house) = (safe(&report.title), safe(&report.house));
+    let (title, house) = (escaped(&report.title), escaped(&report.house));
     let _ = write!(
         out,
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
          <title>{title} \u{2013} {house}</title><style>{STYLE}</style></head><body><main><header><p class=\"house\">{house}</p><h1>{title}</h1><p class=\"stretch\">{}",
-        safe(&report.stretch)
+        escaped(&report.stretch)
     );
     if report.unfinished {
         out.push_str(" \u{b7} not over yet");
@@ -25,11 +25,11 @@ pub fn html(report: &Report) -> String {
     }
     out.push_str("</p></header><dl class=\"figures\">");
     for figure in &report.figures {
-        let change = figure.change().map(|change| format!("<dd class=\"change\">{}</dd>", safe(&change)));
+        let change = figure.change().map(|change| format!("<dd class=\"change\">{}</dd>", escaped(&change)));
         let _ = write!(
             out,
             "<div><dt>{}</dt><dd>{}</dd>{}</div>",
-            safe(&figure.name),
+            escaped(&figure.name),
             figure.value.shown(),
             change.unwrap_or_default()
         );
@@ -42,7 +42,7 @@ pub fn html(report: &Report) -> String {
     let _ = writeln!(
         out,
         "<footer>Made {} by Rialto from the heads of the journal\u{2019}s rows. All days and hours are UTC.</footer></main></body></html>",
-        safe(&report.made)
+        escaped(&report.made)
     );
     out
 }
@@ -52,8 +52,8 @@ fn write_section(section: &Section, out: &mut String) {
         out,
         "<section id=\"{}\"><h2>{}</h2><p class=\"about\">{}</p>",
         section.key,
-        safe(&section.title),
-        safe(&section.about)
+        escaped(&section.title),
+        escaped(&section.about)
     );
     if section.rows.is_empty() {
         let _ = write!(out, "<p class=\"empty\">{}</p></section>", section.empty);
@@ -87,7 +87,7 @@ fn table(section: &Section, out: &mut String) {
         out.push_str("<tr>");
         for (at, cell) in row.iter().enumerate() {
             let class = if is_number(at) { " class=\"n\"" } else { "" };
-            let _ = write!(out, "<td{class}>{}</td>", safe(&cell.shown()));
+            let _ = write!(out, "<td{class}>{}</td>", escaped(&cell.shown()));
             if drawn == Some(at) {
                 let part = cell.number().unwrap_or_default() as f64 / most as f64 * 100.0;
                 let _ = write!(

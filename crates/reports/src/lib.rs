@@ -14,7 +14,6 @@ mod html;
 mod pdf;
 mod period;
 mod report;
-mod safe;
 mod sections;
 mod spread;
 mod text;

@@ -1,8 +1,8 @@
 //! Disposition notifications (RFC 5438).
 
+use crate::xml;
+use markup::xml::escaped;
 use model::{Reason, ReceiptKind, Refusal, Timestamp};
-
-use crate::xml::{self, escape};
 
 /// The media type.
 pub const MIME: &str = "message/imdn+xml";
@@ -37,7 +37,7 @@ pub fn render(of: &str, kind: &ReceiptKind, at: Timestamp) -> Vec<u8> {
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n<imdn xmlns=\"urn:ietf:params:xml:ns:imdn\"><message-id>{}</message-id>\
          <datetime>{at}</datetime><{element}><status><{status}/></status></{element}></imdn>\r\n",
-        escape(of)
+        escaped(of)
     )
     .into_bytes()
 }

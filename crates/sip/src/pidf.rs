@@ -4,9 +4,9 @@
 //! The reader goes by local names and ignores what it does not know; the publisher's own text travels beside as
 //! `Original`, so nothing is lost between SIP users.
 
+use crate::xml::{self, Node};
+use markup::xml::escaped;
 use model::{Activity, Basic, Device, PresenceDoc, Timestamp, Tuple};
-
-use crate::xml::{self, Node, escape};
 
 /// The media type.
 pub const MIME: &str = "application/pidf+xml";
@@ -178,7 +178,7 @@ pub fn render(doc: &PresenceDoc, entity: &str) -> String {
     let mut out = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n<presence xmlns=\"urn:ietf:params:xml:ns:pidf\" \
          xmlns:dm=\"urn:ietf:params:xml:ns:pidf:data-model\" xmlns:rpid=\"urn:ietf:params:xml:ns:pidf:rpid\" entity=\"{}\">\r\n",
-        escape(entity)
+        escaped(entity)
     );
     if tuples.is_empty() {
         out.push_str("<tuple id=\"ID-none\"><status><basic>closed</basic></status></tuple>\r\n");
@@ -186,7 +186,7 @@ pub fn render(doc: &PresenceDoc, entity: &str) -> String {
     for (i, t) in tuples.iter().enumerate() {
         let id = t.device.as_ref().map_or_else(|| format!("t{i}"), |d| id_of_device(d.as_str()));
         let basic = if t.basic == Basic::Open { "open" } else { "closed" };
-        out.push_str(&format!("<tuple id=\"{}\"><status><basic>{basic}</basic>", escape(&id)));
+        out.push_str(&format!("<tuple id=\"{}\"><status><basic>{basic}</basic>", escaped(&id)));
         if let Some(show) = to_show(t.activity).filter(|_| t.basic == Basic::Open) {
             out.push_str(&format!("<show xmlns=\"jabber:client\">{show}</show>"));
         }
@@ -197,14 +197,14 @@ pub fn render(doc: &PresenceDoc, entity: &str) -> String {
                 _ => String::new(),
             };
             let contact = t.contact.as_deref().unwrap_or(entity);
-            out.push_str(&format!("<contact{priority}>{}</contact>", escape(contact)));
+            out.push_str(&format!("<contact{priority}>{}</contact>", escaped(contact)));
         }
         for (lang, text) in &t.notes {
             match lang {
                 Some(lang) => {
-                    out.push_str(&format!("<note xml:lang=\"{}\">{}</note>", escape(lang), escape(text)))
+                    out.push_str(&format!("<note xml:lang=\"{}\">{}</note>", escaped(lang), escaped(text)))
                 }
-                None => out.push_str(&format!("<note>{}</note>", escape(text))),
+                None => out.push_str(&format!("<note>{}</note>", escaped(text))),
             }
         }
         if t.at.0 > 0 {

@@ -1,5 +1,6 @@
 //! A small XML reader for bodies: one tree, bounded in size, depth and number of nodes, without DTDs.
 
+use markup::xml::can_hold;
 use quick_xml::NsReader;
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::name::ResolveResult;
@@ -41,7 +42,7 @@ pub fn parse(bytes: &[u8]) -> Option<Node> {
         return None;
     }
     let text = std::str::from_utf8(bytes).ok()?;
-    if !text.chars().all(is_char) {
+    if !text.chars().all(can_hold) {
         return None;
     }
     let mut reader = NsReader::from_str(text.trim_start_matches('\u{feff}').trim());
@@ -82,7 +83,7 @@ pub fn parse(bytes: &[u8]) -> Option<Node> {
             }
             Event::GeneralRef(r) => {
                 let c = match r.resolve_char_ref().ok()? {
-                    Some(c) if !is_char(c) => return None,
+                    Some(c) if !can_hold(c) => return None,
                     Some(c) => c,
                     None => match &*r.into_inner() {
                         "lt" => '<',
@@ -129,30 +130,6 @@ fn element(start: &BytesStart<'_>, ns: String) -> Option<Node> {
     })
 }
 
-/// May this character stand in a document (XML 1.0 section 2.2)? The parser below does not ask.
-fn is_char(c: char) -> bool {
-    matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..)
-}
-
-/// Escapes text for element content and attribute values, and drops what XML 1.0 cannot hold.
-pub fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '&' => out.push_str("&amp;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&apos;"),
-            // As it is, it would be read as a line feed.
-            '\r' => out.push_str("&#13;"),
-            c if is_char(c) => out.push(c),
-            _ => {}
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -189,10 +166,10 @@ mod tests {
     }
 
     #[test]
-    fn escaping_round_trips() {
-        let text = "<&>\"' \u{1}ü\n";
-        let n = parse(format!("<a k=\"{0}\">{0}</a>", escape(text).replace('\n', " ")).as_bytes()).unwrap();
-        assert_eq!(n.text, "<&>\"' ü ");
-        assert_eq!(n.attr("k"), Some("<&>\"' ü "));
+    fn what_we_write_is_read_back() {
+        let text = "<&>\"' \u{1}ü\r\n\t";
+        let n = parse(format!("<a k=\"{0}\">{0}</a>", markup::xml::escaped(text)).as_bytes()).unwrap();
+        assert_eq!(n.text, "<&>\"' \u{fffd}ü\r\n\t");
+        assert_eq!(n.attr("k"), Some("<&>\"' \u{fffd}ü\r\n\t"));
     }
 }

@@ -3,6 +3,7 @@ use super::when::Stretch;
 use super::{Reach, json};
 use crate::failure::Failure;
 use clap::Subcommand;
+use markup::html::escaped;
 use matters::Erased;
 use serde_json::Value;
 use std::fs::{DirBuilder, File};
@@ -138,10 +139,6 @@ fn heading(kind: &str) -> &str {
         "file" => "Files you uploaded",
         _ => "What you wrote and got, and what was done about your account, by time",
     }
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 impl Pages {

@@ -136,12 +136,6 @@ fn unescape(text: &str) -> String {
     out
 }
 
-/// Text as it may stand in an element or an attribute.
-pub fn escape(text: &str) -> String {
-    let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    text.replace('"', "&quot;").replace('\'', "&apos;")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,6 +164,5 @@ mod tests {
             rest = &rest[used..];
         }
         assert_eq!(names, ["stream", "features", "message", "/stream"]);
-        assert_eq!(escape("<a & 'b'>"), "&lt;a &amp; &apos;b&apos;&gt;");
     }
 }

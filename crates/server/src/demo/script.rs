@@ -2,11 +2,12 @@
 //! it is printed.
 
 use super::book::Book;
-use super::element::{Element, escape};
+use super::element::Element;
 use super::print::{Line, Table, Tone};
 use super::sip::{Message, Request, Sip};
 use super::xmpp::{Account, Login, Xmpp};
 use crate::failure::Failure;
+use markup::xml::escaped;
 use std::net::SocketAddr;
 use tokio_rustls::TlsConnector;
 
@@ -131,7 +132,7 @@ impl<'a> Script<'a> {
     async fn juliet_says(&mut self, text: &str, beside: &str) -> Result<(Message, u64), Failure> {
         let (to, from) = (address(&self.stage.romeo), address(&self.stage.juliet));
         let id = format!("say-{}", self.table.lines());
-        let body = escape(text);
+        let body = escaped(text);
         self.juliet
             .send(&format!("<message to='{to}' type='chat' id='{id}'>{beside}<body>{body}</body></message>"))
             .await?;

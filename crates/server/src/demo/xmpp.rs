@@ -4,6 +4,7 @@ use super::element::{Element, cut};
 use super::proof::{Scram, random};
 use super::wire::{PATIENCE, Wire};
 use crate::failure::Failure;
+use markup::xml::escaped;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -107,8 +108,7 @@ impl Xmpp {
         loop {
             let element = self.wire.take(what, until, cut).await?;
             if element.name == "iq" && matches!(element.attr("type"), "get" | "set") {
-                let answer =
-                    format!("<iq type='result' id='{}'/>", super::element::escape(element.attr("id")));
+                let answer = format!("<iq type='result' id='{}'/>", escaped(element.attr("id")));
                 self.send(&answer).await?;
             } else if fits(&element) {
                 return Ok(element);

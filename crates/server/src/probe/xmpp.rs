@@ -3,6 +3,7 @@
 use super::{Ground, Report, reach, secure};
 use base64::Engine as _;
 use connector::{Search, Service, TlsMode};
+use markup::xml::escaped;
 use model::Address;
 use net::Visit;
 use partner::{Partner, Protocol};
@@ -42,8 +43,8 @@ async fn open(from: &Address, domain: &Address, visit: &mut Visit) -> Result<Str
     let header = format!(
         "<?xml version='1.0'?><stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' \
          xmlns:db='jabber:server:dialback' from='{}' to='{}' version='1.0' xml:lang='en'>",
-        escaped(from),
-        escaped(domain)
+        escaped(from.as_str()),
+        escaped(domain.as_str())
     );
     visit.say(header.as_bytes()).await?;
     let ends = ["</stream:features>", "<stream:features/>", "</stream:error>", "</stream:stream>"];
@@ -52,10 +53,6 @@ async fn open(from: &Address, domain: &Address, visit: &mut Visit) -> Result<Str
         None => Ok(heard),
         Some(at) => Err(error(&heard[at..], domain)),
     }
-}
-
-fn escaped(domain: &Address) -> String {
-    domain.as_str().replace('&', "&amp;").replace('\'', "&apos;").replace('<', "&lt;")
 }
 
 /// A stream error in plain words.
@@ -187,9 +184,9 @@ pub(super) async fn forged(
     } else {
         format!(
             "<message from='x@{0}' to='{1}@{2}' type='chat'><body>forged</body></message>",
-            escaped(somebody),
+            escaped(somebody.as_str()),
             partner::RESPONDER,
-            escaped(domain)
+            escaped(domain.as_str())
         )
     };
     let ends = ["<success", "</failure", "</stream:error", "</stream:stream"];
