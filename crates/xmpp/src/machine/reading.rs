@@ -125,7 +125,8 @@ pub(crate) trait Reading {
                     scanner.restart(self.limits_before());
                     input = &[];
                 }
-                None => {}
+                // Whoever is known by now may say more, also where no new stream begins with that (XEP-0220).
+                None => scanner.allow(self.limits_now()),
             }
             if self.is_over() {
                 return;

@@ -129,6 +129,11 @@ impl Scanner {
         self.core.header.clear();
     }
 
+    /// What an element may cost from now on.
+    pub fn allow(&mut self, limits: Limits) {
+        self.core.limits = limits;
+    }
+
     /// Forgets every byte that has arrived but was not handed out: what was sent before a TLS handshake must
     /// not be read after it.
     pub fn forget(&mut self) {
