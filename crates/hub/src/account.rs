@@ -129,6 +129,8 @@ pub(crate) struct Posted {
     pub envelope: Arc<Envelope>,
     /// False for what is not kept for somebody who is away.
     pub lasting: bool,
+    /// It was kept back until it was noted here ([`crate::mailbox::Mailbox::keep_back`]).
+    pub departing: bool,
 }
 
 impl Parcel for Posted {

@@ -98,6 +98,9 @@ impl Hub {
     pub(crate) fn post(self: &Arc<Self>, address: &model::Address, posted: &Posted) {
         let Some(account) = self.account_at_hand(address) else { return };
         let mut state = account.state.lock();
+        if posted.departing {
+            state.mailbox.let_go(posted.seq.0);
+        }
         if !posted.lasting {
             let sent = self.pass_to(&account, &mut state, &posted.envelope);
             drop(state);
@@ -272,9 +275,14 @@ impl Hub {
                 if state.mailbox.missed {
                     continue;
                 }
-                state.mailbox.behind = false;
+                // Whoever it was read for may have gone meanwhile: then no ring reaches the mailbox, and what comes waits.
+                state.mailbox.behind = state.devices.is_empty();
                 state.mailbox.draining = false;
+                let low = state.mailbox.low;
                 state.mailbox.settle_low();
+                if state.mailbox.low > low {
+                    self.parts.journal.advance(cursor(account, &state));
+                }
                 self.note_drained(&mut state);
                 self.rows_gone(account, &mut state);
                 return Ok(());

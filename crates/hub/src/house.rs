@@ -10,6 +10,7 @@ use crate::lines::Lines;
 use crate::link::LinkCore;
 use crate::logins::Logins;
 use crate::pipeline::Pipeline;
+use crate::presence::Watched;
 use crate::quarantine::Quarantine;
 use crate::remote::Waiting;
 use crate::router::Lanes;
@@ -90,6 +91,7 @@ pub struct Hub {
     pub(crate) papers: Mutex<Vec<store::Lease>>,
     /// What is said of anybody from now on is for the next process to say. Held while something is said.
     pub(crate) ended: RwLock<bool>,
+    pub(crate) watched: Watched,
     pub(crate) lines: Lines,
     pub(crate) expiries: Expiries,
     pub(crate) counting: Counting,
@@ -134,6 +136,7 @@ impl Hub {
             sessions: Sessions::default(),
             papers: Mutex::new(papers),
             ended: RwLock::new(false),
+            watched: Watched::default(),
             lines: Lines::default(),
             expiries,
             counting: Counting::default(),

@@ -78,6 +78,8 @@ pub(crate) enum Job {
         seq: Seq,
         account: Arc<Account>,
         committed: Box<Committed>,
+        /// Its mailbox keeps it from everybody until then.
+        kept_back: bool,
     },
     Ask(Ticket, Ask),
     Attend(Endpoint, Option<i8>),
@@ -374,16 +376,16 @@ impl Hub {
                 let outcome = self.apply(link, ticket, &envelope, outcome_wanted);
                 self.parts.journal.settle(SettledRow { seq, outcome, losses: Vec::new() });
             }
-            Job::Depart { seq, account, committed } => {
+            Job::Depart { seq, account, committed, kept_back } => {
                 // An answer may come back at once, so a wish is noted first; what follows from a decision, such as
                 // presence, must not overtake it.
                 let envelope = committed.envelope.clone();
                 if matches!(envelope.event, Event::Authorize(_)) {
-                    self.post_abroad(seq, &account, *committed);
+                    self.post_abroad(seq, &account, *committed, kept_back);
                     self.note_departing(&envelope);
                 } else {
                     self.note_departing(&envelope);
-                    self.post_abroad(seq, &account, *committed);
+                    self.post_abroad(seq, &account, *committed, kept_back);
                 }
             }
             Job::Ask(ticket, Ask::Bind { account, device, attend }) => {

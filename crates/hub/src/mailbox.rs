@@ -79,6 +79,21 @@ impl Mailbox {
         self.open.insert(seq, Open { forks: 1, best: None });
     }
 
+    /// A row is kept from everybody until what it needs is done, and the low mark with it. `false` if it is out already.
+    pub fn keep_back(&mut self, seq: u64) -> bool {
+        if self.is_settled(seq) {
+            return false;
+        }
+        self.lend(seq);
+        true
+    }
+
+    /// A row that was kept back may go. Whoever read the store meanwhile has passed it over.
+    pub fn let_go(&mut self, seq: u64) {
+        self.open.remove(&seq);
+        self.fetched = self.fetched.min(seq - 1).max(self.low);
+    }
+
     /// One device answered, or ended without answering (`None`).
     pub fn answered(&mut self, seq: u64, answer: Option<Settlement>) -> Verdict {
         let Some(open) = self.open.get_mut(&seq) else { return Verdict::Late };

@@ -6,7 +6,7 @@ use crate::pipeline::Context;
 use crate::router::{Committed, Plan};
 use crate::submit::broken;
 use model::codec::{Kept, decode};
-use model::{Address, Judgement, Outcome, Reason, Refusal, Seq, Settlement, Ticket, Timestamp};
+use model::{Address, Envelope, Judgement, Outcome, Reason, Refusal, Seq, Settlement, Ticket, Timestamp};
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -26,6 +26,14 @@ pub(crate) struct Quarantine(Mutex<Option<Decided>>);
 struct Decided {
     low: u64,
     above: BTreeSet<u64>,
+    /// Somebody is about to let these pass.
+    in_hand: BTreeSet<u64>,
+}
+
+impl Decided {
+    fn knows(&self, seq: Seq) -> bool {
+        self.low >= seq.0 || self.above.contains(&seq.0) || self.in_hand.contains(&seq.0)
+    }
 }
 
 /// One message that waits.
@@ -110,13 +118,8 @@ impl Hub {
             Plan::Refuse(refusal) => return Err(QuarantineError::Refused(refusal)),
             plan => plan,
         };
-        // Decided first: whoever decides at the same time hears that it is.
-        self.decide(seq)?;
         let judged = Judgement { released: Some(seq), ..Judgement::default() };
-        let envelope = Arc::new(kept.envelope);
-        self.record(Committed::of(&self.own, Ticket(0), envelope, false, plan, None), &judged);
-        self.settle(seq, Settlement::from(Outcome::Accepted));
-        Ok(())
+        self.pass_held(seq, kept.envelope, plan, &judged)
     }
 
     /// Judges one that waits anew, as if it came now: it passes, waits for another reason, or its sender hears why not. Blocks.
@@ -137,8 +140,8 @@ impl Hub {
         if let (Plan::Refuse(refusal), None) = (&plan, &judged.refused) {
             judged.refused = Some(refusal.clone());
         }
-        self.decide(seq)?;
         if let Some(refusal) = judged.refused {
+            self.decide(seq)?;
             self.counting.refused(&refusal);
             let settlement = Settlement::from(Outcome::Refused(refusal));
             match judged.silent {
@@ -149,7 +152,27 @@ impl Hub {
         }
         judged.rules.extend(rule);
         let plan = judged.held.clone().map_or(plan, Plan::Hold);
-        self.record(Committed::of(&self.own, Ticket(0), Arc::new(envelope), false, plan, None), &judged);
+        self.pass_held(seq, envelope, plan, &judged)
+    }
+
+    /// Lets one go on as a row of its own. It waits no more once that row is on record; until then whoever decides at the
+    /// same time hears that somebody does.
+    fn pass_held(
+        self: &Arc<Self>,
+        seq: Seq,
+        envelope: Envelope,
+        plan: Plan,
+        judged: &Judgement,
+    ) -> Result<(), QuarantineError> {
+        if !self.with_decided(|decided| !decided.knows(seq) && decided.in_hand.insert(seq.0))? {
+            return Err(QuarantineError::NotHeld(seq));
+        }
+        let entering = Committed::of(&self.own, Ticket(0), Arc::new(envelope), false, plan, None);
+        if let Err(trouble) = self.record_now(entering, judged) {
+            self.with_decided(|decided| decided.in_hand.remove(&seq.0))?;
+            return Err(trouble.into());
+        }
+        self.note_decided(|decided| decided.in_hand.remove(&seq.0), seq)?;
         self.settle(seq, Settlement::from(Outcome::Accepted));
         Ok(())
     }
@@ -212,14 +235,15 @@ impl Hub {
     }
 
     fn is_decided(&self, seq: Seq) -> Result<bool, Trouble> {
-        self.with_decided(|decided| decided.low >= seq.0 || decided.above.contains(&seq.0))
+        self.with_decided(|decided| decided.knows(seq))
     }
 
     fn with_decided<T>(&self, work: impl FnOnce(&mut Decided) -> T) -> Result<T, Trouble> {
         let mut decided = self.quarantine.0.lock();
         if decided.is_none() {
             let cursor = self.parts.journal.cursor(&Address::quarantine())?;
-            *decided = Some(Decided { low: cursor.low.0, above: cursor.above.iter().map(|s| s.0).collect() });
+            let above = cursor.above.iter().map(|s| s.0).collect();
+            *decided = Some(Decided { low: cursor.low.0, above, in_hand: BTreeSet::new() });
         }
         match decided.as_mut() {
             Some(decided) => Ok(work(decided)),
@@ -229,10 +253,15 @@ impl Hub {
 
     /// Notes that one is decided. Blocks.
     fn decide(&self, seq: Seq) -> Result<(), QuarantineError> {
+        self.note_decided(|decided| !decided.knows(seq), seq)
+    }
+
+    fn note_decided(&self, may: impl FnOnce(&mut Decided) -> bool, seq: Seq) -> Result<(), QuarantineError> {
         let cursor = self.with_decided(|decided| {
-            if !decided.above.insert(seq.0) {
+            if !may(decided) {
                 return None;
             }
+            decided.above.insert(seq.0);
             let above = decided.above.iter().take(DECIDED).map(|s| Seq(*s)).collect();
             Some(MailboxCursor { account: Address::quarantine(), low: Seq(decided.low), above })
         })?;

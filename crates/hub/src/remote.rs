@@ -207,8 +207,14 @@ impl Hub {
         }
     }
 
-    /// A recorded row for another company's server.
-    pub(crate) fn post_abroad(self: &Arc<Self>, seq: Seq, account: &Arc<Account>, committed: Committed) {
+    /// A recorded row for another company's server; `departing` if its mailbox kept it back until now.
+    pub(crate) fn post_abroad(
+        self: &Arc<Self>,
+        seq: Seq,
+        account: &Arc<Account>,
+        committed: Committed,
+        departing: bool,
+    ) {
         let Committed { envelope, link, ticket, outcome_wanted, .. } = committed;
         if matches!(&envelope.event, Event::Message(m) if !m.lasting)
             || matches!(envelope.event, Event::Publish(_))
@@ -216,10 +222,13 @@ impl Hub {
             return self.pass_abroad(&link, ticket, account, &envelope, outcome_wanted);
         }
         self.awaiting.insert(seq, &link, ticket, outcome_wanted);
-        let posted = Arc::new(Posted { seq, envelope: envelope.clone(), lasting: true });
+        let posted = Arc::new(Posted { seq, envelope: envelope.clone(), lasting: true, departing });
         let heard = self.parts.bus.ring(account.address.as_str(), posted);
         self.copy(account, &envelope);
         if heard.0 == 0 {
+            if departing {
+                account.state.lock().mailbox.let_go(seq.0);
+            }
             self.call_for(account);
         }
     }
@@ -422,12 +431,17 @@ impl Hub {
     fn try_give_up(self: &Arc<Self>, account: &Arc<Account>, before: u64) -> Result<(), Trouble> {
         self.load_cursor(account)?;
         let mut after = Seq(account.state.lock().mailbox.low);
+        // All before a row are done, or with somebody: then the low mark may pass it.
+        let mut all_done = true;
         loop {
             let rows = self.parts.journal.waiting(&account.address, after, PAGE)?;
             let Some(last) = rows.last() else { break };
             after = last.seq;
             for row in rows {
-                let Ok(kept) = model::codec::decode(&row.head, row.body.as_deref()) else { continue };
+                let Ok(kept) = model::codec::decode(&row.head, row.body.as_deref()) else {
+                    all_done = false;
+                    continue;
+                };
                 if kept.envelope.at.unix_ms() >= before {
                     return Ok(());
                 }
@@ -435,6 +449,9 @@ impl Hub {
                     let mut state = account.state.lock();
                     if state.mailbox.is_settled(row.seq.0) {
                         continue;
+                    }
+                    if all_done {
+                        state.mailbox.fetched = state.mailbox.fetched.max(row.seq.0);
                     }
                     state.mailbox.done(row.seq.0);
                     let failure = state.remote.as_ref().and_then(|r| r.failure.clone());

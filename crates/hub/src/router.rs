@@ -119,16 +119,18 @@ impl Hub {
                 if let Some(draft) = committed.late.take()
                     && self.pass_unrecorded(&committed, trouble, *draft)
                 {
+                    self.repeats_end(&committed.envelope, None);
                     return;
                 }
                 // The store has said once, and louder, that it cannot be written.
                 tracing::debug!(id = %committed.envelope.id, %trouble, "not on record, so not delivered");
                 let Committed { link, ticket, envelope, .. } = &committed;
-                self.twice.forget(envelope.id);
+                self.repeats_end(envelope, Some(&Refusal::unrecorded()));
                 self.presence_unrecorded(envelope);
                 return self.refuse(link, *ticket, envelope, Refusal::unrecorded());
             }
         };
+        self.repeats_end(&committed.envelope, None);
         committed.link.send(HubEvent::Kept(committed.ticket));
         if let Plan::Remote(account) = &committed.plan {
             let account = account.clone();
@@ -136,9 +138,14 @@ impl Hub {
                 // What two people agree on is noted here before it leaves.
                 Event::Subscribe(_) | Event::Authorize(_) => {
                     let link = committed.link.clone();
-                    self.enqueue(&link, Job::Depart { seq, account, committed: Box::new(committed) })
+                    // What comes behind it must not pass for all there was.
+                    let kept_back = account.state.lock().mailbox.keep_back(seq.0);
+                    self.enqueue(
+                        &link,
+                        Job::Depart { seq, account, committed: Box::new(committed), kept_back },
+                    )
                 }
-                _ => self.post_abroad(seq, &account, committed),
+                _ => self.post_abroad(seq, &account, committed, false),
             };
         }
         let Committed { envelope, plan, link, ticket, outcome_wanted, .. } = committed;
@@ -160,7 +167,7 @@ impl Hub {
                 self.awaiting.insert(seq, &link, ticket, outcome_wanted);
                 let heard = self.parts.bus.ring(
                     account.address.as_str(),
-                    Arc::new(Posted { seq, envelope: envelope.clone(), lasting }),
+                    Arc::new(Posted { seq, envelope: envelope.clone(), lasting, departing: false }),
                 );
                 self.copy(&account, &envelope);
                 if heard.0 == 0 {

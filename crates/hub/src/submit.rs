@@ -7,9 +7,10 @@ use crate::link::{HubEvent, LinkCore};
 use crate::pipeline::Context;
 use crate::router::{Committed, Plan};
 use crate::trace::{Trail, now};
+use crate::twice::{Came, Repeat};
 use model::codec::{encode_body, encode_head};
 use model::{
-    Address, DomainPair, Envelope, Event, Judgement, Outcome, Reason, Refusal, Settlement, Term, Ticket,
+    Address, DomainPair, Envelope, Event, Judgement, Outcome, Reason, Refusal, Seq, Settlement, Term, Ticket,
 };
 use std::sync::Arc;
 use store::{Draft, RowKind, Trouble};
@@ -133,15 +134,30 @@ impl Hub {
             self.parts.pipeline.settled(&envelope, &Outcome::Refused(refusal.clone()), &context);
         }
         let envelope = Arc::<Envelope>::from(envelope);
-        if envelope.id.is_named() && !self.twice.is_first(envelope.id) {
-            tracing::info!(id = %envelope.id, from = %envelope.from.address, "came again, and is on record");
-            link.send(HubEvent::Kept(ticket));
-            if outcome_wanted {
-                link.send(HubEvent::Settled(ticket, Outcome::Accepted.into()));
+        if envelope.id.is_named() {
+            let repeat = Repeat { link: Arc::downgrade(link), ticket, outcome_wanted };
+            let came = self.twice.came(envelope.id, repeat);
+            if came != Came::First {
+                tracing::info!(id = %envelope.id, from = %envelope.from.address, ?came, "came again");
             }
-            return;
+            match came {
+                Came::First => {}
+                // It hears of its end when the first does.
+                Came::Entering => return,
+                Came::Kept => {
+                    link.send(HubEvent::Kept(ticket));
+                    if outcome_wanted {
+                        link.send(HubEvent::Settled(ticket, Outcome::Accepted.into()));
+                    }
+                    return;
+                }
+            }
+            if !recorded {
+                self.repeats_end(&envelope, None);
+            }
         }
         if self.heard_back(link.dialect, &envelope, &plan) {
+            self.repeats_end(&envelope, None);
             link.send(HubEvent::Kept(ticket));
             if outcome_wanted {
                 link.send(HubEvent::Settled(ticket, Outcome::Accepted.into()));
@@ -215,6 +231,16 @@ impl Hub {
 
     /// To the journal, and from there to the router.
     pub(crate) fn record(self: &Arc<Self>, entering: Committed, judged: &Judgement) {
+        self.record_and_then(entering, judged, |_| true);
+    }
+
+    /// The same; `then` hears how it ended, on the writer's thread, and says whether the router shall.
+    fn record_and_then(
+        self: &Arc<Self>,
+        entering: Committed,
+        judged: &Judgement,
+        then: impl FnOnce(&Result<Seq, Trouble>) -> bool + Send + 'static,
+    ) {
         let envelope = &entering.envelope;
         let mailbox = match &entering.plan {
             Plan::Mailbox(account) | Plan::Remote(account) => self.waits_for(envelope, &account.address),
@@ -239,9 +265,29 @@ impl Hub {
                 if let Some(trail) = &entering.trail {
                     trail.span("journal", queued, None);
                 }
-                lane.to_lane(Committed { result, late, ..entering });
+                if then(&result) {
+                    lane.to_lane(Committed { result, late, ..entering });
+                }
             }),
         );
+    }
+
+    /// The same for what nobody waits for but whoever calls. Blocks until it is on record.
+    ///
+    /// # Errors
+    /// [`Trouble`] where it is not; then it goes nowhere.
+    pub(crate) fn record_now(
+        self: &Arc<Self>,
+        entering: Committed,
+        judged: &Judgement,
+    ) -> Result<Seq, Trouble> {
+        let (end, ended) = std::sync::mpsc::sync_channel(1);
+        self.record_and_then(entering, judged, move |result| {
+            // Whoever waits is there until it has heard.
+            let _ = end.send(result.clone());
+            result.is_ok()
+        });
+        ended.recv().unwrap_or_else(|_| Err(Trouble::Failed("the journal gave no answer".into())))
     }
 
     fn waits_for(&self, envelope: &Envelope, account: &Address) -> Option<Address> {

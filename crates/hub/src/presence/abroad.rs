@@ -134,8 +134,11 @@ impl Hub {
             let granted = sees(&state, presentity);
             let asked = state.book.watching(presentity).is_some();
             let known = state.abroad.entry(presentity.clone()).or_default();
-            let before =
-                known.watches.iter().position(|w| &w.key == key).map(|at| known.watches.swap_remove(at));
+            let at = known.watches.iter().position(|w| &w.key == key);
+            if secs == 0 && at.is_some_and(|at| known.watches[at].is_anothers(link)) {
+                return Ok(Outcome::Delivered);
+            }
+            let before = at.map(|at| known.watches.swap_remove(at));
             if let Some(before) = &before {
                 self.expiries.cancel(before.until, &expiry);
             }

@@ -8,6 +8,7 @@ mod publish;
 mod recorded;
 mod veil;
 mod watch;
+mod watched;
 
 pub(crate) use abroad::Abroad;
 pub(crate) use compose::compose;
@@ -15,9 +16,11 @@ pub(crate) use consent::Act;
 pub(crate) use fanout::granted;
 pub(crate) use publish::silence;
 pub(crate) use recorded::Recorded;
+pub(crate) use watched::Watched;
 
 use crate::link::LinkCore;
 use model::{Address, Basic, Device, Endpoint, Envelope, EnvelopeId, Event, LeaseKey, Origin, Tuple};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 /// What one device or application said of its user.
@@ -39,6 +42,16 @@ pub(crate) struct Watch {
     pub until: u64,
     /// Something was to be told while no machine held the lease.
     pub owed: bool,
+}
+
+impl Watch {
+    /// Is it none of this machine's business any more? What a machine says late, because it has ended or because its phone
+    /// goes on with another one, must not end the watch that the other holds.
+    pub fn is_anothers(&self, link: &Arc<LinkCore>) -> bool {
+        let held = || self.link.upgrade().is_some_and(|holder| !holder.closed.load(Ordering::Acquire));
+        !std::ptr::eq(self.link.as_ptr(), Arc::as_ptr(link))
+            && (link.closed.load(Ordering::Acquire) || held())
+    }
 }
 
 /// The last word of a device that went away: closed, with nothing else left of it.

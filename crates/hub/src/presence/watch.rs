@@ -99,13 +99,13 @@ impl Hub {
         };
         // Held while telling, so that an end of consent cannot be told before this.
         let mut state = account.state.lock();
-        // What a machine said before it ended must not end the watch of the one that took it over.
-        let late = link.closed.load(Ordering::Acquire);
-        let taken_over = |w: &Watch| late && !std::ptr::eq(w.link.as_ptr(), Arc::as_ptr(link));
-        let ends = |w: &Watch| &w.key == key && w.watcher == envelope.from.address && !taken_over(w);
+        let ends = |w: &Watch| &w.key == key && w.watcher == envelope.from.address && !w.is_anothers(link);
         let ended: Vec<_> = state.watches.extract_if(.., |w| ends(w)).collect();
         let expiry = Expiry::Watch { presentity: account.address.clone(), key: key.clone() };
-        ended.iter().for_each(|watch| self.expiries.cancel(watch.until, &expiry));
+        for watch in &ended {
+            self.expiries.cancel(watch.until, &expiry);
+            self.watched.forget(key);
+        }
         if ended.is_empty() {
             return Ok(Outcome::Refused(Refusal::new(Reason::NotFound).with_text("no such subscription")));
         }
@@ -151,6 +151,7 @@ impl Hub {
                 }
                 Some(_) => return Ok(Outcome::Refused(Refusal::new(Reason::Forbidden))),
                 None => {
+                    self.watched.note(key, presentity);
                     let (key, watcher) = (key.clone(), watcher.clone());
                     state.watches.push(Watch {
                         key,
@@ -209,13 +210,19 @@ impl Hub {
     ) {
         let Some(account) = shown else { return self.consent_abroad(watching, presentity, consent) };
         let _in_order = account.telling.lock();
+        let sees = self.is_unveiled(watcher, presentity);
         let doc = {
             let mut state = account.state.lock();
             let doc = compose(presentity, &state.publications);
+            // What two people agree on is no more than the rules allow; a change of these is told like anybody's.
+            match consent {
+                Some(Consent::Granted) if !sees => drop(state.veiled.insert(watcher.clone())),
+                _ => drop(state.veiled.remove(watcher)),
+            }
             let mut rejected = Vec::new();
             for watch in state.watches.iter_mut().filter(|w| &w.watcher == watcher) {
                 match consent {
-                    Some(Consent::Granted) => tell_one(watch, true, presentity, &doc),
+                    Some(Consent::Granted) => tell_one(watch, sees, presentity, &doc),
                     Some(_) => {}
                     None => rejected.push(watch.key.clone()),
                 }
@@ -223,6 +230,7 @@ impl Hub {
             for key in rejected {
                 if let Some(at) = state.watches.iter().position(|w| w.key == key) {
                     let watch = state.watches.swap_remove(at);
+                    self.watched.forget(&watch.key);
                     if !reject(&watch, presentity) {
                         // Whoever took over its dialog would ask anew.
                         self.void_lease(&watch.key);
@@ -232,7 +240,7 @@ impl Hub {
             doc
         };
         match (consent, seen) {
-            (Some(Consent::Granted), _) if doc.is_open() => {
+            (Some(Consent::Granted), _) if doc.is_open() && sees => {
                 self.notify_sessions(watcher, &doc, None, Vec::new());
             }
             // A request that is turned down shows nothing, not even that there are devices which go away.
@@ -248,10 +256,11 @@ impl Hub {
 
     /// A leased watch ran out.
     pub(crate) fn lapse_watch(self: &Arc<Self>, presentity: &Address, key: &LeaseKey, now: u64) {
-        let Some(account) = self.account_at_hand(presentity) else { return };
+        let Some(account) = self.account_at_hand(presentity) else { return self.watched.forget(key) };
         let mut state = account.state.lock();
         let Some(at) = state.watches.iter().position(|w| &w.key == key && w.until <= now) else { return };
         let watch = state.watches.swap_remove(at);
+        self.watched.forget(key);
         if let Some(link) = watch.link.upgrade() {
             let doc = Arc::new(PresenceDoc::empty(presentity.clone()));
             let notify = Notify {
@@ -267,20 +276,17 @@ impl Hub {
 
     /// Another machine took a lease over: what was owed to it is told now.
     pub(crate) fn claim_watches(&self, link: &Arc<LinkCore>, key: &LeaseKey, owner: &Address) {
-        for account in self.accounts_at_hand() {
-            let mut owed = false;
-            for watch in
-                account.state.lock().watches.iter_mut().filter(|w| &w.key == key && &w.watcher == owner)
-            {
-                if link.closed.load(Ordering::Acquire) {
-                    continue;
-                }
+        let Some(account) = self.watched.by(key).and_then(|who| self.account_at_hand(&who)) else { return };
+        let mut owed = false;
+        for watch in account.state.lock().watches.iter_mut().filter(|w| &w.key == key && &w.watcher == owner)
+        {
+            if !link.closed.load(Ordering::Acquire) {
                 watch.link = Arc::downgrade(link);
                 owed |= std::mem::take(&mut watch.owed);
             }
-            if owed {
-                self.tell_watch(&account, key);
-            }
+        }
+        if owed {
+            self.tell_watch(&account, key);
         }
     }
 }

@@ -301,6 +301,30 @@ fn who_waits_too_long_hears_that_it_failed() {
     assert_eq!((no.reason, no.rule.as_deref()), (Reason::RemoteTimeout, Some("deadline")));
     assert_eq!(no.text.as_deref(), Some("nobody is there"));
     assert!(world.net.store.pairs_waiting().unwrap().is_empty());
+    // Also of more than the list of single ones can hold: nothing of it comes back with the next process.
+    let many: Vec<_> = (0..1_500).map(|n| romeo.write(&juliet.address(), &format!("n{n}"))).collect();
+    for sent in many {
+        assert!(matches!(romeo.outcome_of(sent), Outcome::Refused(_)));
+    }
+    assert!(world.net.store.pairs_waiting().unwrap().is_empty());
+}
+
+/// The rules are no less strict with those who have just agreed.
+#[test]
+fn a_grant_shows_nothing_that_the_rules_hide() {
+    let world = World::new();
+    let (mut romeo, mut juliet) =
+        (world.net.log_in("romeo", "orchard"), world.com.log_in("juliet", "balcony"));
+    world.net.veil.store(true, Ordering::Release);
+    juliet.say(romeo.address(), subscribe(Term::Lasting));
+    romeo.envelope("a request", |e| matches!(e, Event::Subscribe(s) if s.term == Term::Lasting));
+    romeo.say(juliet.address(), authorize(Decision::Granted));
+    juliet.envelope("an answer", |e| matches!(e, Event::Authorize(a) if a.decision == Decision::Granted));
+    romeo.write(&juliet.address(), "m1");
+    assert!(!juliet.hears_of_before(&romeo.address(), "m1"));
+    world.net.veil.store(false, Ordering::Release);
+    world.net.hub.rules_changed();
+    juliet.sees(&romeo.address(), true);
 }
 
 /// What a connection hears that asks whether a subscription of ours is of use.

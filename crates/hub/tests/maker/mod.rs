@@ -1,6 +1,8 @@
 //! What every test of the hub begins with. Each uses its part of it.
 #![allow(dead_code)]
 
+pub mod slow;
+
 use hub::pipeline::Pipeline;
 use hub::{HubEvent, Inbox, Parts, RuleSet, Rules, Secluded};
 use model::{Address, Credential, Scheme, Secret};
