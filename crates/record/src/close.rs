@@ -44,7 +44,7 @@ impl fmt::Display for NotClosed {
 /// streamed, and proved before they are signed. One at a time: two at once would close the same rows. Blocks.
 ///
 /// # Errors
-/// [`NotClosed`], and nothing has been signed.
+/// [`NotClosed`]; what was signed before that stays, and the next call goes on after it.
 pub fn close<S: Journal + Checkpoints + ?Sized>(
     store: &S,
     signer: &Signer,
@@ -99,12 +99,13 @@ pub fn close<S: Journal + Checkpoints + ?Sized>(
     if segment.news {
         checkpoints.push(segment.close(walk.chain, Seq(walk.next - 1), walk.prev, now));
     }
+    let name = |one: &Signed| Act { checkpoint: Some(one.clone()), ..by.clone() }.note(store, now);
+    // Only the newest is looked at next time: no other one is kept while one is without its act.
+    unnamed.iter().try_for_each(|one| name(one).map(drop))?;
     let made: Vec<Signed> = checkpoints.into_iter().map(|c| c.sign(signer)).collect();
     for one in &made {
         store.keep_checkpoint(one.checkpoint.last, &one.to_line())?;
-    }
-    for one in unnamed.iter().chain(&made) {
-        Act { checkpoint: Some(one.clone()), ..by.clone() }.note(store, now)?;
+        name(one)?;
     }
     Ok(made)
 }

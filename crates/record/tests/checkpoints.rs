@@ -5,6 +5,7 @@ use record::{
     Act, Against, ChainId, Evidence, Fault, Finding, Frontier, NotClosed, Paths, Report, Restore, Signed,
     Signer, close, link, recover, root_of, verify_against,
 };
+use std::sync::atomic::{AtomicBool, Ordering};
 use store::{Checkpoints, Draft, Journal, MemoryStore, Row, RowKind, Rows, Trouble};
 
 mod world;
@@ -237,6 +238,23 @@ fn an_act_that_is_missing_comes_with_the_next() {
     assert_eq!((report.finding, report.acts, report.signed.checkpoints), (None, 2, 2));
 }
 
+/// The disk refuses the act of one checkpoint, and then that of the next: none stays without.
+#[test]
+fn acts_that_fail_twice_come_all_the_same() {
+    let world = World::new();
+    let store = Faltering { store: &world.store, refuses: AtomicBool::new(false) };
+    let close = || close(&store, &world.signer, world.id.node, &Act::done("checkpoint", "server"), NOW);
+    for rows in [10, 5] {
+        world.write(rows);
+        store.refuses.store(true, Ordering::Relaxed);
+        assert!(matches!(close(), Err(NotClosed::Trouble(_))));
+    }
+    world.write(5);
+    assert_eq!(close().unwrap().len(), 1);
+    let report = verify(world.rows(), world.id, world.lines(), &[], &[]);
+    assert_eq!((report.finding, report.acts, report.signed.checkpoints), (None, 2, 2));
+}
+
 /// Put back from a backup: what was written after it is lost, and the checkpoints kept elsewhere say how much.
 #[test]
 fn no_segment_has_rows_of_two_epochs() {
@@ -271,6 +289,68 @@ fn no_segment_has_rows_of_two_epochs() {
     assert_eq!((lost.first, lost.last, lost.epoch), (Seq(2_001), Seq(2_302), 1));
     // Two acts of checkpoints were not put on the chain here, so only the newest may be without.
     finds(2_000, Fault::CheckpointUnnamed, &report);
+    // Nor is the second kept while the disk refuses the act of the first.
+    let again = Rebuilt { rows: Copy(store.rows.0.clone()), kept: MemoryStore::new() };
+    let (_, line) = world.lines().remove(1);
+    again.kept.keep_checkpoint(Seq(1_601), &line).unwrap();
+    let full = Faltering { store: &again, refuses: AtomicBool::new(true) };
+    let end = close(&full, &world.signer, later.node, &Act::done("checkpoint", "server"), NOW);
+    assert!(matches!(end, Err(NotClosed::Trouble(_))));
+    assert_eq!(again.kept.last_checkpoint().unwrap().unwrap().0, Seq(2_000));
+}
+
+/// Where the next act is refused.
+struct Faltering<'a, S> {
+    store: &'a S,
+    refuses: AtomicBool,
+}
+
+impl<S: Checkpoints> Checkpoints for Faltering<'_, S> {
+    fn checkpoints(&self, after: Seq, limit: usize) -> Result<Vec<(Seq, String)>, Trouble> {
+        self.store.checkpoints(after, limit)
+    }
+    fn last_checkpoint(&self) -> Result<Option<(Seq, String)>, Trouble> {
+        self.store.last_checkpoint()
+    }
+    fn keep_checkpoint(&self, last: Seq, line: &str) -> Result<(), Trouble> {
+        self.store.keep_checkpoint(last, line)
+    }
+}
+
+impl<S: Journal> Journal for Faltering<'_, S> {
+    fn append(&self, draft: Draft, done: store::Done) {
+        match self.refuses.swap(false, Ordering::Relaxed) {
+            true => done(Err(Trouble::Full("no space".into()))),
+            false => self.store.append(draft, done),
+        }
+    }
+    fn settle(&self, settled: store::SettledRow) {
+        self.store.settle(settled);
+    }
+    fn advance(&self, cursor: store::MailboxCursor) {
+        self.store.advance(cursor);
+    }
+    fn waiting(&self, account: &Address, after: Seq, limit: usize) -> Result<Vec<store::Waiting>, Trouble> {
+        self.store.waiting(account, after, limit)
+    }
+    fn pairs_waiting(&self) -> Result<Vec<Address>, Trouble> {
+        self.store.pairs_waiting()
+    }
+    fn cursor(&self, account: &Address) -> Result<store::MailboxCursor, Trouble> {
+        self.store.cursor(account)
+    }
+    fn rows(&self, first: Seq, limit: usize) -> Result<Vec<Row>, Trouble> {
+        Journal::rows(self.store, first, limit)
+    }
+    fn acts(&self, limit: usize) -> Result<Vec<Row>, Trouble> {
+        self.store.acts(limit)
+    }
+    fn head(&self) -> Seq {
+        Journal::head(self.store)
+    }
+    fn health(&self) -> store::Health {
+        self.store.health()
+    }
 }
 
 /// A journal that was put back; acts go nowhere.
