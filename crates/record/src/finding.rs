@@ -29,6 +29,8 @@ pub enum Fault {
     Unexplained,
     /// The act destroys content and names a key, and is not signed by that.
     Unsigned,
+    /// The act destroys content, and was signed with a key that is not expected.
+    DestructionKey([u8; 32]),
     /// The last row, if the store says that the chain is in this epoch, and no row begins it.
     NoEpoch(u64),
     /// The checkpoint that closes this row was changed: its signature is not that of its key.
@@ -90,6 +92,13 @@ impl fmt::Display for Finding {
                 write!(
                     f,
                     "row {seq} says that content was destroyed, and its signature is not that of its key"
+                )
+            }
+            Fault::DestructionKey(key) => {
+                write!(
+                    f,
+                    "row {seq} says that content was destroyed, and is signed with another key: {}",
+                    hex(&key)
                 )
             }
             Fault::Unexplained => {

@@ -6,6 +6,7 @@
 
 mod act;
 mod ahead;
+mod allowed;
 mod chain;
 mod checkpoint;
 mod close;

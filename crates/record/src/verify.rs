@@ -1,6 +1,7 @@
 use crate::Ranges;
 use crate::act::{Act, Restore, Retention};
 use crate::ahead::read_ahead;
+use crate::allowed::Allowed;
 use crate::chain::ChainId;
 use crate::finding::{Fault, Finding};
 use crate::gaps::{Gaps, OpenGap};
@@ -95,7 +96,7 @@ pub fn verify_against<R: Rows + Sync + ?Sized>(
     let mut marks = Marks::new(against, chain)?;
     let (mut report, mut gaps) = (Report::default(), Gaps::default());
     // Rows whose content is gone, and those whose content may be.
-    let (mut bare, mut lawful) = (Ranges::default(), Vec::new());
+    let (mut bare, mut allowed) = (Ranges::default(), Allowed::new(against.keys));
     // The first file whose content is not as it was.
     let mut file = None;
     let mut look = |pages: &mut dyn Iterator<Item = Result<Vec<Row>, Trouble>>| {
@@ -129,16 +130,11 @@ pub fn verify_against<R: Rows + Sync + ?Sized>(
                     report.files += 1;
                     file = look(upload)?.map(|fault| Finding { seq: row.seq, fault });
                 }
-                let ruled = report.retention.as_ref().map_or(0, |(_, r)| r.to);
-                if let Some(gone) = act.as_ref().and_then(|act| act.destruction.as_ref()) {
-                    report.destructions += 1;
-                    if gone.key.is_some() && !gone.is_genuine(walk.chain, row.at) {
-                        return Ok(Some(Finding { seq: row.seq, fault: Fault::Unsigned }));
+                if let Some(act) = &act {
+                    report.destructions += u64::from(act.destruction.is_some());
+                    if let Err(fault) = allowed.hear(row, walk.chain, act) {
+                        return Ok(Some(Finding { seq: row.seq, fault }));
                     }
-                    lawful.extend(gone.rows().below(row.seq.0).runs());
-                }
-                if let Some(retention) = act.and_then(|a| a.retention).filter(|r| r.to >= ruled) {
-                    report.retention = Some((row.seq, retention));
                 }
             }
             progress(Seq(walk.next - 1));
@@ -148,11 +144,9 @@ pub fn verify_against<R: Rows + Sync + ?Sized>(
     let finding = read_ahead(journal, Seq(1), PAGE, |pages| look(pages))?;
     report.gaps = gaps.0;
     report.conversations = walk.conversations();
-    let ruled = report.retention.as_ref().map_or(0, |(_, r)| r.to);
-    lawful.extend((ruled > 0).then_some((1, ruled)));
-    let unexplained = bare
-        .first_beyond(&Ranges::of(lawful))
-        .map(|seq| Finding { seq: Seq(seq), fault: Fault::Unexplained });
+    report.retention = allowed.retention.take();
+    let unexplained =
+        bare.first_beyond(&allowed.rows()).map(|seq| Finding { seq: Seq(seq), fault: Fault::Unexplained });
     let epoch = (walk.chain != chain)
         .then(|| Finding { seq: Seq(walk.next - 1), fault: Fault::NoEpoch(chain.epoch) });
     let end = if finding.is_none() { marks.end(Seq(walk.next - 1), walk.chain.epoch) } else { None };

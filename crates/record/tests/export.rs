@@ -104,9 +104,13 @@ impl Export {
 
     /// What the verifier says, and its status.
     fn verify(&self, key: &[u8; 32]) -> (i32, String) {
+        self.verify_with(&["--key", &hex(key)])
+    }
+
+    fn verify_with(&self, keys: &[&str]) -> (i32, String) {
         let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("verifier/verify.py");
         let mut run = Command::new("python3");
-        run.arg("-B").arg(program).arg(self.dir.path()).args(["--quiet", "--key", &hex(key)]);
+        run.arg("-B").arg(program).arg(self.dir.path()).arg("--quiet").args(keys);
         let done = run.output().expect("python3 is there");
         let said = String::from_utf8([done.stdout, done.stderr].concat()).expect("text");
         (done.status.code().expect("it ends"), said)
@@ -182,8 +186,15 @@ fn what_is_as_it_was_signed() {
 impl Export {
     /// Rows 8 and 1300 to 1302 are without content, and an act that comes after them all says so: in `acts.jsonl`.
     fn destroyed(act: impl FnOnce(&World) -> Act) -> Self {
+        Self::destroyed_by(|world| vec![act(world)])
+    }
+
+    /// Several acts say so.
+    fn destroyed_by(acts: impl FnOnce(&World) -> Vec<Act>) -> Self {
         let world = World::three();
-        act(&world).note(&world.store, NOW).expect("noted");
+        for act in acts(&world) {
+            act.note(&world.store, NOW).expect("noted");
+        }
         world.write(3);
         world.close().expect("closed");
         let rows = world.rows();
@@ -194,17 +205,26 @@ impl Export {
         let evidence = evidence.collect();
         let last = world.signed()[3].checkpoint;
         let is_act = |row: &&Row| Act::read(row).is_some_and(|act| act.act == "retention");
-        let act = rows.iter().find(is_act).expect("it is there");
-        let mut paths = Paths::new(vec![act.seq.0 - last.first.0]);
+        let acts: Vec<&Row> = rows.iter().filter(is_act).collect();
+        let index = |row: &Row| row.seq.0 - last.first.0;
+        let mut paths = Paths::new(acts.iter().map(|act| index(act)).collect());
         rows.iter()
             .filter(|row| row.seq >= last.first && row.seq <= last.last)
             .for_each(|r| paths.push(&r.link));
-        let path = paths.path(act.seq.0 - last.first.0).expect("wanted");
-        let line = Evidence::new(world.id, act).proved(path).to_line();
+        let line = |act: &Row| {
+            Evidence::new(world.id, act).proved(paths.path(index(act)).expect("wanted")).to_line() + "\n"
+        };
+        let line: String = acts.iter().map(|act| line(act)).collect();
         let mut export = Self::of(world, evidence, "rows");
-        export.more.insert("acts.jsonl".into(), (line + "\n").into());
+        export.more.insert("acts.jsonl".into(), line.into());
         export
     }
+}
+
+/// As before there were signatures, or as somebody adds it who has no key.
+fn unsigned(rows: &str) -> Act {
+    let gone = Destruction { rule: "90 days".into(), rows: rows.into(), count: 4, ..Destruction::default() };
+    Act { destruction: Some(gone), ..Act::done("retention", "server") }
 }
 
 /// An act as the server writes it.
@@ -292,6 +312,41 @@ fn why_a_row_is_without_content_is_said_of_each() {
         &format!("row {act} says that content was destroyed, and its signature is not that of its key"),
         |_| {},
     );
+}
+
+#[test]
+fn who_may_say_that_content_was_destroyed() {
+    let nobody = |row: u64| {
+        format!(
+            "NOT AS IT WAS SIGNED: the content of row {row} is not here, and no act says that it was destroyed, nor the manifest that it is withheld\n"
+        )
+    };
+    let old = Export::destroyed_by(|world| vec![unsigned("8"), destruction(world, "1300-1302")]);
+    old.seal();
+    assert_eq!(old.verify_with(&[]).0, 0);
+    assert_eq!(old.verify(&old.world.signer.key()), (1, nobody(8)));
+    // After the first signed one anybody may have added them.
+    let by_age = Act {
+        retention: Some(Retention { rule: "90 days".into(), to: 1_302 }),
+        ..Act::done("retention", "server")
+    };
+    for later in [unsigned("8,1300-1302"), by_age] {
+        let added = Export::destroyed_by(|world| vec![destruction(world, "8"), later]);
+        added.seal();
+        assert_eq!(added.verify_with(&[]), (1, nobody(1_300)));
+        assert_eq!(added.verify(&added.world.signer.key()), (1, nobody(1_300)));
+    }
+    let other = World::new();
+    let strange = Export::destroyed(|world| {
+        let gone = unsigned("8,1300-1302").destruction.expect("there");
+        let destruction = Some(gone.sign(&other.signer, world.id, NOW));
+        Act { destruction, ..Act::done("retention", "server") }
+    });
+    strange.seal();
+    assert_eq!(strange.verify_with(&[]).0, 0);
+    let what = format!("signed with another key than the expected one: {}", hex(&other.signer.key()));
+    let (status, said) = strange.verify(&strange.world.signer.key());
+    assert!(status == 1 && said.contains(&what), "{said}");
 }
 
 #[test]

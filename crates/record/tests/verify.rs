@@ -6,7 +6,8 @@ use model::{
     Address, Envelope, EnvelopeId, Event, Judgement, LATE, Message, Origin, Outcome, Seq, Timestamp,
 };
 use record::{
-    Act, Chain, ChainId, Fault, GapAct, OpenGap, Report, Restore, Retention, body_digest, link, verify,
+    Act, Against, Chain, ChainId, Destruction, Fault, GapAct, OpenGap, Report, Restore, Retention, Signer,
+    body_digest, link, verify, verify_against,
 };
 use store::{
     CHAIN_SETTING, Draft, Erase, Journal, MemoryStore, Row, RowKind, Rows, Settings, SettledRow, Trouble,
@@ -102,6 +103,68 @@ fn erased_content_still_verifies() {
     assert_eq!((report.rows, report.erased, report.acts, report.finding), (2_508, 3, 3, None));
     let (seq, retention) = report.retention.unwrap();
     assert_eq!((seq, retention.rule.as_str(), retention.to), (last, "30 days", 2_505));
+}
+
+/// A journal of which content of row 1 is gone, and who may say so: acts that are signed or not, in this order.
+fn wiped(acts: &[(&str, Option<&Signer>)], keys: &[[u8; 32]]) -> Report {
+    let at = Timestamp(1_794_744_900_000);
+    let (store, id) = written();
+    for (rows, signer) in acts {
+        let gone = Destruction { rule: "30 days".into(), rows: (*rows).into(), ..Destruction::default() };
+        let gone = signer.map_or(gone.clone(), |signer| gone.sign(signer, id, at));
+        Act { destruction: Some(gone), ..Act::done("retention", "server") }.note(&store, at).unwrap();
+    }
+    for row in [1, 2] {
+        store.erase(Seq(row)).unwrap();
+    }
+    verify_against(&store, id, &Against { keys, ..Against::default() }, |_| {}).unwrap()
+}
+
+#[test]
+fn who_may_say_that_content_was_destroyed() {
+    let dir = tempfile::tempdir().unwrap();
+    let signer = |name: &str| Signer::open(&dir.path().join(name)).unwrap();
+    let (ours, other) = (signer("ours"), signer("other"));
+    let (key, is_good) = ([ours.key()], |report: Report| assert_eq!(report.finding, None));
+    let finds = |seq: u64, fault: Fault, report: Report| {
+        assert_eq!(report.finding.map(|found| (found.seq.0, found.fault)), Some((seq, fault)));
+    };
+    is_good(wiped(&[("1-2", Some(&ours))], &key));
+    is_good(wiped(&[("1", Some(&other)), ("2", Some(&ours))], &[]));
+    // As it was before there were signatures; whoever has a key wants them.
+    is_good(wiped(&[("1", None), ("2", Some(&ours))], &[]));
+    finds(1, Fault::Unexplained, wiped(&[("1-2", None)], &key));
+    // Later anybody may have added them.
+    finds(2, Fault::Unexplained, wiped(&[("1", Some(&ours)), ("2", None)], &[]));
+    finds(2, Fault::Unexplained, wiped(&[("1", Some(&ours)), ("2", None)], &key));
+    let strange = wiped(&[("1", Some(&ours)), ("2", Some(&other))], &key);
+    finds(2_507, Fault::DestructionKey(other.key()), strange);
+}
+
+/// An act by age says nothing of rows after it, nor after the first act that is signed.
+#[test]
+fn an_age_counts_below_its_own_row_and_before_signed_acts() {
+    let (at, ages) = (Timestamp(1_794_744_900_000), |to| Act {
+        retention: Some(Retention { rule: "30 days".into(), to }),
+        ..Act::done("retention", "server")
+    });
+    let (store, id) = written();
+    let own = ages(9_999).note(&store, at).unwrap();
+    store.append(draft(1), Box::new(|end| assert!(end.is_ok())));
+    store.erase(Seq(700)).unwrap();
+    assert_eq!(verify(&store, id, |_| {}).unwrap().finding, None);
+    store.erase(Seq(own.0 + 1)).unwrap();
+    let finding = verify(&store, id, |_| {}).unwrap().finding.unwrap();
+    assert_eq!((finding.seq.0, finding.fault), (own.0 + 1, Fault::Unexplained));
+    let (store, id) = written();
+    let dir = tempfile::tempdir().unwrap();
+    let signer = Signer::open(&dir.path().join("key")).unwrap();
+    let gone = Destruction { rows: "1".into(), ..Destruction::default() }.sign(&signer, id, at);
+    Act { destruction: Some(gone), ..Act::done("retention", "server") }.note(&store, at).unwrap();
+    ages(2_000).note(&store, at).unwrap();
+    store.erase(Seq(700)).unwrap();
+    let finding = verify(&store, id, |_| {}).unwrap().finding.unwrap();
+    assert_eq!((finding.seq.0, finding.fault), (700, Fault::Unexplained));
 }
 
 /// The same node put back from a backup: its later rows are of another epoch, and the first of them says so.

@@ -318,10 +318,11 @@ def runs(text):
 class Bare:
     """Rows without content: a bit for each row, from the first of them on."""
 
-    def __init__(self):
+    def __init__(self, keys):
         self.first, self.bits, self.count = None, bytearray(), 0
-        # Content up to here may be gone, by an act with the member `retention`.
-        self.ruled = 0
+        self.keys = keys
+        # Acts without a signature, each with the rows that it names, and the first one with a signature.
+        self.unsigned, self.signed = [], None
 
     def add(self, seq):
         if self.first is None:
@@ -358,35 +359,50 @@ class Bare:
         """An act may say that content of rows before it was destroyed."""
         if row.kind != 3 or (b'"destruction"' not in row.head and b'"retention"' not in row.head):
             return
+        good, key, named, to = True, None, [], 0
         try:
             act = json.loads(row.head)
             gone, ruled = act.get("destruction"), act.get("retention")
             if gone is not None and gone.get("key") is not None:
+                key = bytes.fromhex(gone["key"])
                 texts = [gone[name].encode() for name in ("rule", "rows")]
                 signed = b"RialtoD1" + node + struct.pack(">QQ", row.epoch, row.at)
                 signed += b"".join(struct.pack(">Q", len(text)) + text for text in texts) + struct.pack(">Q", gone["count"])
-                good = is_signed(bytes.fromhex(gone["key"]), signed, bytes.fromhex(gone["signature"]))
-            else:
-                good = True
-            to = ruled["to"] if ruled is not None else 0
+                good = is_signed(key, signed, bytes.fromhex(gone["signature"]))
+            named = [(first, min(last, row.seq - 1)) for first, last in runs(gone.get("rows"))] if gone is not None else []
+            to = min(ruled["to"], row.seq - 1) if ruled is not None else 0
         except (AttributeError, KeyError, TypeError, ValueError, struct.error):
-            good, to = False, 0
+            good = False
         if not good:
             raise Finding(f"row {row.seq} says that content was destroyed, and its signature is not that of its key")
-        for first, last in runs(gone.get("rows")) if gone is not None else []:
-            self.allow(first, min(last, row.seq - 1))
-        self.ruled = max(self.ruled, to)
+        if key is not None and self.keys and key not in self.keys:
+            raise Finding(f"row {row.seq} says that content was destroyed, and is signed with another key than the expected one: {key.hex()}")
+        if key is not None:
+            self.signed = min(row.seq, self.signed or row.seq)
+            for first, last in named:
+                self.allow(first, last)
+        # Those that must have been signed allow nothing.
+        some = named if key is None and not self.keys else []
+        if some or to:
+            self.unsigned.append((row.seq, some, to))
+
+    def end(self):
+        """From the first act with a signature on, those without allow nothing: anybody could have added them."""
+        for seq, named, to in self.unsigned:
+            if self.signed is None or seq < self.signed:
+                for first, last in [*named, (1, to)]:
+                    self.allow(first, last)
 
 
 class Rows:
     """Goes along with the rows of an export."""
 
-    def __init__(self, manifest, checkpoints):
+    def __init__(self, manifest, checkpoints, keys):
         self.node = bytes.fromhex(manifest["node"])
         self.claim, self.checkpoints = manifest["claim"], checkpoints
         self.count = self.first = self.seq = 0
         self.link, self.epoch = None, 0
-        self.acts, self.bare, self.gone = 0, Bare(), 0
+        self.acts, self.bare, self.gone = 0, Bare(keys), 0
         # Of each conversation: counter and link of its last row here.
         self.conversations = {}
         # Of the segment that is being read: its checkpoint, the tree so far, its next row, the first row without a path.
@@ -511,9 +527,9 @@ class Rows:
             raise Finding(f"rows.jsonl has {self.count} rows, and should have {manifest['rows']}")
 
 
-def check_rows(directory, manifest, checkpoints, progress):
+def check_rows(directory, manifest, checkpoints, keys, progress):
     """Proves every row, and gives what was seen, the file's digest and its size."""
-    rows, digest, size = Rows(manifest, checkpoints), sha256(), 0
+    rows, digest, size = Rows(manifest, checkpoints, keys), sha256(), 0
     try:
         file = open(os.path.join(directory, "rows.jsonl"), "rb", buffering=1 << 20)
     except OSError:
@@ -551,7 +567,7 @@ def check_bare(directory, manifest, checkpoints, rows):
                     raise Finding(f"acts.jsonl: row {act.seq} is not among those that were signed")
                 bare.hear(rows.node, act)
                 before = act.seq
-    bare.allow(1, bare.ruled)
+    bare.end()
     for first, last in runs(manifest.get("withheld", "")):
         withheld += bare.allow(first, last)
     # An export of before there was this member does not say what is withheld.
@@ -643,7 +659,7 @@ def verify(directory, keys, progress):
     except Finding as finding:
         return [str(finding)], []
     # Rows first: they name what a changed file does not.
-    seen = attempt(check_rows, directory, manifest, checkpoints, progress)
+    seen = attempt(check_rows, directory, manifest, checkpoints, keys, progress)
     withheld = attempt(check_bare, directory, manifest, checkpoints, seen[0]) if seen else 0
     known = {"rows.jsonl": seen[1:]} if seen else {}
     files = attempt(check_files, directory, manifest, known, progress)
