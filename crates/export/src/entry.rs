@@ -308,12 +308,8 @@ impl Entry {
         self.message_id = message.id.to_string();
         self.thread = message.thread.as_ref().map(ToString::to_string);
         self.subject.clone_from(&message.subject);
-        self.text = message.text().map(str::to_owned);
-        if self.text.is_none() {
-            let html =
-                message.parts.iter().find(|part| part.mime.to_ascii_lowercase().starts_with("text/html"));
-            self.text = html.map(|part| policy::markup(&part.body).trim().to_owned());
-        }
+        // Also where it stands beside a reaction or a retraction: whoever knows neither is shown it.
+        self.text = Some(policy::shown(message).into_owned()).filter(|text| !text.is_empty());
         self.attachments = files.iter().map(Attachment::stored).collect();
         for part in message.parts.iter().filter(|part| !part.mime.to_ascii_lowercase().starts_with("text/")) {
             self.attachments.push(Attachment::inline(
@@ -329,12 +325,9 @@ impl Entry {
             Turn::Edit(of) => (self.kind, self.about) = ("edit", Some(of)),
             Turn::Retract(of) => {
                 (self.kind, self.about) = ("retraction", Some(of));
-                // What stands there is said by the client to those who know no retractions.
-                self.text = None;
             }
             Turn::React(of, all) => {
                 (self.kind, self.about, self.reactions) = ("reaction", Some(of), all);
-                self.text = None;
             }
         }
         for (mime, data) in beside.data {
@@ -409,5 +402,26 @@ impl Attachment {
             content: Some(content),
             ..Self::default()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::{Dialect, Message, Original, Part};
+
+    #[test]
+    fn words_beside_a_reaction_or_a_retraction_are_told() {
+        let beside = |turn: &str| {
+            let xml = format!("<message><body>secret</body>{turn}</message>");
+            let original = Some(Original { dialect: Dialect::Xmpp, bytes: xml.into_bytes().into() });
+            let parts = vec![Part::text("secret", None)];
+            let mut entry = Entry::default();
+            entry.message(&Message { parts, original, ..Message::default() }, &[]);
+            (entry.kind, entry.text)
+        };
+        let said = || Some("secret".to_owned());
+        assert_eq!(beside("<reactions xmlns='urn:xmpp:reactions:0' id='z'/>"), ("reaction", said()));
+        assert_eq!(beside("<retract xmlns='urn:xmpp:message-retract:1' id='z'/>"), ("retraction", said()));
     }
 }

@@ -66,7 +66,8 @@ pub(crate) fn conversation(of: &Conversation, out: &mut String) {
             leaf("Subject", subject, out);
         }
         let said = match (&entry.text, entry.reactions.is_empty()) {
-            (Some(said), _) => said.clone(),
+            (Some(said), true) => said.clone(),
+            (Some(said), false) => format!("{} {said}", entry.reactions.join(" ")),
             (None, false) => entry.reactions.join(" "),
             (None, true) => String::new(),
         };

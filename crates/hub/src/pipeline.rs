@@ -94,7 +94,12 @@ impl Pipeline {
         let mut judged = Judgement::default();
         for stage in &self.0 {
             let begun = trail.map(|_| now());
-            let verdict = stage.apply(envelope, context);
+            let mut verdict = stage.apply(envelope, context);
+            // That something did not arrive is told whatever the rules say of its teller, but not in their words.
+            if !matches!(verdict, Verdict::Pass | Verdict::Change(_)) && envelope.event.hush() {
+                judged.rules.push(stage.name().into());
+                verdict = stage.apply(envelope, context);
+            }
             if let (Some(trail), Some(begun)) = (trail, begun) {
                 trail.span("stage", begun, Some(("stage", stage.name())));
             }

@@ -42,6 +42,23 @@ impl Event {
         }
     }
 
+    /// News that something did not arrive, with words of whoever sends it?
+    pub fn is_failure_with_words(&self) -> bool {
+        matches!(self, Self::Receipt(Receipt { kind: ReceiptKind::Failed(no), original, .. })
+            if no.text.is_some() || no.alternative.is_some() || original.is_some())
+    }
+
+    /// Takes the words from such news: what is left is which message, and one of our reasons. `false` where there are none.
+    pub fn hush(&mut self) -> bool {
+        if !self.is_failure_with_words() {
+            return false;
+        }
+        if let Self::Receipt(Receipt { kind: ReceiptKind::Failed(no), original, .. }) = self {
+            (no.text, no.alternative, *original) = (None, None, None);
+        }
+        true
+    }
+
     /// True for what must be on record before it is delivered.
     pub fn is_journalled(&self) -> bool {
         matches!(self, Self::Message(_) | Self::Receipt(_) | Self::Subscribe(_) | Self::Authorize(_))

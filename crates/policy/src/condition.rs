@@ -1,6 +1,6 @@
 //! Conditions in the Common Expression Language, for what the typed fields of a rule cannot say.
 
-use crate::content::Detectors;
+use crate::content::{Detectors, shown};
 use crate::facts::Facts;
 use crate::who::Belonging;
 use cel::objects::Key;
@@ -131,7 +131,7 @@ fn value(name: &str, facts: &Facts<'_>, detectors: &Detectors, zone: &TimeZone) 
             Value::List(Arc::new(names.map(|(_, name)| text(name)).collect()))
         }
         "text" => match &facts.envelope.event {
-            Event::Message(message) => text(message.text().unwrap_or_default()),
+            Event::Message(message) => text(&shown(message)),
             _ => text(""),
         },
         "hour" => Value::Int(at().to_zoned(zone.clone()).hour().into()),

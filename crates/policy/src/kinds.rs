@@ -16,8 +16,10 @@ pub fn features(envelope: &Envelope) -> &'static [Feature] {
             (true, true) => &[Feature::Im, Feature::Files, Feature::E2e],
         },
         Event::Composing(_) => &[Feature::Typing],
-        // That something did not arrive must be told whatever was agreed.
-        Event::Receipt(receipt) if matches!(receipt.kind, ReceiptKind::Failed(_)) => &[],
+        // That something did not arrive must be told whatever was agreed; words about it are words.
+        event @ Event::Receipt(receipt) if matches!(receipt.kind, ReceiptKind::Failed(_)) => {
+            if event.is_failure_with_words() { &[Feature::Im] } else { &[] }
+        }
         Event::Receipt(_) => &[Feature::Receipts],
         Event::Publish(_) | Event::Subscribe(_) | Event::Authorize(_) | Event::Notify(_) => {
             &[Feature::Presence]

@@ -14,7 +14,7 @@ mod policy;
 mod rule;
 mod who;
 
-pub use content::{clean, fold, markup, texts};
+pub use content::{clean, fold, markup, shown, texts};
 pub use facts::{FILE_HEAD, Facts, FileFacts};
 pub use feature::Feature;
 pub use kinds::{features, is_encrypted};

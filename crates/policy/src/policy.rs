@@ -170,10 +170,12 @@ impl Policy {
         all
     }
 
-    /// Is it beyond policy: what the server itself says, and news that something did not arrive?
+    /// Is it beyond policy: what the server itself says, and the bare news that something did not arrive?
     fn is_exempt(facts: &Facts<'_>) -> bool {
+        let event = &facts.envelope.event;
         facts.envelope.origin.vouch == Vouch::Server
-            || matches!(&facts.envelope.event, Event::Receipt(r) if matches!(r.kind, ReceiptKind::Failed(_)))
+            || matches!(event, Event::Receipt(r) if matches!(r.kind, ReceiptKind::Failed(_)))
+                && !event.is_failure_with_words()
     }
 
     /// Rules that may apply, by who is concerned and what is done.

@@ -213,7 +213,13 @@ fn news_of_failure_and_the_servers_own_words_always_pass() {
         Receipt { of: "1".into(), kind: ReceiptKind::Failed(Refusal::new(Reason::Policy)), original: None };
     let read = Receipt { of: "1".into(), kind: ReceiptKind::Displayed, original: None };
     let (anna, bert) = ("anna@corp.example", "bert@corp.example");
-    assert_eq!(end(&policy, anna, bert, Event::Receipt(failed)), "allow");
+    assert_eq!(end(&policy, anna, bert, Event::Receipt(failed.clone())), "allow");
+    // Words about it are words like any others.
+    let why = Refusal::new(Reason::Policy).with_text("the Falcon starts on the third");
+    let told = Receipt { kind: ReceiptKind::Failed(why), ..failed };
+    assert_eq!(end(&policy, anna, bert, Event::Receipt(told.clone())), "block");
+    let content = self::policy(CONTENT);
+    assert_eq!(end(&content, anna, "x@acme.example", Event::Receipt(told)), "block by rule:no-secrets-out");
     assert_eq!(end(&policy, anna, bert, Event::Receipt(read)), "block");
     let mut ours = sent("corp.example", bert, text("x"));
     ours.origin = Origin::server();

@@ -77,6 +77,9 @@ fn content(line: &mut String, message: &Message) {
     match message.text() {
         Some(text) => {
             let _ = write!(line, " \"{}\"", text.escape_debug());
+            if let more @ 1.. = message.parts.len() - 1 {
+                let _ = write!(line, " and {more} more part(s)");
+            }
         }
         None => {
             for part in &message.parts {

@@ -118,7 +118,7 @@ fn of_envelope(row: &Row, kept: &Kept) -> Value {
         told["subject"] = message.subject.clone().into();
     }
     let texts = match &envelope.event {
-        Event::Message(message) if message.text().is_some() => message.text().unwrap_or_default().to_owned(),
+        Event::Message(message) if message.text().is_some() => policy::shown(message).into_owned(),
         event => policy::texts(event).join("\n"),
     };
     told["text"] = if kept.erased { Value::Null } else { texts.into() };

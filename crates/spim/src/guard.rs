@@ -289,6 +289,9 @@ impl Guard {
         if self.known.has(key) || self.lists.publishes(from) {
             return Ruling::Pass;
         }
+        if envelope.event.is_failure_with_words() {
+            return Ruling::Refuse(refusal("unasked", UNASKED));
+        }
         if let Some((list, how)) = self.lists.find(from) {
             return self.answer(how, &format!("list.{list}"), LISTED, envelope, settings);
         }
@@ -397,6 +400,9 @@ pub(crate) fn read(who: &str) -> Result<Address, SpimError> {
     Address::parse(&who.trim().to_lowercase())
         .map_err(|_| SpimError::Wrong(format!("{who:?} is no address and no domain")))
 }
+
+/// What a stranger says of a message that nobody has sent them.
+const UNASKED: &str = "it reports on a message that was never sent";
 
 /// Does it turn to somebody, so that they notice?
 fn opens(event: &Event) -> bool {

@@ -81,6 +81,23 @@ fn links_wait_for_somebody_here_to_speak() {
 }
 
 #[test]
+fn nobody_reports_on_what_was_never_sent() {
+    let guard = guard(Settings::default());
+    let report = |text: Option<&str>| {
+        let mut report = message("mallory@evil.example", "romeo@example.com", 0, "");
+        let mut why = Refusal::new(Reason::Gone);
+        why.text = text.map(Into::into);
+        let kind = ReceiptKind::Failed(why);
+        report.event = Event::Receipt(Receipt { of: "m1".into(), kind, original: None });
+        report
+    };
+    assert_eq!(told(guard.look(&report(Some("buy now")), ABROAD)), "spim:unasked");
+    assert_eq!(told(guard.look(&report(None), ABROAD)), "passes");
+    guard.look(&message("romeo@example.com", "mallory@evil.example", 0, "who is there?"), HERE);
+    assert_eq!(told(guard.look(&report(Some("moved")), ABROAD)), "passes");
+}
+
+#[test]
 fn one_who_writes_to_everybody_leaves_the_others_theirs() {
     let guard = guard(Settings { sender_contacts: 3, domain_contacts: 6, ..Settings::default() });
     let to = |from: &str, n: usize, at| sent(&guard, from, &format!("user{n}"), at, "hello");

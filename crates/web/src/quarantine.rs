@@ -90,7 +90,7 @@ fn view(row: HeldRow, with_content: bool) -> HeldView {
     };
     let preview = message.filter(|_| with_content && !row.kept.erased).map(|message| {
         let subject = message.subject.as_deref().map(|subject| format!("{subject}\n\n")).unwrap_or_default();
-        let text = format!("{subject}{}", message.text().unwrap_or_default());
+        let text = format!("{subject}{}", policy::shown(message));
         // As text: no character of it may do anything in a terminal or a page.
         text.chars().take(PREVIEW).map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
     });

@@ -146,8 +146,11 @@ fn written(row: &Row) -> Option<String> {
         return Some(texts.join("\n")).filter(|text| !text.is_empty());
     };
     let subject = message.subject.as_ref().map(|subject| format!("[{subject}] ")).unwrap_or_default();
-    let text = message.text().map_or_else(|| policy::texts(&kept.envelope.event).join("\n"), str::to_owned);
-    Some(subject + &text)
+    let text = policy::shown(message);
+    Some(match text.is_empty() {
+        true => subject + &policy::texts(&kept.envelope.event).join("\n"),
+        false => subject + &text,
+    })
 }
 
 impl SearchQuestion {

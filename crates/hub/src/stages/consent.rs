@@ -28,7 +28,9 @@ impl Stage for Consent {
 
     fn apply(&self, envelope: &mut Envelope, context: &Context) -> Verdict {
         let (from, to) = (&envelope.from.address, &envelope.to.address);
-        let passes = !matches!(envelope.event, Event::Message(_) | Event::Composing(_) | Event::Call(_))
+        let speaks = matches!(envelope.event, Event::Message(_) | Event::Composing(_) | Event::Call(_))
+            || envelope.event.is_failure_with_words();
+        let passes = !speaks
             || envelope.origin.vouch == Vouch::Server
             || context.acquainted
             || from == to
@@ -70,5 +72,28 @@ mod tests {
             assert_eq!(stage.apply(&mut foreign, &cx) == Verdict::Pass, of_foreign);
             assert_eq!(stage.apply(&mut colleague, &cx) == Verdict::Pass, of_colleague);
         }
+    }
+
+    #[test]
+    fn a_strangers_report_arrives_without_its_words() {
+        use crate::pipeline::Pipeline;
+        use model::{Event, Receipt, ReceiptKind};
+        let rules = Arc::new(Rules::new(RuleSet { strangers: Strangers::Refuse, ..RuleSet::default() }));
+        let pipeline = Pipeline::new(vec![Box::new(Consent { rules })]);
+        let why = Refusal::new(Reason::Gone).with_text("buy now");
+        let kind = ReceiptKind::Failed(why.clone());
+        let mut report = message("x");
+        report.origin.vouch = Vouch::Account(report.from.address.clone());
+        report.event = Event::Receipt(Receipt { of: "m1".into(), kind, original: None });
+        let told = |envelope: &Envelope| match &envelope.event {
+            Event::Receipt(Receipt { kind: ReceiptKind::Failed(no), .. }) => (no.reason, no.text.clone()),
+            other => panic!("{other:?}"),
+        };
+        let mut known = report.clone();
+        let judged = pipeline.judge(&mut known, &Context { acquainted: true, ..context() });
+        assert_eq!((judged.refused, told(&known)), (None, (Reason::Gone, why.text)));
+        let judged = pipeline.judge(&mut report, &context());
+        assert_eq!((judged.refused, told(&report)), (None, (Reason::Gone, None)));
+        assert_eq!(judged.rules, ["consent"], "the record says whose words are missing");
     }
 }

@@ -6,10 +6,12 @@ mod files;
 mod fold;
 mod mask;
 mod numbers;
+mod shown;
 mod texts;
 
 pub(crate) use detect::{Builder, Detectors, Found};
 pub(crate) use files::{KINDS, kind, kinds_of};
 pub use fold::{clean, fold};
 pub(crate) use mask::masked;
+pub use shown::shown;
 pub use texts::{markup, texts};

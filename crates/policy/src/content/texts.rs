@@ -1,6 +1,6 @@
 //! The texts of an envelope: all that a person can have written, wherever it stands.
 
-use model::{Event, Original, Part, lossy};
+use model::{Event, Original, Part, ReceiptKind, lossy};
 use std::borrow::Cow;
 
 /// Attributes that people write into, or read.
@@ -38,7 +38,12 @@ pub fn texts(event: &Event) -> Vec<Cow<'_, str>> {
                 all.extend(message.parts.iter().filter_map(of_part));
             }
         },
-        Event::Receipt(receipt) => all.extend(markup_of(&receipt.original)),
+        Event::Receipt(receipt) => {
+            all.extend(markup_of(&receipt.original));
+            if let ReceiptKind::Failed(refusal) = &receipt.kind {
+                all.extend(refusal.text.as_deref().map(Cow::Borrowed));
+            }
+        }
         Event::Composing(composing) => all.extend(markup_of(&composing.original)),
         Event::Publish(publish) => {
             for tuple in &publish.tuples {
@@ -64,7 +69,7 @@ fn markup_of(original: &Option<Original>) -> Option<Cow<'_, str>> {
     original.bytes.starts_with(b"<").then(|| markup(&original.bytes))
 }
 
-fn of_part(part: &Part) -> Option<Cow<'_, str>> {
+pub(super) fn of_part(part: &Part) -> Option<Cow<'_, str>> {
     let mime = part.mime.to_ascii_lowercase();
     if mime.starts_with("text/html") || mime.contains("xml") {
         return Some(markup(&part.body));

@@ -9,7 +9,7 @@ use crate::features;
 use crate::jid;
 use crate::translate::refusal::StanzaError;
 use crate::translate::{message, presence};
-use crate::wire::{ChildRef, Condition, DELAY, Kind, STANZA_ID, Stamp, Stanza, UNFIT, Writer};
+use crate::wire::{CLIENT, ChildRef, Condition, DELAY, Kind, STANZA_ID, Stamp, Stanza, UNFIT, Writer};
 
 use super::C2s;
 use super::asked::{Asked, Reply, Stub};
@@ -245,7 +245,9 @@ impl C2s {
     fn stamped(&self, stanza: &Stanza<'_>, to: Option<&str>, without_to: bool) -> (Bytes, Option<isize>) {
         let mut out = Vec::new();
         let stamp = Stamp { from: &self.full, to, lang: self.lang.as_deref(), without_to };
-        let moved = stanza.write(&stamp, |child| self.is_forged(child), b"", &mut out);
+        let report = is_report(stanza);
+        let strip = |child: &ChildRef<'_>| self.is_forged(child) || (report && is_beside(child));
+        let moved = stanza.write(&stamp, strip, b"", &mut out);
         (out.into(), moved)
     }
 
@@ -302,6 +304,17 @@ impl C2s {
     }
 }
 
+/// Does it report that a message did not arrive?
+pub(crate) fn is_report(stanza: &Stanza<'_>) -> bool {
+    stanza.kind() == Kind::Message && stanza.attr("type").as_deref() == Some("error")
+}
+
+/// In such a report: what is not the error itself. Some servers send the message back with it, and somebody who may not write
+/// could write there (RFC 6120 section 8.3.1).
+pub(crate) fn is_beside(child: &ChildRef<'_>) -> bool {
+    !child.is("error", CLIENT)
+}
+
 /// Elements that only we may add: stanza ids in the name of our users and domains (XEP-0359 section 4), and delays in
 /// the name of our domains (XEP-0203 section 4).
 pub(crate) fn is_forged(child: &ChildRef<'_>, hosts: impl Fn(&str) -> bool) -> bool {
@@ -313,5 +326,31 @@ pub(crate) fn is_forged(child: &ChildRef<'_>, hosts: impl Fn(&str) -> bool) -> b
         child.attr("from").is_some_and(|by| !by.contains('@') && ours(&by).unwrap_or(true))
     } else {
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{Item, Limits, Scanner};
+
+    #[test]
+    fn a_report_holds_nothing_but_the_error() {
+        let error = "<error type='cancel'><gone xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>";
+        let xml = format!(
+            "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>\
+             <message type='error' id='m1'><body>secret</body>{error}<x xmlns='urn:x'>secret</x></message>"
+        );
+        let (mut scanner, mut input) = (Scanner::new(Limits::C2S), xml.as_bytes());
+        loop {
+            let Some(item) = scanner.next(&mut input).unwrap() else { panic!("no report") };
+            let Item::Element(stanza) = item else { continue };
+            assert!(is_report(&stanza));
+            let mut out = Vec::new();
+            let stamp = Stamp { from: "a@b", to: None, lang: None, without_to: false };
+            stanza.write(&stamp, is_beside, b"", &mut out);
+            let wanted = format!("<message type='error' id='m1' from='a@b'>{error}</message>");
+            return assert_eq!(String::from_utf8(out).unwrap(), wanted);
+        }
     }
 }

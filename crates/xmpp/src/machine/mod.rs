@@ -25,7 +25,7 @@ pub use config::Config;
 pub use door::Door;
 
 pub(crate) use asked::{Asked, Reply, Stub};
-pub(crate) use inbound::{Request, is_forged};
+pub(crate) use inbound::{Request, is_beside, is_forged, is_report};
 pub(crate) use out::Out;
 pub(crate) use reading::{Reader, Reading};
 pub(crate) use submissions::Submissions;

@@ -12,7 +12,7 @@ use model::{
 use sha2::{Digest, Sha256};
 
 use crate::jid;
-use crate::machine::is_forged;
+use crate::machine::{is_beside, is_forged, is_report};
 use crate::translate::refusal::StanzaError;
 use crate::translate::{message, presence};
 use crate::wire::{ChildRef, Condition, Kind, STANZA_ID, Stamp, Stanza, UNFIT};
@@ -186,7 +186,10 @@ impl S2s {
         let mut out = Vec::new();
         let (from, to) = (jid::text(from), to.map(jid::text));
         let stamp = Stamp { from: &from, to: to.as_deref(), lang: self.lang.as_deref(), without_to };
-        let moved = stanza.write(&stamp, |child| is_forged(child, |d| self.config.hosts(d)), b"", &mut out);
+        let report = is_report(stanza);
+        let strip =
+            |child: &ChildRef<'_>| is_forged(child, |d| self.config.hosts(d)) || (report && is_beside(child));
+        let moved = stanza.write(&stamp, strip, b"", &mut out);
         (out.into(), moved)
     }
 
