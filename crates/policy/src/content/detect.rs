@@ -285,6 +285,10 @@ mod tests {
             ("see PRJ-1234", [false, true, false]),
             ("see ＰＲＪ-１２３４", [false, true, false]),
             ("4111 1111 1111 1111", [false, false, true]),
+            ("4111\u{2011}1111\u{2013}1111\u{2212}1111", [false, false, true]),
+            ("4111 - 1111  1111\t1111", [false, false, true]),
+            ("41\u{7f}11 1111 1111 11\u{8f}11", [false, false, true]),
+            ("fal\u{7f}con PRJ-\u{80}1234", [true, true, false]),
             ("nothing", [false; 3]),
         ] {
             let found = detectors.scan(&[Cow::Borrowed(text)]);
@@ -302,5 +306,10 @@ mod tests {
         assert_eq!(at(&[0]), ["f a l c o n", "fаlсоn"]);
         assert_eq!(at(&[1]), ["PRJ-1234"]);
         assert_eq!(detectors.count(&[0, 1], &[Cow::Borrowed(text)]), 3);
+        let text = "a fal\u{7f}con, 41\u{9f}11 – 1111\u{2011}1111\t1111.";
+        let at = |which: &[usize]| -> Vec<&str> {
+            detectors.places(which, text).into_iter().map(|r| &text[r]).collect()
+        };
+        assert_eq!(at(&[0, 2]), ["fal\u{7f}con", "41\u{9f}11 – 1111\u{2011}1111\t1111"]);
     }
 }

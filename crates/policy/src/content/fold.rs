@@ -25,11 +25,16 @@ impl Mapped {
     }
 }
 
-/// Is it nothing that a reader sees?
+/// Is it nothing that a reader sees? U+0085 is a line break.
 fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+    matches!(c, '\u{7f}'..='\u{84}' | '\u{86}'..='\u{9f}' | '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
         | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}'
         | '\u{feff}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// Has it nothing but ASCII, all of which a reader sees?
+fn is_plain(text: &str) -> bool {
+    text.is_ascii() && memchr::memchr(0x7f, text.as_bytes()).is_none()
 }
 
 /// Is it a mark upon the letter before?
@@ -40,7 +45,7 @@ fn is_mark(c: char) -> bool {
 /// A text without invisible characters, compatible forms (wide digits, ligatures) as usual: for regular expressions,
 /// numbers and links.
 pub fn clean(text: &str) -> Cow<'_, str> {
-    if text.is_ascii() {
+    if is_plain(text) {
         return Cow::Borrowed(text);
     }
     Cow::Owned(clean_mapped(text).text)
@@ -58,7 +63,7 @@ pub fn fold(text: &str) -> String {
 
 /// The same, and with split words put together.
 pub(crate) fn fold_looking(text: &str) -> (String, Option<Joined>) {
-    if text.is_ascii() {
+    if is_plain(text) {
         let (folded, glue) = fold_ascii(text.as_bytes());
         let joined = Joined::without(&folded, &glue);
         return (folded, joined);
@@ -258,6 +263,9 @@ mod tests {
             ("fаlсоn", "falcon"), // Cyrillic а, с, о
             ("ｆａｌｃｏｎ", "falcon"),
             ("f\u{200b}al\u{ad}con", "falcon"),
+            ("fal\u{7f}con", "falcon"),
+            ("f\u{80}al\u{9f}con", "falcon"),
+            ("two\u{85}words", "two words"),
             ("fâlcön", "falcon"),
             ("f\u{301}alcon", "falcon"),
             ("𝐟𝐚𝐥𝐜𝐨𝐧", "falcon"),
@@ -315,6 +323,10 @@ mod tests {
         let mapped = fold_mapped(text);
         let at = mapped.text.find("falcon").unwrap();
         assert_eq!(&text[mapped.back(at..at + 6)], "ｆａｌ\u{200b}con");
+        let text = "x fal\u{7f}c\u{9f}on y";
+        let mapped = fold_mapped(text);
+        let at = mapped.text.find("falcon").unwrap();
+        assert_eq!(&text[mapped.back(at..at + 6)], "fal\u{7f}c\u{9f}on");
         let mapped = clean_mapped("é");
         assert_eq!(mapped.back(0..mapped.text.len()), 0.."é".len());
     }

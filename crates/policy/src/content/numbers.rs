@@ -70,7 +70,43 @@ pub(crate) fn find(kinds: &[Number], text: &str, mut found: impl FnMut(usize, Ra
     }
 }
 
-/// Numbers begin and end with a group of digits (and letters); groups with one separator between are read as one.
+/// So many separators may stand between two groups of a number: ` - ` is what people write.
+const BETWEEN: usize = 3;
+
+/// How long the separator is that the text begins with; 0 where there is none.
+fn separator(text: &[u8]) -> usize {
+    match text {
+        [b' ' | b'-' | b'.' | b'/' | b'\n' | b'\r' | b'\t' | b'_', ..] => 1,
+        // Most texts have no other dash.
+        [byte, ..] if byte.is_ascii() => 0,
+        // Dashes (general category Pd) that cleaning leaves, and the minus sign.
+        [0xe2, 0x80, 0x90..=0x95, ..] | [0xe2, 0x88, 0x92, ..] => 3,
+        [0xe2, 0xb8, 0x97 | 0x9a | 0xba | 0xbb, ..] | [0xe2, 0xb9, 0x80 | 0x9d, ..] => 3,
+        [0xe1, 0x90, 0x80, ..]
+        | [0xe1, 0xa0, 0x86, ..]
+        | [0xe3, 0x80, 0x9c | 0xb0, ..]
+        | [0xe3, 0x82, 0xa0, ..] => 3,
+        [0xd6, 0x8a | 0xbe, ..] => 2,
+        _ => 0,
+    }
+}
+
+/// Where the next group begins, if it is near enough to be of the same number.
+fn next_group(text: &[u8], end: usize, of_number: impl Fn(u8) -> bool) -> Option<usize> {
+    let mut at = end;
+    for _ in 0..BETWEEN {
+        match separator(text.get(at..)?) {
+            0 => return None,
+            length => at += length,
+        }
+        if text.get(at).is_some_and(|b| of_number(*b)) {
+            return Some(at);
+        }
+    }
+    None
+}
+
+/// Numbers begin and end with a group of digits (and letters); groups with few separators between are read as one.
 fn scan(kinds: &[Number], letters: bool, text: &[u8], found: &mut impl FnMut(usize, Range<usize>)) {
     let of_number = |b: u8| b.is_ascii_digit() || (letters && b.is_ascii_alphabetic());
     let end_of_group =
@@ -97,13 +133,8 @@ fn scan(kinds: &[Number], letters: bool, text: &[u8], found: &mut impl FnMut(usi
                     found(n, start..end);
                 }
             }
-            let goes_on =
-                text.get(end).is_some_and(|b| matches!(b, b' ' | b'-' | b'.' | b'/' | b'\n' | b'_'))
-                    && text.get(end + 1).is_some_and(|b| of_number(*b));
-            if !goes_on {
-                break;
-            }
-            from = end + 1;
+            let Some(next) = next_group(text, end, of_number) else { break };
+            from = next;
             end = end_of_group(from);
         }
     }
@@ -282,6 +313,11 @@ mod tests {
             ("4111-1111-1111-1111.", "payment-card"),
             ("amex 378282246310005", "payment-card"),
             ("4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1", "payment-card"),
+            ("4111–1111–1111–1111", "payment-card"),
+            ("4111\u{2010}1111—1111\u{2212}1111", "payment-card"),
+            ("4111 - 1111 – 1111 - 1111", "payment-card"),
+            ("4111  1111\t1111\r\n1111", "payment-card"),
+            ("GB82 – WEST – 1234 – 5698 – 7654 – 32", "iban"),
             ("to GB82 WEST 1234 5698 7654 32 please", "iban"),
             ("de89370400440532013000", "iban"),
             ("ssn 078-05-1120", "us-ssn"),
@@ -309,6 +345,9 @@ mod tests {
             "GB82 WEST 1234 5698 7654 33",
             "call +41 44 123 45 67 now",
             "2026-11-21 10:00:00",
+            "4111    1111    1111    1111",
+            "4111–",
+            "4111 – 1111, 1111 – 1111",
         ] {
             assert!(
                 !names(text).iter().any(|n| matches!(*n, "payment-card" | "iban")),
