@@ -35,6 +35,8 @@ const HEAD: usize = 512;
 const XZ_KIB: u32 = 80 * 1024;
 const MEMORY: &str = "it is an archive that needs too much memory to unpack";
 const CHUNK: usize = 64 * 1024;
+/// What may stand before a file in a tar, to give it a long name and the like: whoever unpacks it holds that in memory.
+const HEADERS: u64 = 1 << 20;
 
 /// Reads and finds its place.
 pub(crate) trait Source: Read + Seek {}
@@ -161,7 +163,8 @@ impl Walk {
     }
 
     fn tar(&self, reader: &mut dyn Read, depth: usize) {
-        let mut archive = tar::Archive::new(reader);
+        let left = Cell::new(HEADERS);
+        let mut archive = tar::Archive::new(Headers { inner: reader, walk: self, left: &left });
         let Ok(entries) = archive.entries() else { return };
         for entry in entries {
             let Ok(mut entry) = entry else { return };
@@ -169,7 +172,11 @@ impl Walk {
             if self.is_over() {
                 return;
             }
+            left.set(u64::MAX);
             self.stream(&mut entry, depth);
+            // What an archive within it has behind its end; after it comes nothing but headers.
+            drain(&mut Counted { inner: &mut entry, walk: self, counts: true });
+            left.set(HEADERS);
         }
     }
 
@@ -254,6 +261,27 @@ impl Read for Counted<'_> {
         if self.counts {
             self.walk.grew(n as u64);
         }
+        Ok(n)
+    }
+}
+
+/// The stream of a tar, of which no more is read than `left`.
+struct Headers<'a> {
+    inner: &'a mut dyn Read,
+    walk: &'a Walk,
+    left: &'a Cell<u64>,
+}
+
+impl Read for Headers<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.left.get();
+        if left == 0 {
+            self.walk.stop("it is an archive with headers too long to be read".to_owned());
+            return Err(io::Error::other("over"));
+        }
+        let most = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+        let n = self.inner.read(&mut buffer[..most])?;
+        self.left.set(left - n as u64);
         Ok(n)
     }
 }
@@ -369,5 +397,46 @@ mod tests {
         let found =
             words(&many, ArchiveLimits { ratio: 50_000, bytes: 50 << 20, ..ArchiveLimits::default() });
         assert!(found.contains("more than 52428800 bytes"), "{found}");
+    }
+
+    #[test]
+    fn headers_that_fill_the_memory_are_not_read() {
+        let header = |kind: u8, size: u64| {
+            let mut header = tar::Header::new_ustar();
+            header.set_entry_type(tar::EntryType::new(kind));
+            header.set_size(size);
+            header.set_cksum();
+            header.as_bytes().to_vec()
+        };
+        let loose = ArchiveLimits { ratio: 1_000_000, ..ArchiveLimits::default() };
+        let zeros = vec![0; 64 << 20];
+        for kind in [b'L', b'K', b'x'] {
+            let packed = gzipped(&[&header(kind, 64 << 20)[..], &zeros].concat());
+            let walk = Walk {
+                limits: loose,
+                packed: packed.len() as u64,
+                unpacked: Cell::new(0),
+                files: Cell::new(0),
+                why: RefCell::new(None),
+            };
+            walk.stream(&mut &packed[..], 0);
+            let why = walk.why.take().unwrap_or_default();
+            assert!(why.contains("headers too long"), "{why}");
+            assert!(walk.unpacked.get() < HEADERS + 128 * 1024, "{} bytes were read", walk.unpacked.get());
+        }
+        // Names as long as they come, and what is behind the end of an archive within.
+        let mut tar = tar::Builder::new(Vec::new());
+        for (name, content) in [
+            ("a".repeat(4_000), vec![7; 3 << 20]),
+            ("b".repeat(100_000), [gzipped(b"in it"), vec![0; 3 << 20]].concat()),
+            ("c".to_owned(), b"last".to_vec()),
+        ] {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(content.len() as u64);
+            tar.append_data(&mut header, name, &content[..]).unwrap();
+        }
+        let whole = tar.into_inner().unwrap();
+        assert_eq!(words(&whole, loose), "");
+        assert!(words(&whole, ArchiveLimits { files: 2, ..loose }).contains("more than 2 files"));
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::archive::{ArchiveLimits, Source, bomb};
 use crate::clamd::{Clamd, ClamdSettings, Scanner, ScannerView};
-use crate::files::{files, has_files};
+use crate::elements::named;
+use crate::files::{Unreadable, files, has_files};
 use crate::links::{Link, links};
 use crate::lists::{ListSettings, ListView, Lists};
 use crate::names::Names;
@@ -54,6 +55,9 @@ pub struct Acquaintances {
 
 /// The rule for which messages wait until the files that they link to have been looked into.
 pub const WAITS: &str = "hygiene:file-waits";
+
+/// The namespace of names that people give themselves (XEP-0172).
+const NICK: &str = "http://jabber.org/protocol/nick";
 
 type Teller = Box<dyn Fn(&Address, &str) + Send + Sync>;
 
@@ -192,7 +196,11 @@ impl Eyes {
             return;
         }
         for file in files(envelope) {
-            let (rule, remedy, text) = match self.look_into(&mut Cursor::new(&file[..]), settings) {
+            let looked = match file {
+                Ok(file) => self.look_into(&mut Cursor::new(&file[..]), settings),
+                Err(Unreadable) => self.unreadable(settings),
+            };
+            let (rule, remedy, text) = match looked {
                 Looked::Clean | Looked::Nobody => continue,
                 Looked::Malware(name) => {
                     ("malware", Remedy::Block, format!("a file in it is malware ({name})"))
@@ -204,6 +212,20 @@ impl Eyes {
                 }
             };
             add(found, Finding { rule: format!("hygiene:{rule}"), remedy, text });
+        }
+    }
+
+    /// What is said to be a file and cannot be read as one, for those who would have looked into it.
+    fn unreadable(&self, settings: &Settings) -> Looked {
+        let clamd = settings.clamd.as_ref().map(|clamd| clamd.fail_open);
+        let yara = self.yara.read().as_ref().map(|yara| yara.settings.fail_open);
+        match (clamd, yara) {
+            // Limits of archives alone: what nobody can read unpacks for nobody.
+            (None, None) => Looked::Nobody,
+            (clamd, yara) => {
+                let passes = clamd.unwrap_or(true) && yara.unwrap_or(true);
+                Looked::Failed { why: "it cannot be read as a file".to_owned(), passes }
+            }
         }
     }
 
@@ -274,9 +296,8 @@ impl Eyes {
                 .map(|why| format!("the sender's address has {why}"))
         };
         let nick = || {
-            nick(envelope)
-                .and_then(|nick| names.executive(&nick))
-                .map(|why| format!("the sender goes by {why}"))
+            let mut nicks = nicks(envelope).into_iter();
+            nicks.find_map(|nick| names.executive(&nick)).map(|why| format!("the sender goes by {why}"))
         };
         if let Some(text) = domain.or_else(user).or_else(nick) {
             found.push(Finding { rule: "hygiene:lookalike".into(), remedy, text });
@@ -348,17 +369,14 @@ fn add(found: &mut Vec<Finding>, finding: Finding) {
 }
 
 /// What somebody calls themselves (XEP-0172).
-fn nick(envelope: &Envelope) -> Option<String> {
-    let original: &Original = match &envelope.event {
-        Event::Message(message) => message.original.as_ref()?,
-        Event::Subscribe(subscribe) => subscribe.original.as_ref()?,
-        _ => return None,
+fn nicks(envelope: &Envelope) -> Vec<String> {
+    let original: Option<&Original> = match &envelope.event {
+        Event::Message(message) => message.original.as_ref(),
+        Event::Subscribe(subscribe) => subscribe.original.as_ref(),
+        _ => None,
     };
-    let text = std::str::from_utf8(&original.bytes).ok()?;
-    let (_, rest) = text.split_once("<nick")?;
-    let (_, rest) = rest.split_once('>')?;
-    let (name, _) = rest.split_once('<')?;
-    Some(name.to_owned())
+    let all = original.map(|original| named(&original.bytes, "nick", NICK)).unwrap_or_default();
+    all.into_iter().map(|nick| nick.text).collect()
 }
 
 impl Hygiene for Eyes {
@@ -418,7 +436,7 @@ impl Inspector for Eyes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::{EnvelopeId, MAX_HOPS, Message, Origin, Part, Timestamp};
+    use model::{Dialect, EnvelopeId, MAX_HOPS, Message, Origin, Part, Timestamp};
 
     fn envelope(from: &str, text: &str) -> Envelope {
         let message = Message { parts: vec![Part::text(text.to_owned(), None)], ..Message::default() };
@@ -469,9 +487,46 @@ mod tests {
             assert!(wanted.is_none_or(|wanted| text.is_some_and(|t| t.contains(wanted))), "{from}: {text:?}");
             assert!(found.iter().all(|f| f.rule == "hygiene:lookalike" && f.remedy == Remedy::Hold));
         }
+        let nick = |inside: &str| {
+            let mut envelope = envelope("x@other.org", "hello");
+            let bytes =
+                format!("<message><nick xmlns='http://jabber.org/protocol/nick'>{inside}</nick></message>");
+            if let Event::Message(message) = &mut envelope.event {
+                message.original = Some(Original { dialect: Dialect::Xmpp, bytes: bytes.into() });
+            }
+            eyes.look(&envelope).len()
+        };
+        assert_eq!(nick("Tybalt"), 0);
+        for named in ["Anna Smith", "<![CDATA[Anna Smith]]>", "&#65;nna Smith", "x</nick><nick>Anna Smith"] {
+            assert_eq!(nick(named), 1, "{named}");
+        }
         // What partners' people link to is theirs.
         assert!(eyes.look(&envelope("x@partner.org", "http://www.partner.org/a")).is_empty());
         assert_eq!(eyes.look(&envelope("juliet@example.com", "http://www.partner.0rg.partner.org")), []);
         assert_eq!(eyes.look(&envelope("juliet@example.com", "http://www.partnеr.org")).len(), 1); // Cyrillic е
+    }
+
+    #[test]
+    fn what_is_said_to_be_a_file_and_is_none_is_like_one_that_nobody_could_look_into() {
+        let bits = "<message><data xmlns='urn:xmpp:bob'>no Base64!</data></message>";
+        let mut envelope = envelope("x@other.org", "hello");
+        if let Event::Message(message) = &mut envelope.event {
+            message.original = Some(Original { dialect: Dialect::Xmpp, bytes: bits.into() });
+        }
+        let looked = |scanned: bool, fail_open: bool| {
+            let eyes = Eyes::default();
+            let clamd = ClamdSettings {
+                at: crate::ClamdAt::Unix("/nowhere".into()),
+                patience: std::time::Duration::from_secs(1),
+                at_once: 1,
+                fail_open,
+            };
+            let archives = Some(ArchiveLimits::default());
+            eyes.set(Settings { clamd: scanned.then_some(clamd), archives, ..Settings::default() });
+            eyes.look(&envelope).first().map(|found| (found.rule.clone(), found.remedy))
+        };
+        assert_eq!(looked(true, false), Some(("hygiene:unscanned".into(), Remedy::Hold)));
+        assert_eq!(looked(true, true), Some(("hygiene:unscanned".into(), Remedy::Note)));
+        assert_eq!(looked(false, false), None);
     }
 }

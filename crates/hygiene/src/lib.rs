@@ -4,6 +4,7 @@
 
 mod archive;
 mod clamd;
+mod elements;
 mod eyes;
 mod files;
 mod links;

@@ -18,6 +18,8 @@ const DEPTH: usize = 2;
 const MANY: usize = 8;
 const SHORT: usize = 512;
 const LONG: usize = 4096;
+/// No name of a host is longer (RFC 1035 section 2.3.4): what is leads nowhere.
+const HOST: usize = 253;
 
 /// Schemes that clients make links of with or without slashes after them; those with a wrong spelling people write on purpose.
 const SCHEMES: &[&str] = &["http", "https", "hxxp", "hxxps", "ftp"];
@@ -27,7 +29,8 @@ pub(crate) fn links(text: &str) -> Vec<Link> {
     let mut found = Vec::new();
     // What is nowhere near a host name is not looked at twice.
     if text.contains(['.', '。', '．', '｡', ':']) {
-        search(&policy::clean(text), 0, &mut found);
+        // A control character ends a link, though no reader sees it.
+        text.split(char::is_control).for_each(|piece| search(&policy::clean(piece), 0, &mut found));
     }
     found
 }
@@ -44,19 +47,21 @@ pub fn leads_somewhere(text: &str) -> bool {
     if !text.contains(['.', '。', '．', '｡', ':']) {
         return false;
     }
-    let text = policy::clean(text);
-    let ends = |c: char| c.is_whitespace() || c.is_control() || "<>\"`{}|^".contains(c);
+    let ends = |c: char| c.is_whitespace() || "<>\"`{}|^".contains(c);
     let is_common = |host: &str| {
         let (name, end) = host.rsplit_once('.').unwrap_or_default();
         COMMON.contains(&end) && !name.bytes().all(|b| b.is_ascii_digit())
     };
-    text.split(ends).filter(|token| token.contains(['.', '\u{3002}', ':'])).any(|token| {
+    let leads = |token: &str| {
         with_scheme(token, &mut Vec::new())
             || token
                 .split(|c| "()[],;'*=!".contains(c))
                 .filter_map(bare)
                 .any(|link| !link.path.is_empty() || link.host.starts_with("www.") || is_common(&link.host))
-    })
+    };
+    text.split(char::is_control)
+        .map(policy::clean)
+        .any(|piece| piece.split(ends).filter(|token| token.contains(['.', '\u{3002}', ':'])).any(leads))
 }
 
 fn search(text: &str, depth: usize, found: &mut Vec<Link>) {
@@ -71,7 +76,7 @@ fn search(text: &str, depth: usize, found: &mut Vec<Link>) {
         if depth < DEPTH && token.contains('%') {
             let inner = percent_decode_str(token).decode_utf8_lossy();
             if inner != token {
-                search(&inner, depth + 1, found);
+                search(&policy::clean(&inner), depth + 1, found);
             }
         }
     }
@@ -79,7 +84,7 @@ fn search(text: &str, depth: usize, found: &mut Vec<Link>) {
 
 /// Links that say that they are some. A link may hold another one.
 fn with_scheme(token: &str, found: &mut Vec<Link>) -> bool {
-    let mut count = 0;
+    let (mut count, mut authority) = (0, Authority::default());
     for (at, _) in token.match_indices(':') {
         let before = &token.as_bytes()[..at];
         let len = before.iter().rev().take(12).take_while(|b| b.is_ascii_alphanumeric()).count();
@@ -92,9 +97,29 @@ fn with_scheme(token: &str, found: &mut Vec<Link>) -> bool {
         }
         count += 1;
         let rest = rest.trim_start_matches(['/', '\\']);
+        let rest = &token[authority.host(token, token.len() - rest.len())..];
         found.extend(normal(cut(rest, if count > MANY { SHORT } else { LONG })));
     }
     count > 0
+}
+
+/// The part of a link before its path, of links within a text from left to right: each byte is looked at once.
+#[derive(Default)]
+struct Authority {
+    end: usize,
+    /// Behind the last `@` before the end.
+    host: usize,
+}
+
+impl Authority {
+    /// Where the host begins of the link that begins here: what stands before an `@` may be as long as anybody likes.
+    fn host(&mut self, text: &str, from: usize) -> usize {
+        if from >= self.end {
+            self.end = text[from..].find(['/', '?', '#', '\\']).map_or(text.len(), |at| from + at);
+            self.host = text[from..self.end].rfind('@').map_or(from, |at| from + at + 1);
+        }
+        self.host.max(from)
+    }
 }
 
 /// Host names that clients make links of by themselves.
@@ -117,7 +142,8 @@ fn bare(piece: &str) -> Option<Link> {
         && last.chars().count() > 1
         && !last.starts_with(|c: char| c.is_ascii_digit())
         && host.chars().all(|c| c.is_alphanumeric() || "-._%\u{3002}".contains(c));
-    (is_name || is_address).then(|| normal(cut(piece, LONG))).flatten()
+    let named = &piece[authority.len() - authority.rsplit('@').next().unwrap_or_default().len()..];
+    (is_name || is_address).then(|| normal(cut(named, LONG))).flatten()
 }
 
 fn cut(text: &str, most: usize) -> &str {
@@ -137,16 +163,20 @@ pub(crate) fn normal(rest: &str) -> Option<Link> {
             let path = collapsed(&percent_decode_str(url.path()).decode_utf8_lossy());
             let query = url.query().map(|query| percent_decode_str(query).decode_utf8_lossy());
             let path = query.map_or(path.clone(), |query| format!("{path}?{query}"));
-            (!host.is_empty()).then_some(Link { host, path })
+            fits(&host).then_some(Link { host, path })
         }
         // What no browser follows may still be followed by something else.
         Err(_) => {
             let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
             let named = authority.rsplit('@').next().unwrap_or_default();
             let host = host(&named.split(':').next().unwrap_or_default().to_lowercase());
-            (!host.is_empty()).then_some(Link { host, path: String::new() })
+            fits(&host).then_some(Link { host, path: String::new() })
         }
     }
+}
+
+fn fits(host: &str) -> bool {
+    (1..=HOST).contains(&host.len())
 }
 
 /// A host without what cannot be of it.
@@ -228,6 +258,39 @@ mod tests {
             ("http://[2001:db8::1]/a", "[2001:db8::1]/a"),
         ] {
             assert_eq!(all(text).first().map(String::as_str), Some(wanted), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_leads_nowhere_and_hides_nothing() {
+        for text in [
+            "http://".to_owned() + &"a.".repeat(2_000) + "example",
+            "a.".repeat(2_000) + "example",
+            "http://".to_owned() + &"a.".repeat(3_000) + "example",
+            format!("http://{}.example", "a".repeat(4_000)),
+        ] {
+            assert!(all(&text).is_empty(), "{text}: {:?}", all(&text));
+        }
+        for text in [
+            format!("http://{}@evil.example/x", "a".repeat(5_000)),
+            format!("http://{}@evil.example/x", "a:b@".repeat(5_000)),
+            format!("{}@evil.example/x", "a".repeat(5_000)),
+            format!("http://{}evil.example/x", "%C2%AD".repeat(3_000)),
+        ] {
+            assert!(all(&text).contains(&"evil.example/x".to_owned()), "{text}: {:?}", all(&text));
+        }
+        // A name of full length is one.
+        let long =
+            format!("{}.example", ["a".repeat(61), "b".repeat(61), "c".repeat(61), "d".repeat(59)].join("."));
+        assert_eq!((long.len(), all(&format!("http://{long}/"))), (253, vec![long.clone()]));
+        assert!(all(&format!("http://x{long}/")).is_empty());
+    }
+
+    #[test]
+    fn links_end_where_nobody_sees_it() {
+        for text in ["http://evil.example\u{7f}x", "http://evil.example\u{85}x", "evil.example\u{9f}x"] {
+            assert_eq!(all(text).first().map(String::as_str), Some("evil.example"), "{text:?}");
+            assert!(leads_somewhere(text), "{text:?}");
         }
     }
 

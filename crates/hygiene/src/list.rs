@@ -29,6 +29,8 @@ pub(crate) struct List {
     entries: Vec<u64>,
     /// What Adblock lists take out again (`@@`).
     except: Vec<u64>,
+    /// No host of an entry has more labels.
+    labels: usize,
     /// Lines that say something no list of links can use, such as what is to be hidden on a page.
     pub skipped: usize,
 }
@@ -72,23 +74,23 @@ impl List {
 
     /// Is this link on it?
     pub fn has(&self, link: &Link) -> bool {
-        Self::any(&self.seed, &self.entries, link) && !Self::any(&self.seed, &self.except, link)
+        self.any(&self.entries, link) && !self.any(&self.except, link)
     }
 
-    fn any(seed: &RandomState, entries: &[u64], link: &Link) -> bool {
+    fn any(&self, entries: &[u64], link: &Link) -> bool {
         if entries.is_empty() {
             return false;
         }
         let is_in = |reach, host: &str, path: &str| {
-            entries.binary_search(&seed.hash_one((reach as u8, host, path))).is_ok()
+            entries.binary_search(&self.seed.hash_one((reach as u8, host, path))).is_ok()
         };
         let ends = link.path.match_indices(['/', '?', '&']).map(|(at, _)| at).take(PATHS);
         let paths =
             || ends.clone().chain([link.path.len()]).map(|end| link.path[..end].trim_end_matches('/'));
-        let above = link.host.match_indices('.').map(|(at, _)| &link.host[at + 1..]);
+        let above = link.host.rmatch_indices('.').map(|(at, _)| &link.host[at + 1..]);
         // Numbers have nothing below them.
         let is_address = link.host.starts_with('[') || link.host.parse::<std::net::Ipv4Addr>().is_ok();
-        let above = above.take(if is_address { 0 } else { usize::MAX });
+        let above = above.take(if is_address { 0 } else { self.labels });
         std::iter::once(link.host.as_str())
             .chain(above)
             .any(|host| paths().any(|path| is_in(Reach::Below, host, path)))
@@ -104,7 +106,10 @@ impl List {
         let line = line.split(" #").next().unwrap_or_default().split("\t#").next().unwrap_or_default().trim();
         if let Some(rest) = line.strip_prefix("@@||") {
             return match adblock(rest) {
-                Some(link) => self.except.push(self.hash(Reach::Below, &link)),
+                Some(link) => {
+                    let hash = self.hash(Reach::Below, &link);
+                    self.except.push(hash);
+                }
                 None => self.skipped += 1,
             };
         }
@@ -133,13 +138,17 @@ impl List {
         }
     }
 
-    fn hash(&self, reach: Reach, link: &Link) -> u64 {
+    fn hash(&mut self, reach: Reach, link: &Link) -> u64 {
+        self.labels = self.labels.max(link.host.split('.').count());
         self.seed.hash_one((reach as u8, link.host.as_str(), link.path.as_str()))
     }
 
     fn keep(&mut self, reach: Reach, link: Option<Link>) {
         match link {
-            Some(link) => self.entries.push(self.hash(reach, &link)),
+            Some(link) => {
+                let hash = self.hash(reach, &link);
+                self.entries.push(hash);
+            }
             None => self.skipped += 1,
         }
     }

@@ -14,6 +14,8 @@ pub(crate) struct Names {
     domains: HashSet<String>,
     /// What they look like.
     looks: HashMap<String, String>,
+    /// No name among them has more labels.
+    labels: usize,
     seed: RandomState,
     /// People's names, and what they look like, by hash.
     people: HashSet<u64>,
@@ -60,6 +62,7 @@ impl Names {
         let mut names = Self::default();
         for domain in domains {
             let shown = shown(&domain).to_lowercase();
+            names.labels = names.labels.max(shown.split('.').count());
             names.looks.insert(look(&shown), shown.clone());
             names.domains.insert(shown);
         }
@@ -88,7 +91,9 @@ impl Names {
         if suffixes().any(|suffix| self.domains.contains(suffix)) {
             return None;
         }
-        if let Some(domain) = suffixes().find_map(|suffix| self.looks.get(&look(suffix))) {
+        // Looking is dear, and what has more labels than all of them looks like none.
+        let ends = host.rmatch_indices('.').map(|(at, _)| &host[at + 1..]).chain([host]).take(self.labels);
+        if let Some(domain) = ends.filter_map(|end| self.looks.get(&look(end))).last() {
             return Some(format!("a name that looks like {domain}"));
         }
         let inside = self.domains.iter().find(|domain| {
@@ -166,6 +171,14 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_stands_before_a_name_does_not_hide_it() {
+        let found = names().host(&("x.".repeat(400) + "examp1e.com"));
+        assert_eq!(found.as_deref(), Some("a name that looks like example.com"));
+        let found = names().host(&("examp1e.com.".to_owned() + "evil.org"));
+        assert_eq!(found, None, "it is nobody of ours who is at the end");
     }
 
     #[test]
