@@ -56,7 +56,7 @@ impl Credentials for LocalAccounts {
             };
             let fits = bool::from(stored_key.ct_eq(&stored_now) & server_key.ct_eq(&server_now));
             // Keys from another server are seldom all that are needed here: now the others can be made.
-            if fits && scheme != Scheme::ScramSha256 {
+            if fits && self.keys(account)?.len() < Scheme::ALL.len() {
                 self.accounts.set_credentials(account, &keys(account, password)?).map_err(failed)?;
             }
             return Ok(fits);
@@ -144,15 +144,19 @@ mod tests {
     #[test]
     fn keys_of_another_server_become_all_keys_with_the_first_password_in_clear() {
         let accounts = LocalAccounts::new(Arc::new(MemoryStore::new()));
-        let juliet = Address::parse("juliet@example.com").unwrap();
-        let key = scram(Scheme::ScramSha1, &prepare("wherefore").unwrap(), b"s", 4_096);
-        assert_eq!(accounts.adopt(&juliet, &[(Scheme::ScramSha1, key)]), Ok(true));
-        assert_eq!(accounts.adopt(&juliet, &[]), Ok(false));
-        assert_eq!(accounts.verify(&juliet, &Secret::new("other")), Ok(false));
-        assert_eq!(accounts.keys(&juliet).unwrap().len(), 1);
-        assert_eq!(accounts.verify(&juliet, &Secret::new("wherefore")), Ok(true));
-        assert_eq!(accounts.keys(&juliet).unwrap().len(), 4);
-        assert_eq!(accounts.verify(&juliet, &Secret::new("wherefore")), Ok(true));
+        for (user, scheme) in [("juliet", Scheme::ScramSha1), ("romeo", Scheme::ScramSha256)] {
+            let user = Address::new(user, "example.com").unwrap();
+            let key = scram(scheme, &prepare("wherefore").unwrap(), b"s", 4_096);
+            assert_eq!(accounts.adopt(&user, &[(scheme, key)]), Ok(true));
+            assert_eq!(accounts.adopt(&user, &[]), Ok(false));
+            assert_eq!(accounts.verify(&user, &Secret::new("other")), Ok(false));
+            assert_eq!(accounts.keys(&user).unwrap().len(), 1);
+            assert_eq!(accounts.verify(&user, &Secret::new("wherefore")), Ok(true));
+            let made = accounts.keys(&user).unwrap();
+            assert_eq!(made.len(), 4);
+            assert_eq!(accounts.verify(&user, &Secret::new("wherefore")), Ok(true));
+            assert!(accounts.keys(&user).unwrap() == made, "made once");
+        }
         let nurse = Address::parse("nurse@example.com").unwrap();
         assert_eq!(accounts.adopt(&nurse, &[]), Ok(true));
         assert_eq!(accounts.verify(&nurse, &Secret::new("")), Ok(false));
