@@ -55,7 +55,9 @@ pub fn sign(config: &Config, partner: &Partner, request: &str, days: u32) -> Res
     let (authority, issuer) = ours(config)?;
     let asked = CertificateSigningRequestParams::from_pem(request)
         .map_err(|e| Failure::new(format!("this is no certificate request that can be signed: {e}")))?;
-    let mut leaf = CertificateParams::new(partner.domains.clone())?;
+    let mut leaf = CertificateParams::new(
+        partner.domains.iter().map(|domain| partner::ascii(domain)).collect::<Vec<_>>(),
+    )?;
     leaf.distinguished_name.push(DnType::CommonName, partner.name.clone());
     leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];

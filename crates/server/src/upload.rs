@@ -40,7 +40,8 @@ pub async fn open(config: &Config, files: Option<&Arc<Files>>) -> Result<Option<
         Failure::from(config.source.mistake_at(addr, what))
     })?;
     if let Some(domain) = config.domains.first() {
-        files.listens_at(format!("https://{domain}:{}", socket.local_addr()?.port()));
+        let name = partner::ascii(domain.domain());
+        files.listens_at(format!("https://{name}:{}", socket.local_addr()?.port()));
     }
     Ok(Some(socket))
 }

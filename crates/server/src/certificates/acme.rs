@@ -105,10 +105,12 @@ impl Keeper {
     async fn issue(&self, domain: &str) -> Result<(), String> {
         let words = |error: instant_acme::Error| error.to_string();
         let account = self.account().await?;
-        let identifiers = [Identifier::Dns(domain.to_owned())];
+        // RFC 8555 section 7.1.4: as DNS has it.
+        let name = partner::ascii(domain);
+        let identifiers = [Identifier::Dns(name.clone())];
         let mut order = account.new_order(&NewOrder::new(&identifiers)).await.map_err(words)?;
         let mut given = Vec::new();
-        let answered = self.answer(&mut order, domain, &mut given).await;
+        let answered = self.answer(&mut order, &name, &mut given).await;
         let ended = match answered {
             Ok(()) => order.poll_ready(&RetryPolicy::default()).await.map_err(words),
             Err(why) => Err(why),
@@ -116,7 +118,7 @@ impl Keeper {
         for (token, value) in given {
             match self.part.challenge {
                 AcmeChallenge::Http01 => self.answers.clear(&token),
-                AcmeChallenge::Dns01 => self.hook()?.clear(domain, &value).await,
+                AcmeChallenge::Dns01 => self.hook()?.clear(&name, &value).await,
             }
         }
         if ended? != OrderStatus::Ready {

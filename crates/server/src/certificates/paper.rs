@@ -69,8 +69,10 @@ impl Paper {
 
     /// Does it name this domain?
     pub fn is_for(&self, domain: &str) -> bool {
+        // Certificates name domains as DNS does (RFC 6125 section 6.4.2).
+        let domain = partner::ascii(domain);
         let parent = domain.split_once('.').map(|(_, parent)| parent);
-        self.names.iter().any(|n| n == domain || (n.starts_with("*.") && n.strip_prefix("*.") == parent))
+        self.names.iter().any(|n| *n == domain || (n.starts_with("*.") && n.strip_prefix("*.") == parent))
     }
 }
 
@@ -98,5 +100,14 @@ mod tests {
         assert!(!paper.is_due(paper.from + 59 * day) && paper.is_due(paper.from + 60 * day));
         assert!(paper.is_for("example.com") && paper.is_for("im.example.org"));
         assert!(!paper.is_for("example.org") && !paper.is_for("a.im.example.org"));
+    }
+
+    #[test]
+    fn a_domain_is_named_as_dns_has_it() {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new(vec!["xn--bcher-kva.example".into()]).unwrap();
+        let paper = Paper::read(params.self_signed(&key).unwrap().der()).unwrap();
+        assert!(paper.is_for("bücher.example") && paper.is_for("xn--bcher-kva.example"));
+        assert!(!paper.is_for("bucher.example"));
     }
 }

@@ -23,7 +23,7 @@ pub fn make(config: &Config, domain: &str) -> Result<String, Failure> {
             key
         }
     };
-    let mut params = CertificateParams::new(vec![domain.clone()])?;
+    let mut params = CertificateParams::new(vec![partner::ascii(&domain)])?;
     params.distinguished_name = rcgen::DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, domain);
     Ok(params.serialize_request(&key)?.pem()?)
@@ -67,7 +67,7 @@ pub fn install(config: &Config, domain: &str, chain: &Path) -> Result<Paper, Fai
 }
 
 fn hosted(config: &Config, domain: &str) -> Result<String, Failure> {
-    let domain = domain.to_ascii_lowercase();
+    let domain = xmpp::jid::domain(domain).unwrap_or_else(|_| domain.to_ascii_lowercase());
     if config.domains.iter().any(|d| d.domain() == domain) {
         return Ok(domain);
     }

@@ -39,7 +39,7 @@ pub fn make_stand_in(config: &Config) -> Result<(), Failure> {
         return Ok(());
     }
     let key = rcgen::KeyPair::generate()?;
-    let names: Vec<String> = config.domains.iter().map(|d| d.domain().to_owned()).collect();
+    let names: Vec<String> = config.domains.iter().map(|d| partner::ascii(d.domain())).collect();
     let certificate = rcgen::CertificateParams::new(names)?.self_signed(&key)?;
     put(&files.key, key.serialize_pem().as_bytes())?;
     put(&files.certificate, certificate.pem().as_bytes())

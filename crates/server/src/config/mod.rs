@@ -161,8 +161,9 @@ impl Config {
         let mut domains = Vec::new();
         for domain in &file.domains {
             let wrong = |why: &str| Mistake::at(path, text, domain.span(), why);
-            let name = domain.get_ref().to_lowercase();
-            let address = Address::parse(&name).ok().filter(|a| a.user().is_none());
+            // As addresses have it, whichever way it is written (RFC 7622 section 3.2).
+            let name = xmpp::jid::domain(domain.get_ref()).ok();
+            let address = name.and_then(|name| Address::new("", &name).ok());
             domains.push(
                 address
                     .ok_or_else(|| wrong("this is no domain name; write something like \"example.com\""))?,
@@ -189,7 +190,7 @@ impl Config {
                     }
                 }
                 tls_domains.extend(tls.domain.iter().map(|d| net::KeyFiles {
-                    domain: Some(d.name.to_lowercase()),
+                    domain: Some(xmpp::jid::domain(&d.name).unwrap_or_else(|_| d.name.to_lowercase())),
                     certificate: base.join(d.certificate.get_ref()),
                     key: base.join(d.key.get_ref()),
                 }));
@@ -448,6 +449,15 @@ mod tests {
         let m =
             mistake("domains = [\"a\"]\n[[sip.listen]]\naddress = \"127.0.0.1:5061\"\ntransport = \"tls\"\n");
         assert!(m.contains("no [tls] section"), "{m}");
+    }
+
+    #[test]
+    fn a_domain_is_the_same_in_both_spellings() {
+        for spelling in ["bücher.example", "BÜCHER.example", "xn--bcher-kva.example"] {
+            let text = format!("domains = [{spelling:?}]\n");
+            let config = Config::parse(Path::new("r.toml"), &text).unwrap();
+            assert_eq!(config.domains[0].domain(), "bücher.example");
+        }
     }
 
     #[test]
