@@ -2,6 +2,7 @@
 
 use model::{Timestamp, Wants};
 
+use crate::transfer;
 use crate::wire::clean;
 
 const IMDN: &str = "urn:ietf:params:imdn";
@@ -9,7 +10,7 @@ const IMDN: &str = "urn:ietf:params:imdn";
 /// A message in its CPIM envelope.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Cpim {
-    /// `From`, as written: `name <uri>` or `<uri>`.
+    /// `From`, as written: `name <uri>` or `<uri>`. Empty where others may read another one than we do.
     pub from: String,
     /// `To`, the same.
     pub to: String,
@@ -25,7 +26,7 @@ pub struct Cpim {
     pub mime: String,
     /// Content-Language of the content.
     pub lang: Option<String>,
-    /// The content.
+    /// The content, its transfer encoding undone.
     pub body: Vec<u8>,
 }
 
@@ -37,6 +38,10 @@ impl Cpim {
         let mut out = Self { mime: "text/plain".to_owned(), body: body.to_vec(), ..Self::default() };
         let mut prefix = "imdn".to_owned();
         let fields = fields(head)?;
+        // Each with the prefix of its namespace, if it has one (RFC 3862 2.2).
+        let local = |name: &str| name.split(';').next().and_then(|n| n.rsplit('.').next()).map(str::to_owned);
+        let senders = fields.iter().filter_map(|(name, _)| local(name));
+        let senders = senders.filter(|name| name.trim().eq_ignore_ascii_case("from")).count();
         for (name, value) in &fields {
             if name.eq_ignore_ascii_case("NS")
                 && let Some((p, uri)) = value.split_once('<')
@@ -85,11 +90,16 @@ impl Cpim {
                 }
             }
         }
+        if senders != 1 || head.replace("\r\n", "\n").contains('\r') {
+            out.from.clear();
+        }
         for (name, value) in self::fields(mime)? {
             if name.eq_ignore_ascii_case("content-type") {
                 out.mime = value.trim().to_owned();
             } else if name.eq_ignore_ascii_case("content-language") {
                 out.lang = language(value.trim());
+            } else if name.eq_ignore_ascii_case("content-transfer-encoding") {
+                out.body = transfer::decode(value.trim(), body)?;
             }
         }
         Some(out)
@@ -239,6 +249,34 @@ mod tests {
             body: b"hi\r\n\r\nho".to_vec(),
         };
         assert_eq!(Cpim::parse(&c.render()), Some(c));
+    }
+
+    #[test]
+    fn a_sender_is_named_once_or_not_at_all() {
+        for (head, from) in [
+            ("From: <sip:a@b>", "<sip:a@b>"),
+            ("To: <sip:a@b>", ""),
+            ("From: <sip:a@b>\r\nfrom: <sip:c@d>", ""),
+            ("From: <sip:a@b>\r\nNS: x <urn:ietf:params:cpim-headers:>\r\nx.From: <sip:c@d>", ""),
+            ("From: <sip:a@b>\r\nSubject: x\rFrom: <sip:c@d>", ""),
+        ] {
+            let text = format!("{head}\r\n\r\nContent-Type: text/plain\r\n\r\nhi");
+            assert_eq!(Cpim::parse(text.as_bytes()).unwrap().from, from, "{head}");
+        }
+    }
+
+    #[test]
+    fn the_content_is_decoded() {
+        let read = |encoding: &str, body: &str| {
+            let text = format!(
+                "From: <sip:a@b>\r\n\r\nContent-Type: text/plain\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n{body}"
+            );
+            Cpim::parse(text.as_bytes()).map(|c| c.body)
+        };
+        assert_eq!(read("Base64", "aGVs\r\nbG8=\r\n"), Some(b"hello".to_vec()));
+        assert_eq!(read("quoted-printable", "h=C3=A9=\r\nllo"), Some("héllo".as_bytes().to_vec()));
+        assert_eq!(read("8bit", "a=20b"), Some(b"a=20b".to_vec()));
+        assert_eq!((read("base64", "&"), read("x-own", "a")), (None, None));
     }
 
     #[test]

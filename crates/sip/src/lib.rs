@@ -17,6 +17,7 @@ pub mod iscomposing;
 pub mod machine;
 pub mod pidf;
 pub mod transaction;
+mod transfer;
 pub mod translate;
 pub mod wire;
 pub mod xml;

@@ -11,7 +11,7 @@ use model::{
 use sha2::{Digest as _, Sha256};
 
 use super::registrar::Binding;
-use super::{Job, SOFTWARE, Sent, SipMachine, Waiting};
+use super::{ACCEPT, Job, SOFTWARE, Sent, SipMachine, Waiting};
 use crate::transaction::Hop;
 use crate::translate::message::{self, Context, Incoming, Outgoing};
 use crate::translate::{address, refusal};
@@ -51,11 +51,17 @@ impl SipMachine {
         }
         let translated = match message::from_sip(&Incoming::of(&job.request)) {
             Ok(t) => t,
+            Err(no) if no.reason == Reason::NotAcceptable => return self.unreadable(now, &job, &no),
             Err(no) => return self.answer_refusal(now, &job.receipt(), &no, true),
         };
-        if translated.cpim && self.trunk.is_some() {
+        let cpim = translated.cpim;
+        let event = match translated.said_by(&account) {
+            Ok(event) => event,
+            Err(no) => return self.answer_refusal(now, &job.receipt(), &no, true),
+        };
+        if cpim && self.trunk.is_some() {
             self.learn_cpim(&account, true);
-        } else if translated.cpim {
+        } else if cpim {
             let source = job.source;
             for b in self.bindings.values_mut().filter(|b| b.hop == source && b.endpoint.address == account) {
                 b.cpim = true;
@@ -69,7 +75,15 @@ impl SipMachine {
         let full = to.device.is_some();
         let waiting = Waiting::Message { owed: job.receipt(), full };
         let named = self.trunk.is_some().then(|| named(&job, &from, &to)).flatten();
-        self.submit_as(named, now, from, to, hops(&job), translated.event, waiting);
+        self.submit_as(named, now, from, to, hops(&job), event, waiting);
+    }
+
+    /// A body in a form that nobody here can read (RFC 3261 21.4.13).
+    fn unreadable(&mut self, now: Now, job: &Job, no: &Refusal) {
+        let tag = self.dice.token(10);
+        let mut w = job.request.reply.answer_with(415, &refusal::words(no, 415), &tag);
+        w.header("Accept", ACCEPT).header("Server", SOFTWARE);
+        self.send_answer(now, job.id, job.back, w);
     }
 
     /// Sends what the hub delivers to a device.

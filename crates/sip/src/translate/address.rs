@@ -1,7 +1,10 @@
 //! SIP URI and address (RFC 7247 6).
 //!
 //! Addresses in the house are unescaped, so the XMPP escapes of RFC 7247 6.4 (`\26`, `\27`, `\2f` and the other seven
-//! of XEP-0106) are the XMPP door's business; here a user part is only percent-decoded and percent-encoded.
+//! of XEP-0106) are the XMPP door's business; here a user part is only percent-decoded and percent-encoded. Domains in
+//! the house are in Unicode and hosts of URIs in ASCII (RFC 5890 2.3.2.1).
+
+use std::borrow::Cow;
 
 use model::{Address, Device, Endpoint};
 
@@ -20,9 +23,16 @@ pub fn from_uri(text: &str) -> Option<Endpoint> {
 /// The address of a URI. User parts are folded: a gateway between dialects must not see two people in two spellings.
 pub fn address_of(uri: &SipUri) -> Option<Address> {
     let user = uri.user.as_deref().unwrap_or("").to_lowercase();
-    // User parameters (`;phone-context=...`) do not name another person.
-    let user = user.split(';').next().unwrap_or("");
-    Address::new(user, &uri.host).ok()
+    Address::new(&user, &domain(&uri.host)?).ok()
+}
+
+/// The domain of a host: A-labels become U-labels. `None` where one stands for nothing.
+fn domain(host: &str) -> Option<Cow<'_, str>> {
+    if !host.contains("xn--") {
+        return Some(host.into());
+    }
+    let (unicode, good) = idna::domain_to_unicode(host);
+    good.ok().map(|()| unicode.into())
 }
 
 /// The same for a From or To header.
@@ -62,9 +72,13 @@ fn encode(text: &str, keep: &[u8]) -> String {
     out
 }
 
-/// A host is letters, digits, dots, hyphens and the marks of IPv6; anything else (an IDN that nobody turned into its
-/// A-label) is percent-encoded, as RFC 3986 allows.
-fn host(domain: &str) -> String {
+/// The host of a domain: its U-labels become A-labels. What is neither is percent-encoded, as RFC 3986 allows.
+pub fn host(domain: &str) -> String {
+    if !domain.is_ascii()
+        && let Ok(ascii) = idna::domain_to_ascii(domain)
+    {
+        return ascii;
+    }
     encode(domain, b"-.[]:")
 }
 
@@ -87,6 +101,11 @@ mod tests {
             ("pres:romeo@example.net", "romeo@example.net", None),
             ("sip:example.com", "example.com", None),
             ("sip:a@[2001:db8::1]:5060", "a@[2001:db8::1]", None),
+            // Escaped, it is part of the name.
+            ("sip:ceo%3Bx@example.com", "ceo;x@example.com", None),
+            ("sip:ceo%3bx;y=z@example.com", "ceo;x@example.com", None),
+            ("im:ceo%3Bx@example.com", "ceo;x@example.com", None),
+            ("sip:a@XN--bcher-kva.example", "a@bücher.example", None),
         ] {
             let e = from_uri(uri).unwrap_or_else(|| panic!("{uri}"));
             assert_eq!(
@@ -95,7 +114,9 @@ mod tests {
                 "{uri}"
             );
         }
-        for bad in ["tel:+15551234", "sip:%00@example.com", "http://x", "xmpp:a@b", "sip:"] {
+        for bad in
+            ["tel:+15551234", "sip:%00@example.com", "http://x", "xmpp:a@b", "sip:", "sip:a@xn--a.example"]
+        {
             assert_eq!(from_uri(bad), None, "{bad}");
         }
     }
@@ -106,9 +127,18 @@ mod tests {
         assert_eq!(to_uri(&a), "sip:%23%25%5B%5C%5D%5E%60%7B%7C%7D%20%22%3C%3E%3A%3B%3F%C3%BC@example.com");
     }
 
+    #[test]
+    fn hosts_are_written_as_dns_has_them() {
+        let uri = "sip:a@xn--bcher-kva.example";
+        let e = from_uri(uri).unwrap();
+        assert_eq!(e.address, Address::new("a", "bücher.example").unwrap());
+        assert_eq!(to_uri(&e.address), uri);
+        assert_eq!(to_uri(&Address::new("a", "[2001:db8::1]").unwrap()), "sip:a@[2001:db8::1]");
+    }
+
     proptest! {
         #[test]
-        fn addresses_round_trip(user in "[^\\p{Cc};]{1,20}", device in "[^\\p{Cc}]{1,20}") {
+        fn addresses_round_trip(user in "[^\\p{Cc}]{1,20}", device in "[^\\p{Cc}]{1,20}") {
             let user = user.to_lowercase();
             let e = Endpoint::full(Address::new(&user, "example.com").unwrap(), Device::new(&device).unwrap());
             // Lower-casing is not idempotent for a handful of letters; those cannot be normalised addresses.

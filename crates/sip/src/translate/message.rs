@@ -2,11 +2,13 @@
 
 use bytes::Bytes;
 use model::{
-    Composing, Dialect, Event, Loss, Message, Original, Part, Reason, Receipt, Refusal, Timestamp, Wants,
+    Address, Composing, Dialect, Event, Loss, Message, Original, Part, Reason, Receipt, Refusal, Timestamp,
+    Wants,
 };
 
 use crate::cpim::Cpim;
-use crate::wire::{Params, Request};
+use crate::translate::{address, charset};
+use crate::wire::{NameAddr, Params, Request};
 use crate::{imdn, iscomposing};
 
 /// The media type of the CPIM envelope.
@@ -53,6 +55,32 @@ pub struct Translated {
     pub event: Event,
     /// The sender speaks CPIM, so it may be answered in CPIM.
     pub cpim: bool,
+    /// Who the envelope says it is from, if it can be told.
+    from: Option<Address>,
+}
+
+impl Translated {
+    /// What `sender` says. Whoever opens an envelope shows the name that stands in it (RFC 3862 3.1), so that must be
+    /// theirs. One that names nobody goes no further: where an envelope is wanted, what was in it gets one of ours.
+    ///
+    /// # Errors
+    /// The refusal of an envelope in somebody else's name.
+    pub fn said_by(mut self, sender: &Address) -> Result<Event, Refusal> {
+        match &self.from {
+            _ if !self.cpim => {}
+            Some(from) if from == sender => {}
+            Some(_) => {
+                let text = "the From in the CPIM envelope names somebody else than the sender";
+                return Err(Refusal::new(Reason::Forbidden).with_text(text));
+            }
+            None => {
+                if let Event::Message(message) = &mut self.event {
+                    message.original = None;
+                }
+            }
+        }
+        Ok(self.event)
+    }
 }
 
 /// MESSAGE to event.
@@ -64,14 +92,26 @@ pub fn from_sip(incoming: &Incoming<'_>) -> Result<Translated, Refusal> {
     let original = Some(original(&mime, incoming.body));
     if base(&mime) != CPIM {
         let event = content(incoming, &mime, incoming.body, None, original)?;
-        return Ok(Translated { event, cpim: false });
+        return Ok(Translated { event, cpim: false, from: None });
     }
     let cpim = Cpim::parse(incoming.body)
         .ok_or_else(|| Refusal::new(Reason::BadRequest).with_text("unreadable CPIM envelope"))?;
     let inner = cpim.mime.clone();
-    let body = cpim.body.clone();
+    if base(&inner) == CPIM {
+        // Its sender would be nobody's who was asked.
+        return Err(Refusal::new(Reason::BadRequest).with_text("a CPIM envelope within another"));
+    }
+    let (body, from) = (cpim.body.clone(), sender(&cpim.from));
     let event = content(incoming, &inner, &body, Some(cpim), original)?;
-    Ok(Translated { event, cpim: true })
+    Ok(Translated { event, cpim: true, from })
+}
+
+/// Whom the From of an envelope names; nobody, if it is nobody's or could be read in another way.
+fn sender(from: &str) -> Option<Address> {
+    let plain = from.bytes().filter(|&b| b == b'<').count() < 2;
+    let address = address::from_header(&NameAddr::parse(from).filter(|_| plain)?)?.address;
+    // RFC 3261 8.1.1.3 and RFC 3323 4.1.1.3.
+    Some(address).filter(|a| a.domain() != "anonymous.invalid")
 }
 
 fn content(
@@ -104,7 +144,7 @@ fn content(
             let part = Part {
                 mime: unspaced(mime).into(),
                 lang: lang.as_deref().map(Into::into),
-                body: utf8(mime, body),
+                body: text(mime, body)?,
             };
             Ok(Event::Message(Message {
                 id: cpim.id.unwrap_or_default().into(),
@@ -148,18 +188,12 @@ fn unspaced(mime: &str) -> String {
     out
 }
 
-/// Text of another character set becomes UTF-8. Only Latin-1 is met in the field; what remains is repaired.
-fn utf8(mime: &str, body: &[u8]) -> Bytes {
-    if !base(mime).starts_with("text/") || std::str::from_utf8(body).is_ok() {
-        return Bytes::copy_from_slice(body);
+/// Text as UTF-8; what is no text stays as it is.
+fn text(mime: &str, body: &[u8]) -> Result<Bytes, Refusal> {
+    match base(mime).starts_with("text/") {
+        true => charset::utf8(&Params::semicolons(mime), body),
+        false => Ok(Bytes::copy_from_slice(body)),
     }
-    let charset = Params::semicolons(mime).get("charset").unwrap_or("").to_ascii_lowercase();
-    let text = if charset == "iso-8859-1" || charset == "latin1" || charset == "us-ascii" {
-        body.iter().map(|&b| char::from(b)).collect()
-    } else {
-        String::from_utf8_lossy(body).into_owned()
-    };
-    Bytes::from(text)
 }
 
 /// A MESSAGE body to send, with the headers that depend on the event.

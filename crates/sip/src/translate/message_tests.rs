@@ -87,6 +87,70 @@ fn latin_1_becomes_utf_8() {
 }
 
 #[test]
+fn an_envelope_speaks_for_its_sender() {
+    let envelope = |from: &str, inner: &str| {
+        let body = format!("From: {from}\r\nTo: <sip:b@y>\r\n\r\nContent-Type: {inner}\r\n\r\nhi");
+        from_sip(&incoming(CPIM, body.as_bytes()))
+    };
+    let said = |from: &str| envelope(from, "text/plain").unwrap().said_by(&Address::new("a", "x").unwrap());
+    for own in ["<sip:a@x>", "A B <im:A@X>", "\"A\" <sip:a@x;gr=1>", "sip:a@x"] {
+        let Ok(Event::Message(m)) = said(own) else { panic!("{own}") };
+        assert!(m.original.is_some(), "{own}");
+    }
+    for other in ["<sip:ceo@x>", "\"a@x\" <sip:ceo@x>", "<sip:a@y>"] {
+        let no = said(other).unwrap_err();
+        assert_eq!(no.reason, Reason::Forbidden, "{other}");
+        assert!(no.text.is_some_and(|text| text.contains("From")));
+    }
+    // Nobody who can be told: the device gets an envelope of ours, or none.
+    for nobody in [
+        "<sip:anonymous@anonymous.invalid>",
+        "<tel:+1>",
+        "",
+        "?",
+        "a@x <sip:ceo@x>",
+        "\"<sip:ceo@x>\" <sip:a@x>",
+    ] {
+        let event = said(nobody).unwrap();
+        let out = to_sip(&event, &cx(true)).unwrap();
+        assert_eq!((out.mime.as_str(), &out.body[..]), ("text/plain;charset=UTF-8", &b"hi"[..]), "{nobody}");
+    }
+    assert_eq!(envelope("<sip:a@x>", CPIM).unwrap_err().reason, Reason::BadRequest);
+}
+
+#[test]
+fn text_is_read_in_its_character_set() {
+    let read = |charset: &str, body: &[u8]| {
+        let t = from_sip(&incoming(&format!("text/plain{charset}"), body));
+        t.map(|t| match t.event {
+            Event::Message(m) => m.text().unwrap().to_owned(),
+            other => panic!("{other:?}"),
+        })
+    };
+    for (charset, body, text) in [
+        (";charset=windows-1252", &b"\x93hi\x94"[..], "“hi”"),
+        (";charset=latin1", b"caf\xe9", "café"),
+        (";charset=iso-8859-1", "é".as_bytes(), "Ã©"),
+        (";charset=\"UTF-8\"", "é".as_bytes(), "é"),
+        (";charset=us-ascii", "é".as_bytes(), "é"),
+        (";charset=us-ascii", b"caf\xe9", "café"),
+        ("", "é".as_bytes(), "é"),
+        ("", b"caf\xe9", "caf\u{fffd}"),
+        (";charset=utf-8;charset=UTF-8", b"hi", "hi"),
+    ] {
+        assert_eq!(read(charset, body).unwrap(), text, "{charset}");
+    }
+    for other in [";charset=utf-16", ";charset=utf-7", ";charset=utf-8;charset=utf-7"] {
+        assert_eq!(read(other, b"hi").unwrap_err().reason, Reason::NotAcceptable, "{other}");
+    }
+    let body =
+        b"From: <sip:a@x>\r\n\r\nContent-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\naGk=";
+    let t = from_sip(&incoming(CPIM, body)).unwrap();
+    let Event::Message(m) = t.event else { panic!() };
+    assert_eq!((m.text(), m.original.is_some()), (Some("hi"), true));
+}
+
+#[test]
 fn typing_and_receipts() {
     let t = from_sip(&incoming(iscomposing::MIME, &iscomposing::render(true))).unwrap();
     assert!(

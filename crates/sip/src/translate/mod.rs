@@ -2,6 +2,7 @@
 //! loss named.
 
 pub mod address;
+mod charset;
 pub mod message;
 pub mod presence;
 pub mod refusal;

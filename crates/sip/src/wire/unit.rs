@@ -12,7 +12,8 @@ use super::{Fault, quote};
 pub struct SipUri {
     /// In lower case.
     pub scheme: String,
-    /// The user part, percent-decoded to UTF-8.
+    /// The user part without its parameters (`;phone-context=...`), which do not name another person; percent-decoded to
+    /// UTF-8.
     pub user: Option<String>,
     /// The host in lower case, IPv6 with its brackets.
     pub host: String,
@@ -37,7 +38,7 @@ impl SipUri {
             "sip" | "sips" => {
                 let uri = sx::Uri::parse(Bytes::copy_from_slice(text.as_bytes())).ok()?;
                 let user = match uri.user() {
-                    Some(user) => Some(percent_decode(user)?),
+                    Some(user) => Some(user_of(user)?),
                     None => None,
                 };
                 let mut host = String::from_utf8(uri.host()?.to_bytes().to_vec()).ok()?.to_ascii_lowercase();
@@ -81,6 +82,11 @@ impl SipUri {
     pub fn param(&self, name: &str) -> Option<&str> {
         self.params.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_deref().unwrap_or(""))
     }
+}
+
+/// What is escaped is part of the name (RFC 3261 19.1.2), so the parameters are cut off before anything is decoded.
+fn user_of(raw: &[u8]) -> Option<String> {
+    percent_decode(raw.split(|&b| b == b';').next()?)
 }
 
 fn percent_decode(raw: &[u8]) -> Option<String> {
