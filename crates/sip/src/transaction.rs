@@ -3,6 +3,9 @@
 //! Pure: bytes to send leave through [`Transactions::poll`], time enters as an argument. Every key is scoped by the
 //! peer, so no peer can answer, repeat or cancel what belongs to another.
 
+mod kept;
+mod key;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,6 +15,8 @@ use connector::Flow;
 use model::Tick;
 
 use crate::wire::{ReplyHead, Request, Response};
+use kept::Kept;
+use key::{ServerKey, key_of};
 
 /// RFC 3261 17.1.1.1: the round-trip estimate.
 pub const T1: Duration = Duration::from_millis(500);
@@ -24,8 +29,6 @@ pub const LONG: Duration = Duration::from_secs(32);
 
 /// Requests of one peer that wait for the hub at the same time; more are dropped on UDP, where they come again.
 const MAX_PENDING_PER_PEER: u32 = 512;
-/// Answers kept for retransmissions. Past it the oldest is forgotten.
-const MAX_KEPT: usize = 50_000;
 /// Client transactions of one machine.
 const MAX_CLIENTS: usize = 20_000;
 
@@ -70,13 +73,6 @@ pub enum ClientEvent {
     Timeout(u64),
     /// Nothing more can come of an INVITE that was accepted.
     Over(u64),
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct ServerKey {
-    peer: Hop,
-    method: String,
-    id: String,
 }
 
 #[derive(Debug)]
@@ -153,7 +149,7 @@ pub struct Transactions {
     servers: BTreeMap<u64, Server>,
     keys: BTreeMap<ServerKey, u64>,
     pending: BTreeMap<Hop, u32>,
-    kept: VecDeque<u64>,
+    kept: Kept,
     clients: BTreeMap<u64, Client>,
     branches: BTreeMap<String, u64>,
     /// A CANCEL has the branch of what it cancels (RFC 3261 9.1).
@@ -283,6 +279,7 @@ impl Transactions {
             return;
         }
         let answer = answer.into();
+        let bytes = answer.len();
         self.out.push_back((to, answer.clone()));
         server.trying = None;
         let (peer, invite) = (server.key.peer, server.invite);
@@ -301,12 +298,24 @@ impl Transactions {
         if invite && !peer.reliable() {
             self.timers.insert((now + T1, Timer::Refuse(id)));
         }
-        self.kept.push_back(id);
-        while self.kept.len() > MAX_KEPT {
-            if let Some(old) = self.kept.pop_front() {
-                self.forget(old);
-            }
+        self.kept.push(id, bytes);
+        while let Some(old) = self.kept.excess() {
+            self.forget(old);
         }
+    }
+
+    /// Sends the final answer and keeps nothing: a repeated request is a new one.
+    pub fn respond_once(&mut self, id: ServerId, to: Hop, answer: impl Into<Bytes>) {
+        let Some(server) = self.servers.get(&id.0) else { return };
+        let (peer, counted) = (server.key.peer, server.counted);
+        if !matches!(server.state, ServerState::Trying) {
+            return;
+        }
+        self.out.push_back((to, answer.into()));
+        if counted {
+            self.less_pending(peer);
+        }
+        self.forget(id.0);
     }
 
     fn less_pending(&mut self, peer: Hop) {
@@ -555,9 +564,7 @@ impl Transactions {
                         }
                         self.forget(id);
                     }
-                    while self.kept.front().is_some_and(|id| !self.servers.contains_key(id)) {
-                        self.kept.pop_front();
-                    }
+                    self.kept.trim(|id| self.servers.contains_key(&id));
                 }
             }
         }
@@ -573,16 +580,6 @@ impl Transactions {
     pub fn poll(&mut self) -> Option<(Hop, Bytes)> {
         self.out.pop_front()
     }
-}
-
-fn key_of(peer: Hop, method: &str, head: &ReplyHead) -> ServerKey {
-    let id = if head.branch.starts_with("z9hG4bK") && head.branch.len() > 7 {
-        // Sent-by belongs to the key: two clients behind one address may pick the same branch.
-        format!("{}|{}|{:?}", head.branch, head.sent_by, head.sent_port)
-    } else {
-        head.old_key()
-    };
-    ServerKey { peer, method: method.to_owned(), id }
 }
 
 #[cfg(test)]

@@ -168,3 +168,38 @@ fn one_peer_cannot_fill_the_house() {
     assert_eq!(t.waiting(p), MAX_PENDING_PER_PEER);
     new(t.receive(at(0), udp("192.0.2.10:5060"), p, &request("MESSAGE", "z9hG4bKa")));
 }
+
+#[test]
+fn answers_are_kept_up_to_so_many_bytes() {
+    let mut t = Transactions::default();
+    let p = udp(PEER);
+    let large = Bytes::from(vec![b'x'; 1 << 20]);
+    let requests: Vec<_> = (0..40).map(|n| request("MESSAGE", &format!("z9hG4bK{n}"))).collect();
+    for r in &requests {
+        let id = new(t.receive(at(0), p, p, r));
+        t.respond(at(0), id, p, large.clone());
+    }
+    drain(&mut t);
+    // The newest is known again, and answered; the oldest is not.
+    assert_eq!(t.receive(at(10), p, p, &requests[39]), Seen::Absorbed);
+    assert_eq!(drain(&mut t), 1);
+    assert!(matches!(t.receive(at(10), p, p, &requests[0]), Seen::New(_)));
+    // Time makes room.
+    t.tick(at(40_000));
+    let id = new(t.receive(at(40_000), p, p, &requests[39]));
+    t.respond(at(40_000), id, p, large);
+    assert_eq!(t.receive(at(40_000), p, p, &requests[39]), Seen::Absorbed);
+}
+
+#[test]
+fn what_is_answered_once_is_not_kept() {
+    let mut t = Transactions::default();
+    let p = udp(PEER);
+    let r = request("INVITE", "z9hG4bKx");
+    let id = new(t.receive(at(0), p, p, &r));
+    t.respond_once(id, p, &b"answer"[..]);
+    assert_eq!((drain(&mut t), t.waiting(p)), (1, 0));
+    assert!(matches!(t.receive(at(1), p, p, &r), Seen::New(_)));
+    t.tick(at(40_000));
+    assert_eq!(t.waiting(p), 0);
+}

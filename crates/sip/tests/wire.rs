@@ -4,7 +4,7 @@
 #[allow(dead_code)]
 mod player;
 
-use connector::{Flow, Input};
+use connector::{Flow, Input, Output};
 use model::{Now, Tick, Timestamp};
 use proptest::prelude::*;
 use sip::wire::{Framed, Framer, Unit, datagram};
@@ -200,6 +200,27 @@ fn limits_hold() {
     for blank in [&b"\r\n\r\n"[..], b"\0", b"", b"\r\n", b"  "] {
         assert!(datagram(blank).is_none());
     }
+}
+
+/// Half a message may not hold a connection; whole ones may follow each other as they like.
+#[test]
+fn a_busy_connection_is_not_held() {
+    let bytes = crlf(&options("Content-Length: 0\n").replace("UDP", "TCP"));
+    let (half, rest) = bytes.split_at(bytes.len() / 2);
+    let closes = |later: &[u8]| {
+        let mut m = player::machine("tcp");
+        let mut closed = false;
+        for second in 0..40 {
+            let now = Now { tick: Tick(1_000_000 * (second + 1)), wall: Timestamp(1) };
+            let input = if second == 0 { half } else { later };
+            m.handle(now, Input::Bytes(Flow::ACCEPTED, input));
+            m.handle(now, Input::Tick);
+            closed |= std::iter::from_fn(|| m.poll()).any(|o| matches!(o, Output::Close(_)));
+        }
+        closed
+    };
+    assert!(!closes(&[rest, half].concat()));
+    assert!(closes(b""));
 }
 
 proptest! {

@@ -10,6 +10,9 @@ use crate::transaction::{Hop, ServerId};
 use crate::translate::{address, refusal};
 use crate::wire::Writer;
 
+/// Bytes of a challenge that is kept.
+const MAX_CHALLENGE: usize = 4096;
+
 impl SipMachine {
     pub(super) fn refuse(&mut self, now: Now, job: &Job, status: u16) {
         self.answer(now, job, status, |_| {});
@@ -83,6 +86,16 @@ impl SipMachine {
         self.resume_if_idle(back);
     }
 
+    /// A challenge. A large one, to whom nobody knows, is kept for no repetition: that gets another (RFC 3261 26.3.2.4).
+    pub(super) fn send_challenge(&mut self, now: Now, id: ServerId, back: Hop, w: Writer) {
+        let bytes = w.finish(b"");
+        match bytes.len() > MAX_CHALLENGE {
+            true => self.transactions.respond_once(id, back, bytes),
+            false => self.transactions.respond(now.tick, id, back, bytes),
+        }
+        self.resume_if_idle(back);
+    }
+
     /// Reads a connection again once the hub has caught up with it.
     pub(super) fn resume_if_idle(&mut self, hop: Hop) {
         if let (true, Hop::Stream(flow)) = (self.paused, hop)
@@ -125,7 +138,9 @@ impl SipMachine {
             (None, _) if !local.ip().is_unspecified() => text(local.ip()),
             // Whoever sits on this machine finds us by the address it has itself.
             (None, Hop::Udp(peer)) if peer.ip().to_canonical().is_loopback() => text(peer.ip()),
-            (None, _) => self.config.domains.first().cloned().unwrap_or_else(|| "localhost".to_owned()),
+            (None, _) => {
+                self.config.domains.first().map_or_else(|| "localhost".to_owned(), |d| address::host(d))
+            }
         };
         let port = match self.trunk.is_some() {
             // The end of a connection that we opened is no place to come to.

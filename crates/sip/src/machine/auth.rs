@@ -1,12 +1,13 @@
 //! Who sends a request (RFC 3261 22, RFC 7616).
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use connector::Output;
 use model::{Address, Answer, Ask, Credential, Now, Tick};
 
-use super::{Job, SipMachine, Waiting};
+use super::{Job, SOFTWARE, SipMachine, Waiting};
 use crate::digest::{Algorithm, Credentials, Freshness, Order, challenges};
 use crate::transaction::Hop;
 use crate::translate::address;
@@ -16,8 +17,8 @@ use crate::wire::SipUri;
 const MAX_TRIES: u32 = 5;
 /// How long wrong passwords are remembered.
 const MEMORY: Duration = Duration::from_secs(300);
-/// Accounts that one connection may speak for.
-const MAX_VOUCHED: usize = 64;
+/// Wrong passwords remembered at a time.
+const MAX_FAILURES: usize = 10_000;
 
 /// A request whose proof waits for the stored key.
 #[derive(Debug)]
@@ -27,25 +28,39 @@ pub(super) struct Proving {
     credentials: Credentials,
 }
 
-/// Wrong passwords, by peer and account.
+/// Wrong passwords, by who tries them and for whom. A port says nothing of who that is: every guess may have another.
 #[derive(Debug, Default)]
-pub(super) struct Failures(BTreeMap<(Hop, Address), (u32, Tick)>);
+pub(super) struct Failures(BTreeMap<(IpAddr, Address), (u32, Tick)>);
 
 impl Failures {
-    fn count(&self, now: Tick, peer: Hop, account: &Address) -> u32 {
+    fn count(&self, now: Tick, peer: IpAddr, account: &Address) -> u32 {
         let recent = self.0.get(&(peer, account.clone())).filter(|(_, at)| now.since(*at) < MEMORY);
         recent.map_or(0, |(n, _)| *n)
     }
 
-    fn add(&mut self, now: Tick, peer: Hop, account: &Address) {
-        if self.0.len() >= 10_000 {
+    fn add(&mut self, now: Tick, peer: IpAddr, account: &Address) {
+        if self.0.len() >= MAX_FAILURES {
             self.0.retain(|_, (_, at)| now.since(*at) < MEMORY);
-            if self.0.len() >= 10_000 {
-                self.0.clear();
+        }
+        if self.0.len() >= MAX_FAILURES {
+            // Were all forgotten, whoever fills this up could go on guessing.
+            let mut oldest: Vec<_> = self.0.iter().map(|(key, (_, at))| (*at, key.clone())).collect();
+            oldest.sort_unstable();
+            oldest.truncate(MAX_FAILURES / 2);
+            for (_, key) in &oldest {
+                self.0.remove(key);
             }
         }
         let n = self.count(now, peer, account) + 1;
         self.0.insert((peer, account.clone()), (n, now));
+    }
+}
+
+/// Who somebody is whose address this is: with IPv6 everybody has a /64 (RFC 6177 2).
+fn site(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => ip.into(),
+        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX)).into(),
     }
 }
 
@@ -61,8 +76,9 @@ impl SipMachine {
         if !self.config.serves(account.domain()) {
             return self.refuse(now, &job, if register { 404 } else { 403 });
         }
-        // On a connection one proof holds until it ends: the connection itself is the witness.
-        if matches!(job.source, Hop::Stream(_)) && self.vouched.contains(&account) {
+        // Where it is registered, one proof holds for the connection. Where it is not, nobody would say when the account
+        // ends, so each request is proved.
+        if self.is_signed_in(job.source, &account) {
             return self.act(now, job, account);
         }
         let realm = account.domain().to_owned();
@@ -85,7 +101,9 @@ impl SipMachine {
         match self.nonces.judge(now.tick, job.source, &credentials) {
             Freshness::Foreign => self.challenge(now, &job, &realm, false),
             Freshness::Stale => self.challenge(now, &job, &realm, true),
-            Freshness::Fresh if self.failures.count(now.tick, job.source, &account) >= 2 * MAX_TRIES => {
+            Freshness::Fresh
+                if self.failures.count(now.tick, self.site(job.source), &account) >= 2 * MAX_TRIES =>
+            {
                 self.refuse(now, &job, 403);
             }
             Freshness::Fresh => {
@@ -110,8 +128,9 @@ impl SipMachine {
         self.out.push_back(Output::Login { proven });
         if !proven {
             // An unknown account looks the same as a wrong password.
-            self.failures.add(now.tick, job.source, &account);
-            if self.failures.count(now.tick, job.source, &account) > MAX_TRIES {
+            let site = self.site(job.source);
+            self.failures.add(now.tick, site, &account);
+            if self.failures.count(now.tick, site, &account) > MAX_TRIES {
                 return self.refuse(now, &job, 403);
             }
             return self.challenge(now, &job, &realm, false);
@@ -121,11 +140,15 @@ impl SipMachine {
             return self.challenge(now, &job, &realm, true);
         }
         self.nonces.mark(now.tick, job.source, &credentials);
-        self.failures.0.remove(&(job.source, account.clone()));
-        if matches!(job.source, Hop::Stream(_)) && self.vouched.len() < MAX_VOUCHED {
-            self.vouched.insert(account.clone());
-        }
+        self.failures.0.remove(&(self.site(job.source), account.clone()));
         self.act(now, job, account);
+    }
+
+    fn site(&self, source: Hop) -> IpAddr {
+        match source {
+            Hop::Stream(_) => site(self.peer.remote.ip()),
+            Hop::Udp(source) => site(source.ip()),
+        }
     }
 
     /// 401 from the registrar, 407 for what we pass on, as RFC 3261 22.2 and 22.3 have it.
@@ -145,11 +168,13 @@ impl SipMachine {
             "REGISTER" => (401, "WWW-Authenticate"),
             _ => (407, "Proxy-Authenticate"),
         };
-        self.answer(now, job, status, |w| {
-            for c in &list {
-                w.header(header, c);
-            }
-        });
+        let tag = self.dice.token(10);
+        let mut w = job.request.reply.answer(status, &tag);
+        for c in &list {
+            w.header(header, c);
+        }
+        w.header("Server", SOFTWARE);
+        self.send_challenge(now, job.id, job.back, w);
     }
 }
 
@@ -164,5 +189,35 @@ fn same_target(signed: &str, target: &str) -> bool {
     match (SipUri::parse(signed), SipUri::parse(target)) {
         (Some(a), Some(b)) => a.user == b.user && a.host == b.host,
         _ => signed.trim() == target,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn guesses_are_counted_by_who_makes_them() {
+        for (a, b, same) in [
+            ("192.0.2.1", "::ffff:192.0.2.1", true),
+            ("2001:db8::1", "2001:db8::ffff:0:0:1", true),
+            ("2001:db8:0:1::1", "2001:db8:0:2::1", false),
+            ("192.0.2.1", "192.0.2.2", false),
+        ] {
+            assert_eq!(site(a.parse().unwrap()) == site(b.parse().unwrap()), same, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn who_fills_the_memory_does_not_empty_it() {
+        let (mut failures, site) = (Failures::default(), site("192.0.2.1".parse().unwrap()));
+        let account = |n: usize| Address::new(&format!("u{n}"), "example.net").unwrap();
+        for n in 0..=MAX_FAILURES {
+            failures.add(Tick(n as u64), site, &account(n));
+        }
+        assert!(failures.0.len() <= MAX_FAILURES);
+        let counts =
+            [0, MAX_FAILURES / 2, MAX_FAILURES].map(|n| failures.count(Tick(20_000), site, &account(n)));
+        assert_eq!(counts, [0, 1, 1]);
     }
 }

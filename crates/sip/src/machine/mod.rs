@@ -156,8 +156,6 @@ pub struct SipMachine {
     transactions: Transactions,
     nonces: Nonces,
     failures: Failures,
-    /// Accounts that proved their password on this connection.
-    vouched: BTreeSet<Address>,
     tickets: BTreeMap<Ticket, (Tick, Waiting)>,
     sent: BTreeMap<u64, Sent>,
     next: u64,
@@ -203,7 +201,6 @@ impl SipMachine {
             transactions: Transactions::default(),
             nonces,
             failures: Failures::default(),
-            vouched: BTreeSet::new(),
             tickets: BTreeMap::new(),
             sent: BTreeMap::new(),
             next: 0,
@@ -441,11 +438,7 @@ impl SipMachine {
 
     fn notice(&mut self, device: &Endpoint, notice: &Notice) {
         match notice {
-            Notice::Replaced => self.drop_binding(device),
-            Notice::Revoked => {
-                self.drop_binding(device);
-                self.vouched.remove(&device.address);
-            }
+            Notice::Replaced | Notice::Revoked => self.drop_binding(device),
             // A SIP phone keeps its own contact list.
             // Nothing of ours can be taken over so.
             Notice::Roster(_)
@@ -454,6 +447,14 @@ impl SipMachine {
             | Notice::Unblocked(_)
             | Notice::Taken => {}
         }
+    }
+
+    /// Is a device of this account registered over this very connection? Then it has proved itself here, and the hub says
+    /// so when it may no longer.
+    fn is_signed_in(&self, hop: Hop, account: &Address) -> bool {
+        let first = Endpoint::bare(account.clone());
+        let mut own = self.bindings.range(first..).take_while(|(e, _)| e.address == *account);
+        matches!(hop, Hop::Stream(_)) && own.any(|(_, b)| b.hop == hop)
     }
 
     /// The device a request comes from, if exactly one is registered there.
@@ -529,11 +530,13 @@ impl Machine for SipMachine {
             Input::Bytes(flow, bytes) => {
                 let hop = Hop::Stream(flow);
                 self.trunk_heard(now.tick);
-                for framed in self.framer.feed(bytes) {
+                let whole = self.framer.feed(bytes);
+                // Whoever has completed something meanwhile begins anew with the next.
+                let since = self.partial_since.filter(|_| whole.is_empty()).unwrap_or(now.tick);
+                for framed in whole {
                     self.framed(now, hop, self.peer.remote, framed);
                 }
-                self.partial_since =
-                    if self.framer.is_partial() { self.partial_since.or(Some(now.tick)) } else { None };
+                self.partial_since = self.framer.is_partial().then_some(since);
             }
             Input::Datagram(source, bytes) => {
                 if let Some(framed) = datagram(bytes) {
