@@ -1,5 +1,7 @@
 //! Who may ask for what on a connection between servers: only domains that proved themselves, for domains of ours.
 
+use std::time::Duration;
+
 use model::{Answer, Ask, Dialect, DomainPair, Now, Reason, Refusal};
 
 use super::{Asked, Mailbox, Standing, Trunk};
@@ -11,6 +13,10 @@ use model::{Address, Opener};
 
 /// Pairs of domains on one connection; a hosting company has many.
 const MAX_PAIRS: usize = 1_000;
+/// How long a no is believed: agreements are made and certificates renewed while connections stay.
+const NO: Duration = Duration::from_secs(60);
+/// When they may try again after a question that could not be answered.
+const RETRY_AFTER: u32 = 10;
 /// Asserted identities that are looked at.
 const MAX_ASSERTED: usize = 4;
 
@@ -65,11 +71,16 @@ impl SipMachine {
         let Some(trunk) = &mut self.trunk else { return };
         let pairs: Vec<DomainPair> =
             speakers.into_iter().map(|remote| DomainPair { local: local.clone(), remote }).collect();
+        let over =
+            |standing: &Standing| matches!(standing, Standing::Refused(_, until) if *until <= now.tick);
+        if trunk.pairs.len() >= MAX_PAIRS {
+            trunk.pairs.retain(|_, standing| !over(standing));
+        }
         let full = trunk.pairs.len() >= MAX_PAIRS;
         for pair in &pairs {
             match trunk.pairs.get_mut(pair) {
                 Some(Standing::Certified(_)) => {}
-                Some(Standing::Refused(why)) => {
+                Some(Standing::Refused(why, until)) if now.tick < *until => {
                     let why = why.clone();
                     return self.forbid(now, &job, 403, &why);
                 }
@@ -77,7 +88,7 @@ impl SipMachine {
                 None if full => {
                     return self.forbid(now, &job, 403, "too many domains on one connection");
                 }
-                None => {
+                None | Some(Standing::Refused(..)) => {
                     let pair = pair.clone();
                     return self.ask_admission(now, pair, vec![job]);
                 }
@@ -159,23 +170,40 @@ impl SipMachine {
         };
         let Some(trunk) = &mut self.trunk else { return };
         let errand = trunk.errand.as_ref() == Some(&pair);
-        let (standing, refusal) = match verdict {
-            Ok(()) => (Standing::Certified(Mailbox::No), None),
-            Err((text, no)) => (Standing::Refused(text), Some(no)),
-        };
-        let parked = match trunk.pairs.insert(pair.clone(), standing) {
+        let parked = match trunk.pairs.remove(&pair) {
             Some(Standing::Asked(parked)) => parked,
             _ => Vec::new(),
         };
-        match refusal {
-            Some(no) if errand => {
+        match verdict {
+            Ok(()) => {
+                trunk.pairs.insert(pair.clone(), Standing::Certified(Mailbox::No));
+                if errand {
+                    self.hello(now, pair);
+                }
                 parked.into_iter().for_each(|job| self.gate(now, job));
-                return self.fail(now, no);
             }
-            None if errand => self.hello(now, pair),
-            _ => {}
+            Err((text, no)) => {
+                if no.reason.is_transient() {
+                    // Nobody has decided anything: the next request asks again.
+                    parked.iter().for_each(|job| self.put_off(now, job, &text));
+                } else {
+                    trunk.pairs.insert(pair, Standing::Refused(text, now.tick + NO));
+                    parked.into_iter().for_each(|job| self.gate(now, job));
+                }
+                if errand {
+                    self.fail(now, no);
+                }
+            }
         }
-        parked.into_iter().for_each(|job| self.gate(now, job));
+    }
+
+    /// Whether they may could not be told just now (RFC 3261 21.5.1).
+    fn put_off(&mut self, now: Now, job: &Job, why: &str) {
+        let why: String = clean(why).chars().take(200).collect();
+        let tag = self.dice.token(10);
+        let mut w = job.request.reply.answer_with(500, &why, &tag);
+        w.header("Retry-After", RETRY_AFTER).header("Server", SOFTWARE);
+        self.send_answer(now, job.id, job.back, w);
     }
 
     /// Answers with words of ours, on the status line and in a Warning (RFC 3261 20.43).

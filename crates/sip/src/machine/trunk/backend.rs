@@ -8,7 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use connector::{Flow, Output};
 use model::{
-    Address, Ask, Authorize, Decision, DeliveryId, Endpoint, Event, LeaseKey, MAX_HOPS, Now, Outcome, Tick,
+    Address, Ask, Authorize, Decision, DeliveryId, Endpoint, Event, LeaseKey, MAX_HOPS, Now, Outcome, Reason,
+    Tick,
 };
 
 use super::Asked;
@@ -211,7 +212,7 @@ impl SipMachine {
 
     /// Ends what is of no use. What was known of them is so no longer.
     fn rest(&mut self, now: Now, key: &LeaseKey, mut back: Backend) {
-        let (watcher, presentity) = back.between();
+        let gone = back.clone();
         if back.remote_tag.is_empty() || back.until <= now.wall.unix_ms() {
             // There is no dialog that could be ended.
             self.hold(now, key.clone(), back);
@@ -220,7 +221,7 @@ impl SipMachine {
             back.ended = true;
             self.send_subscribe(now, back, 0, None, false);
         }
-        self.show(now, key, &presentity, Endpoint::bare(watcher), Vec::new());
+        self.show_gone(now, key, &gone);
     }
 
     /// Asks, renews or (`term` 0) ends.
@@ -328,18 +329,34 @@ impl SipMachine {
                     Some(r) => refusal::refusal(r.status, &r.reason(), r.header("Contact").as_deref()),
                     None => model::Refusal::new(model::Reason::RemoteTimeout),
                 };
-                let passing = no.reason.is_transient();
+                // Whoever is not there now may be later.
+                let away = no.reason == Reason::Unavailable;
+                let passing = no.reason.is_transient() || away;
+                // What was told of them holds for as long as a dialog stands that they did not end (RFC 6665 4.1.2.2).
+                let stands = !back.remote_tag.is_empty() && back.until > now.wall.unix_ms();
+                let seen = back.lasts() && (back.granted || back.tuples.is_some());
                 if delivery.is_some() || !passing || !back.lasts() {
                     ack(self, Outcome::Refused(no));
                     self.drop_backend(&key);
+                    if seen {
+                        self.show_gone(now, &key, &back);
+                    }
                 } else {
                     self.retry(now.tick, &key, AGAIN);
+                    if seen && (away || !stands) {
+                        self.show_gone(now, &key, &back);
+                    }
                 }
                 if response.is_none() {
                     self.unanswered(now.tick);
                 }
             }
         }
+    }
+
+    /// They are not to be seen any more.
+    fn show_gone(&mut self, now: Now, key: &LeaseKey, back: &Backend) {
+        self.show(now, key, &back.presentity, Endpoint::bare(back.watcher.clone()), Vec::new());
     }
 
     fn rehold(&mut self, now: Now, key: LeaseKey, back: Backend) {

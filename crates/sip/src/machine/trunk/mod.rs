@@ -63,8 +63,8 @@ enum Standing {
     Asked(Vec<Job>),
     /// They are who they say.
     Certified(Mailbox),
-    /// They are not, or nothing may pass: why, for them to read.
-    Refused(String),
+    /// They are not, or nothing may pass: why, for them to read, and until when that is not asked again.
+    Refused(String, Tick),
 }
 
 impl Trunk {
