@@ -14,16 +14,20 @@ use parking_lot::{Mutex, RwLock};
 use ports::{HopSecurity, Partners, Route, Told};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot};
+use tokio::time::Instant;
 
 /// A server that takes this long to take a connection is not there.
 const CONNECT: Duration = Duration::from_secs(5);
 /// A machine that has not done its errand after this long never will.
 const ERRAND: Duration = Duration::from_secs(60);
+/// Later than this no other server of theirs is tried, whatever the first ones did.
+const LATEST: Duration = Duration::from_secs(90);
 /// Pauses between attempts: doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -213,7 +217,7 @@ impl Dialler {
         found.map_err(|why| unresolved(&why))
     }
 
-    /// Connects and runs an errand. The connection then goes on by itself.
+    /// Connects and runs an errand, with each target in turn. The connection then goes on by itself.
     async fn run(
         &self,
         errand: Errand,
@@ -222,9 +226,28 @@ impl Dialler {
         targets: Vec<Target>,
         slots: &Semaphore,
     ) -> Result<(), Refusal> {
+        // What they answer about a domain is a word of theirs, and not a fault of the server that gives it.
+        let asking = matches!(errand, Errand::Confirm(..));
+        let alone = |reason| match reason {
+            Reason::RemoteTimeout => true,
+            Reason::NotAuthorized => !asking,
+            _ => false,
+        };
+        one_of(targets, alone, |target| self.run_at(errand.clone(), by, route, target, slots)).await
+    }
+
+    /// Connects to one target and runs an errand there.
+    async fn run_at(
+        &self,
+        errand: Errand,
+        by: Option<Dialect>,
+        route: &Route,
+        target: Target,
+        slots: &Semaphore,
+    ) -> Result<(), Refusal> {
         let door = self.door(route.dialect)?;
         let slot = slots.acquire().await;
-        let (stream, target) = self.connect(targets).await?;
+        let stream = connect(target.addr).await?;
         let peer = match (stream.peer_addr(), stream.local_addr()) {
             (Ok(remote), Ok(local)) => Peer { remote, local },
             _ => return Err(gone()),
@@ -281,21 +304,44 @@ impl Dialler {
         };
         told.unwrap_or_else(|_| Err(gone()))
     }
+}
 
-    async fn connect(&self, targets: Vec<Target>) -> Result<(TcpStream, Target), Refusal> {
-        let mut last = None;
-        for target in targets {
-            match tokio::time::timeout(CONNECT, TcpStream::connect(target.addr)).await {
-                Ok(Ok(stream)) => {
-                    let _ = stream.set_nodelay(true);
-                    return Ok((stream, target));
-                }
-                Ok(Err(error)) => last = Some(format!("{} does not take connections: {error}", target.addr)),
-                Err(_) => last = Some(format!("{} does not answer", target.addr)),
-            }
+async fn connect(to: SocketAddr) -> Result<TcpStream, Refusal> {
+    let why = match tokio::time::timeout(CONNECT, TcpStream::connect(to)).await {
+        Ok(Ok(stream)) => {
+            let _ = stream.set_nodelay(true);
+            return Ok(stream);
         }
-        Err(Refusal::new(Reason::RemoteTimeout).with_text(last.unwrap_or_default()))
+        Ok(Err(error)) => format!("{to} does not take connections: {error}"),
+        Err(_) => format!("{to} does not answer"),
+    };
+    Err(Refusal::new(Reason::RemoteTimeout).with_text(why))
+}
+
+/// Tries one target after the other until one will do (RFC 3263 section 4.3, RFC 6120 section 3.2.1). Where an errand has
+/// failed nothing was carried, so another server of theirs may: one that is down, has the wrong certificate or says
+/// nothing fails `alone`. What one of them decides holds for all. Says why the one that came furthest failed.
+async fn one_of<T, F: Future<Output = Result<(), Refusal>>>(
+    targets: Vec<T>,
+    alone: impl Fn(Reason) -> bool,
+    mut attempt: impl FnMut(T) -> F,
+) -> Result<(), Refusal> {
+    let begun = Instant::now();
+    let mut telling: Option<Refusal> = None;
+    for target in targets {
+        if telling.is_some() && begun.elapsed() >= LATEST {
+            break;
+        }
+        let Err(refusal) = attempt(target).await else { return Ok(()) };
+        let ends = !alone(refusal.reason);
+        if telling.as_ref().is_none_or(|t| progress(&refusal) >= progress(t)) {
+            telling = Some(refusal);
+        }
+        if ends {
+            break;
+        }
     }
+    Err(telling.unwrap_or_else(|| Refusal::new(Reason::RemoteTimeout)))
 }
 
 impl ports::Dialler for Dialler {
@@ -370,4 +416,72 @@ fn jittered(pause: Duration) -> Duration {
     let mut byte = [0u8; 1];
     let _ = getrandom::fill(&mut byte);
     pause.mul_f64(0.75 + f64::from(byte[0]) / 512.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncReadExt as _;
+    use tokio::net::TcpListener;
+
+    /// How one server of theirs fails, or that it does not; and how many were tried.
+    async fn tried(outcomes: Vec<Result<(), Reason>>) -> (Result<(), Reason>, usize) {
+        let mut count = 0;
+        let result = one_of(
+            outcomes,
+            |reason| reason != Reason::Forbidden,
+            |outcome| {
+                count += 1;
+                async move { outcome.map_err(Refusal::new) }
+            },
+        );
+        (result.await.map_err(|no| no.reason), count)
+    }
+
+    #[tokio::test]
+    async fn another_server_of_theirs_may_do() {
+        let (broken, untrusted) = (Err(Reason::RemoteTimeout), Err(Reason::NotAuthorized));
+        assert_eq!(tried(vec![broken, untrusted, Ok(()), Ok(())]).await, (Ok(()), 3));
+        assert_eq!(tried(vec![untrusted, broken]).await, (untrusted, 2));
+        assert_eq!(tried(vec![Err(Reason::Forbidden), Ok(())]).await, (Err(Reason::Forbidden), 1));
+        assert_eq!(tried(Vec::new()).await, (broken, 0));
+    }
+
+    /// The first takes the connection and then knows nothing of TLS.
+    #[tokio::test]
+    async fn a_server_without_tls_is_not_the_last() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = rcgen::KeyPair::generate().unwrap();
+        let names = vec!["partner.example".to_owned()];
+        let certificate = rcgen::CertificateParams::new(names).unwrap().self_signed(&key).unwrap();
+        let files = crate::KeyFiles {
+            domain: None,
+            certificate: dir.path().join("c.pem"),
+            key: dir.path().join("c.key"),
+        };
+        std::fs::write(&files.certificate, certificate.pem()).unwrap();
+        std::fs::write(&files.key, key.serialize_pem()).unwrap();
+        let tls = Tls::open(&[files]).unwrap();
+        let (bad, good) = (
+            TcpListener::bind("127.0.0.1:0").await.unwrap(),
+            TcpListener::bind("127.0.0.1:0").await.unwrap(),
+        );
+        let targets = vec![bad.local_addr().unwrap(), good.local_addr().unwrap()];
+        tokio::spawn(async move {
+            let (mut stream, _) = bad.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 1]).await;
+        });
+        let served = tokio::spawn(async move {
+            let (stream, _) = good.accept().await.unwrap();
+            tls.accept(stream).await.is_ok()
+        });
+        let side =
+            || Side::Client { tls: Tls::anonymous().unwrap(), name: "partner.example".into(), alpn: None };
+        let shake = |to| async move {
+            let shaken = crate::tls::handshake(connect(to).await?, &side(), None).await;
+            shaken.map(|_| ()).map_err(|_| Refusal::new(Reason::RemoteTimeout))
+        };
+        assert_eq!(one_of(targets, |_| true, shake).await, Ok(()));
+        assert!(served.await.unwrap());
+    }
 }

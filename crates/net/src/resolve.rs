@@ -143,10 +143,8 @@ impl Resolver {
                 }
                 continue;
             }
-            // Weights are shares of the load between equals; drawing by them is left to the order of their answers.
-            found.sort_by_key(|(srv, _)| (srv.priority, u16::MAX - srv.weight));
             let mut targets = Vec::new();
-            for (srv, tls) in found {
+            for (srv, tls) in drawn(found, chance) {
                 let addresses = self.addresses(&srv.host).await.unwrap_or_default();
                 targets.extend(addresses.into_iter().map(|ip| Target { addr: (ip, srv.port).into(), tls }));
             }
@@ -240,10 +238,72 @@ impl Srv {
     }
 }
 
+/// The order in which to try them (RFC 2782): by priority, and those of one priority drawn by their weights. `chance`
+/// gives a number from 0 up to the given one.
+fn drawn<T>(mut found: Vec<(Srv, T)>, mut chance: impl FnMut(u32) -> u32) -> Vec<(Srv, T)> {
+    // Those without weight come first here, so that only a 0 draws them.
+    found.sort_by_key(|(srv, _)| (srv.priority, srv.weight));
+    let mut order = Vec::with_capacity(found.len());
+    while let Some(priority) = found.first().map(|(srv, _)| srv.priority) {
+        let weights = || {
+            let equals = found.iter().take_while(|(srv, _)| srv.priority == priority);
+            equals.map(|(srv, _)| u32::from(srv.weight))
+        };
+        let (drawn, mut sum) = (chance(weights().sum()), 0);
+        let reached = |weight| {
+            sum += weight;
+            sum >= drawn
+        };
+        let at = weights().position(reached).unwrap_or_default();
+        order.push(found.remove(at));
+    }
+    order
+}
+
+fn chance(most: u32) -> u32 {
+    let mut bytes = [0u8; 8];
+    let _ = getrandom::fill(&mut bytes);
+    let drawn = u64::from_le_bytes(bytes) % (u64::from(most) + 1);
+    u32::try_from(drawn).unwrap_or(most)
+}
+
 fn asking(config: ResolverConfig) -> Builder {
     TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
 }
 
 pub(crate) fn nothing(error: &NetError) -> bool {
     error.is_nx_domain() || error.is_no_records_found()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_share_the_load_as_they_ask_for_it() {
+        let servers = || -> Vec<(Srv, ())> {
+            let of = [("second", 20, 5), ("none", 10, 0), ("much", 10, 60), ("some", 10, 40)];
+            let srv = |(host, priority, weight)| Srv { host: String::from(host), port: 1, priority, weight };
+            of.into_iter().map(|one| (srv(one), ())).collect()
+        };
+        let names = |chance: &mut dyn FnMut(u32) -> u32| {
+            let order: Vec<String> = drawn(servers(), chance).into_iter().map(|(srv, ())| srv.host).collect();
+            order.join(" ")
+        };
+        assert_eq!(names(&mut |_| 0), "none some much second");
+        assert_eq!(names(&mut |most| most), "much some none second");
+        let mut first = 40;
+        assert_eq!(names(&mut |_| std::mem::take(&mut first)), "some none much second");
+        // How often each is the first.
+        let mut counts = [0; 2];
+        for _ in 0..1000 {
+            match drawn(servers(), chance)[0].0.host.as_str() {
+                "much" => counts[0] += 1,
+                "some" => counts[1] += 1,
+                other => assert_eq!(other, "none"),
+            }
+        }
+        assert!((500..700).contains(&counts[0]) && (300..500).contains(&counts[1]), "{counts:?}");
+        assert_eq!(drawn(Vec::<(Srv, ())>::new(), chance).len(), 0);
+    }
 }

@@ -9,6 +9,7 @@ use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use sha2::{Digest, Sha256, Sha384, Sha512};
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use x509_parser::prelude::GeneralName;
@@ -48,6 +49,12 @@ pub struct KeyFiles {
     pub key: PathBuf,
 }
 
+/// A domain as certificates and TLS have it: lower case, A-labels (RFC 6125 section 6.4.2).
+pub(crate) fn ascii(domain: &str) -> String {
+    let ascii = idna::domain_to_ascii_cow(domain.as_bytes(), idna::AsciiDenyList::EMPTY);
+    ascii.map_or_else(|_| domain.to_ascii_lowercase(), Cow::into_owned)
+}
+
 /// One that was read and found good.
 #[derive(Debug)]
 pub(crate) struct Held {
@@ -72,7 +79,7 @@ impl Ring {
 
     /// The one for a name that somebody asked for: made for that domain, or naming it, or the first.
     pub fn pick(&self, name: Option<&str>) -> &Held {
-        let Some(name) = name.map(str::to_ascii_lowercase) else { return &self.0[0] };
+        let Some(name) = name.map(ascii) else { return &self.0[0] };
         let made = self.0.iter().find(|held| held.domain.as_deref() == Some(&name));
         made.or_else(|| self.0.iter().find(|held| held.is_named(&name))).unwrap_or(&self.0[0])
     }
@@ -145,7 +152,7 @@ impl Held {
         };
         let certified = CertifiedKey::from_der(chain, key, &provider())?;
         Ok(Self {
-            domain: files.domain.as_ref().map(|d| d.to_ascii_lowercase()),
+            domain: files.domain.as_deref().map(ascii),
             names: names(&leaf),
             end_point: end_point(&leaf),
             leaf,
@@ -214,6 +221,8 @@ mod tests {
             make("first", None, &["example.com", "*.example.com"]),
             make("named", None, &["other.example"]),
             make("made", Some("Third.example"), &["im.third.example"]),
+            make("labels", None, &["xn--bcher-kva.example"]),
+            make("other", Some("Café.example"), &["im.example"]),
         ];
         let ring = Ring::open(&files).unwrap();
         let picked = |name: Option<&str>| {
@@ -228,6 +237,10 @@ mod tests {
             (Some("im.third.example"), 2),
             (Some("im.example.com"), 0),
             (Some("unknown.example"), 0),
+            (Some("bücher.example"), 3),
+            (Some("xn--bcher-kva.example"), 3),
+            (Some("café.example"), 4),
+            (Some("xn--caf-dma.example"), 4),
         ] {
             assert_eq!(picked(name), which, "{name:?}");
         }

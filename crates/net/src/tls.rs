@@ -1,6 +1,6 @@
 //! TLS: one provider, TLS 1.2 at least.
 
-use crate::ring::{Expecting, KeyFiles, Ring, TlsError, provider};
+use crate::ring::{Expecting, KeyFiles, Ring, TlsError, ascii, provider};
 use crate::shown::Shown;
 use bytes::Bytes;
 use connector::TlsFacts;
@@ -135,7 +135,7 @@ pub(crate) async fn handshake(
             Ok((TlsStream::Server(stream), facts))
         }
         Side::Client { tls, name, alpn } => {
-            let name = match ServerName::try_from(name.clone()) {
+            let name = match ServerName::try_from(ascii(name)) {
                 Ok(name) => name,
                 Err(_) => return Err((std::io::ErrorKind::InvalidInput.into(), Some(plain))),
             };
