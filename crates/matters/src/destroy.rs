@@ -14,6 +14,8 @@ use store::{Bare, Journal, Retain, Settings, Trouble};
 const PAGE: usize = 1_000;
 /// So many rows are named in one act, at most about.
 const CHUNK: u64 = 10_000;
+/// So many rows are forgotten elsewhere at once, at most about: an index writes much anew each time, however few they are.
+const MANY: u64 = 100_000;
 /// So many rows lose their content in one commit: few enough that nobody's message waits for it.
 const STEP: usize = 500;
 /// The longest that holds wait for a run that finds nothing to destroy, in pages.
@@ -28,7 +30,7 @@ const PENDING: &str = "retention.pending";
 
 /// What knows of content besides the journal.
 pub trait Copies {
-    /// Forgets the content of these rows and these files. Blocks until nothing of it is left.
+    /// Forgets the content of these rows and these files. Blocks until nothing of it is left. For rows, holds are put meanwhile.
     ///
     /// # Errors
     /// In words; it is asked again with the next run.
@@ -74,7 +76,7 @@ struct Place {
     to: BTreeMap<u64, u64>,
 }
 
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Pending {
     rows: String,
     /// Files, each with the row that knows of it.
@@ -154,13 +156,17 @@ impl<S: Journal + Retain + Settings> Destroyer<'_, S> {
                         eye.judge(row, |term| term.days() == days, &mut chunk, &mut done);
                     }
                 }
-                self.destroy(chunk, &mut done)?;
+                let many = self.destroy(chunk, &mut done)?;
                 drop(still);
                 place.to.insert(days, after.0);
                 self.write(PLACE, &place)?;
+                if many {
+                    self.finish()?;
+                }
                 self.copies.pause();
             }
         }
+        self.finish()?;
         Ok(done)
     }
 
@@ -178,19 +184,23 @@ impl<S: Journal + Retain + Settings> Destroyer<'_, S> {
                 let old = |keep: Rule| keep != Rule::Forever && keep.days().saturating_mul(DAY_MS) < age;
                 eye.judge(row, old, &mut chunk, done);
             }
-            self.destroy(chunk, done)?;
+            let many = self.destroy(chunk, done)?;
             drop(still);
+            if many {
+                self.finish()?;
+            }
             self.copies.pause();
         }
     }
 
-    /// Destroys a chunk, after an act for each part of it. Nothing may be held or released meanwhile.
-    pub(crate) fn destroy(&self, chunk: Chunk, done: &mut Done) -> Result<(), MatterError> {
+    /// Destroys a chunk, after an act for each part of it. Nothing may be held or released meanwhile. Is there so much now that
+    /// it should be forgotten elsewhere, too? That is done when holds need not wait for it.
+    pub(crate) fn destroy(&self, chunk: Chunk, done: &mut Done) -> Result<bool, MatterError> {
         if !chunk.again.is_empty() {
             self.store.look_again_at(&chunk.again)?;
         }
         if chunk.parts.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         let mut all = Ranges::default();
         for (why, part) in &chunk.parts {
@@ -209,7 +219,12 @@ impl<S: Journal + Retain + Settings> Destroyer<'_, S> {
             all.join(&part.rows);
             done.acts += 1;
         }
-        self.write(PENDING, &Pending { rows: all.to_string(), files: chunk.files })?;
+        let mut pending: Pending = self.read(PENDING)?;
+        let mut known: Ranges = pending.rows.parse().unwrap_or_default();
+        known.join(&all);
+        pending.rows = known.to_string();
+        pending.files.extend(chunk.files);
+        self.write(PENDING, &pending)?;
         let rows: Vec<Seq> = all.iter().map(Seq).collect();
         for step in rows.chunks(STEP) {
             self.store.destroy(step)?;
@@ -219,7 +234,7 @@ impl<S: Journal + Retain + Settings> Destroyer<'_, S> {
             *done.destroyed.entry(why).or_default() += part.rows.count();
             done.bytes += part.bytes;
         }
-        self.finish()
+        Ok(known.count() >= MANY)
     }
 
     /// Has everything forgotten that was destroyed, also by a process before this one.
@@ -228,19 +243,40 @@ impl<S: Journal + Retain + Settings> Destroyer<'_, S> {
     /// [`MatterError::Trouble`]
     pub fn finish(&self) -> Result<(), MatterError> {
         let pending: Pending = self.read(PENDING)?;
-        let rows: Ranges = pending.rows.parse().unwrap_or_default();
-        if rows.is_empty() && pending.files.is_empty() {
+        if pending == Pending::default() {
             return Ok(());
         }
-        let mut files = Vec::new();
-        for (seq, file) in pending.files {
-            // A process that was killed may have said that a row would go, and then it was held.
-            if self.store.with_content(Seq(seq - 1), Seq(seq), 1)?.is_empty() {
-                files.push(file);
+        let rows: Ranges = pending.rows.parse().unwrap_or_default();
+        self.copies.forget(&rows, &[]).map_err(Trouble::Failed)?;
+        let mut left = Pending::default();
+        for (seq, file) in &pending.files {
+            if !self.forget_file(Seq(*seq), file)? {
+                left.files.push((*seq, file.clone()));
             }
         }
-        self.copies.forget(&rows, &files).map_err(Trouble::Failed)?;
-        self.write(PENDING, &Pending::default())
+        let _still = self.matters.still();
+        match self.read::<Pending>(PENDING)? == pending {
+            true => self.write(PENDING, &left),
+            // Somebody else has destroyed more meanwhile, and has that forgotten with all this.
+            false => Ok(()),
+        }
+    }
+
+    /// A file is there until this, so a hold that was put since its row lost its content finds it, and keeps it. `false` if so:
+    /// then it goes when the hold is released.
+    fn forget_file(&self, seq: Seq, file: &str) -> Result<bool, MatterError> {
+        let _still = self.matters.still();
+        // A process that was killed may have said that a row would go, and then it was held.
+        if !self.store.with_content(Seq(seq.0 - 1), seq, 1)?.is_empty() {
+            return Ok(true);
+        }
+        let rows = Journal::rows(self.store, seq, 1)?;
+        let held = |row| !self.matters.keepers_of_file(&Facts::of(row), self.copies).is_empty();
+        if rows.iter().any(held) {
+            return Ok(false);
+        }
+        self.copies.forget(&Ranges::default(), &[file.to_owned()]).map_err(Trouble::Failed)?;
+        Ok(true)
     }
 
     fn place(&self, rules: &RuleSet, society: &[u8]) -> Result<Place, MatterError> {

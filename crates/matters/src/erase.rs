@@ -108,9 +108,15 @@ impl<S: Journal + Retain + Settings> Destroyer<'_, S> {
                     }
                 }
             }
-            self.destroy(chunk, &mut done)?;
+            let many = self.destroy(chunk, &mut done)?;
             drop(still);
+            if many {
+                self.finish()?;
+            }
             self.copies.pause();
+        }
+        if !dry {
+            self.finish()?;
         }
         let account_kept = match subject.account {
             true => self.matters.naming(&who),

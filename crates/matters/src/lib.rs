@@ -4,6 +4,7 @@
 //! for those that are not yet. *Rules* say for how long content is kept. Whatever is destroyed is first named, row by row,
 //! in an act on the chain.
 
+mod clock;
 mod destroy;
 mod erase;
 mod error;
@@ -14,6 +15,7 @@ mod preview;
 mod review;
 mod rules;
 
+pub use clock::Clock;
 pub use destroy::{Copies, Destroyer, Done};
 pub use erase::{Erased, Subject};
 pub use error::MatterError;

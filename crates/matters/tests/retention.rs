@@ -3,10 +3,13 @@
 #[allow(dead_code)]
 mod rig;
 
-use matters::{MatterError, Preview, Wanted};
-use model::{Event, Message, Part, Seq};
+use matters::{Clock, MatterError, Preview, Wanted};
+use model::{Event, Message, Part, Seq, Timestamp};
 use record::{Act, Fault, Rule};
 use rig::{People, Rig, address};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 use store::{Erase, Journal, MailboxCursor};
 
 fn message(text: &str) -> Event {
@@ -167,6 +170,94 @@ fn what_the_index_could_not_forget_it_is_told_again() {
     *rig.notes.refuses.lock() = false;
     assert_eq!(rig.run(&rules, 2).rows(), 0);
     assert_eq!(rig.notes.rows.lock().to_string(), "1");
+}
+
+/// An index writes much anew each time: so it is told once, and holds do not wait for it.
+#[test]
+fn many_rows_are_forgotten_at_once_while_holds_are_put() {
+    let rig = Rig::new();
+    let rules = rig.set("", Rule::Days(5));
+    rig.fill(0, 25_000);
+    rig.matters.begin("suit", "a reason", "test", rig.at(0)).unwrap();
+    let (matters, at, put) = (rig.matters.clone(), rig.at(6), Arc::new(AtomicUsize::new(0)));
+    let count = put.clone();
+    *rig.notes.before.lock() = Some(Box::new(move || {
+        let (matters, (tell, hear)) = (matters.clone(), std::sync::mpsc::channel());
+        std::thread::spawn(move || {
+            let everybody = Wanted { everybody: true, ..Wanted::default() };
+            matters.hold("suit", everybody, Vec::new(), "test", at).unwrap();
+            tell.send(()).unwrap();
+        });
+        let held = hear.recv_timeout(std::time::Duration::from_secs(20)).is_ok();
+        count.fetch_add(usize::from(held), Ordering::Relaxed);
+    }));
+    let done = rig.run(&rules, 6);
+    assert_eq!((done.rows(), done.acts, *rig.notes.told.lock()), (25_000, 3, 1));
+    assert_eq!(put.load(Ordering::Relaxed), 1, "the hold had to wait");
+    assert_eq!((*rig.notes.rows.lock()).clone(), rig.bare());
+    assert_eq!(rig.report().finding, None);
+}
+
+#[test]
+fn a_hold_that_comes_before_a_file_is_forgotten_keeps_it() {
+    let rig = Rig::new();
+    let rules = rig.set("", Rule::Days(5));
+    let file = rig.upload(0, "ann@example.com", "f1");
+    rig.upload(0, "bob@example.com", "f2");
+    rig.matters.begin("suit", "a reason", "test", rig.at(0)).unwrap();
+    let (matters, at) = (rig.matters.clone(), rig.at(6));
+    *rig.notes.before.lock() = Some(Box::new(move || {
+        let ann = Wanted { people: vec!["ann@example.com".into()], ..Wanted::default() };
+        matters.hold("suit", ann, Vec::new(), "test", at).unwrap();
+    }));
+    assert_eq!(rig.run(&rules, 6).rows(), 2);
+    assert!(rig.bare().has(file.0), "its name was gone by then");
+    assert_eq!(*rig.notes.files.lock(), ["f2"]);
+    *rig.notes.before.lock() = None;
+    rig.run(&rules, 7);
+    assert_eq!(*rig.notes.files.lock(), ["f2"]);
+    rig.matters.release("suit", None, "test", rig.at(7), |_| Ok(())).unwrap();
+    rig.run(&rules, 8);
+    assert_eq!(*rig.notes.files.lock(), ["f2", "f1"]);
+}
+
+/// Hours of this process.
+const HOUR: Duration = Duration::from_secs(3_600);
+
+#[test]
+fn a_clock_that_leaps_ahead_destroys_nothing_until_somebody_says_that_it_is_right() {
+    let rig = Rig::new();
+    rig.say(0, "ann@example.com", "bob@example.com", "one");
+    let began = Instant::now();
+    let open = || Clock::open(&rig.store, began).unwrap();
+    let refused = |end: Result<(), MatterError>| {
+        let said = end.unwrap_err().to_string();
+        assert!(said.contains("more than have passed") && said.contains("`rialto retention run`"), "{said}");
+    };
+    // Nothing was believed yet: the journal's last row says when there was a process.
+    assert_eq!(open().check(rig.at(30), began), Ok(()));
+    refused(open().believe(rig.at(32), began));
+    let clock = open();
+    assert_eq!(clock.believe(rig.at(1), began), Ok(()));
+    assert_eq!(clock.believe(Timestamp(rig.at(2).0 + 3_600_000), began + HOUR), Ok(()));
+    // Ten years in an hour; and messages that come meanwhile prove nothing, nor does a restart.
+    refused(clock.believe(rig.at(3_652), began + 2 * HOUR));
+    rig.say(3_652, "ann@example.com", "bob@example.com", "two");
+    refused(clock.believe(rig.at(3_652), began + 3 * HOUR));
+    refused(open().believe(rig.at(3_652), began));
+    // It was set again.
+    assert_eq!(clock.believe(rig.at(2), began + 4 * HOUR), Ok(()));
+    assert_eq!(clock.believe(Timestamp(rig.at(2).0 + 7_200_000), began + 5 * HOUR), Ok(()));
+    // One that begins in 1970 and is set right a little later.
+    let late = open();
+    assert_eq!(late.believe(Timestamp(1_000), began), Ok(()));
+    assert_eq!(late.believe(rig.at(3), began + HOUR), Ok(()));
+    // The server was off for two months.
+    let away = open();
+    refused(away.believe(rig.at(63), began));
+    away.trust(rig.at(63), began).unwrap();
+    assert_eq!(away.believe(Timestamp(rig.at(63).0 + 3_600_000), began + HOUR), Ok(()));
+    assert_eq!(open().believe(rig.at(65), began), Ok(()));
 }
 
 #[test]

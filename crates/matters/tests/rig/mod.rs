@@ -49,12 +49,20 @@ pub struct Notes {
     pub rows: Mutex<Ranges>,
     pub files: Mutex<Vec<String>>,
     pub refuses: Mutex<bool>,
+    /// How often it was told of rows.
+    pub told: Mutex<usize>,
+    /// Called before rows are forgotten.
+    pub before: Mutex<Option<Box<dyn Fn() + Send>>>,
 }
 
 impl Copies for Notes {
     fn forget(&self, rows: &Ranges, files: &[String]) -> Result<(), String> {
         if *self.refuses.lock() {
             return Err("not now".into());
+        }
+        if !rows.is_empty() {
+            *self.told.lock() += 1;
+            self.before.lock().iter().for_each(|before| before());
         }
         self.rows.lock().join(rows);
         self.files.lock().extend_from_slice(files);
@@ -70,7 +78,7 @@ impl Copies for Notes {
 
 pub struct Rig {
     pub store: Arc<SqliteStore>,
-    pub matters: Matters,
+    pub matters: Arc<Matters>,
     pub rules: Rules,
     pub notes: Notes,
     pub signer: Signer,
@@ -84,7 +92,7 @@ impl Rig {
         let path = dir.path().join("rialto.db");
         let chain = Box::new(Chain::new().unwrap());
         let store = Arc::new(SqliteStore::open(&path, chain, Options::default()).unwrap());
-        let matters = Matters::open(store.clone(), Arc::new(People)).unwrap();
+        let matters = Arc::new(Matters::open(store.clone(), Arc::new(People)).unwrap());
         let rules = Rules::open(store.clone()).unwrap();
         let signer = Signer::open(&dir.path().join("checkpoint.key")).unwrap();
         Self { store, matters, rules, notes: Notes::default(), signer, path, _dir: dir }
@@ -115,6 +123,30 @@ impl Rig {
     }
 
     pub fn put(&self, day: u64, from: &str, to: &str, event: Event, mailbox: Option<&str>) -> Seq {
+        let (tell, hear) = sync_channel(1);
+        let draft = self.draft(day, from, to, event, mailbox);
+        self.store.append(draft, Box::new(move |end| tell.send(end).unwrap()));
+        hear.recv().unwrap().unwrap()
+    }
+
+    /// Many messages from ann to bob.
+    pub fn fill(&self, day: u64, count: usize) {
+        let (tell, hear) = sync_channel(count);
+        let text = |n| Message {
+            parts: vec![Part::text(format!("text {n}"), None)],
+            lasting: true,
+            ..Message::default()
+        };
+        for n in 0..count {
+            let tell = tell.clone();
+            let event = Event::Message(text(n));
+            let draft = self.draft(day, "ann@example.com", "bob@example.com", event, None);
+            self.store.append(draft, Box::new(move |end| tell.send(end).unwrap()));
+        }
+        hear.iter().take(count).for_each(|end| assert!(end.is_ok()));
+    }
+
+    fn draft(&self, day: u64, from: &str, to: &str, event: Event, mailbox: Option<&str>) -> Draft {
         let envelope = Envelope {
             id: EnvelopeId(u128::from(self.store.head().0)),
             at: Timestamp(START + day * DAY),
@@ -128,17 +160,14 @@ impl Rig {
             hops: MAX_HOPS,
             event,
         };
-        let (tell, hear) = sync_channel(1);
-        let draft = Draft {
+        Draft {
             kind: RowKind::Envelope,
             at: envelope.at,
             mailbox: mailbox.map(address),
             parties: (address(from), address(to)),
             head: encode_head(&envelope, &Judgement::default()),
             body: encode_body(&envelope),
-        };
-        self.store.append(draft, Box::new(move |end| tell.send(end).unwrap()));
-        hear.recv().unwrap().unwrap()
+        }
     }
 
     pub fn upload(&self, day: u64, owner: &str, id: &str) -> Seq {
