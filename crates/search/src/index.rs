@@ -150,19 +150,20 @@ impl Index {
     }
 
     /// Forgets the words of those of these rows whose content is no longer in the journal, and waits until nothing of them is
-    /// left, or the index is in trouble; then it does so when it is well again. Runs are first and last, ascending. Blocks.
-    pub fn content_gone(&self, runs: &[(u64, u64)]) {
-        if !runs.is_empty() {
-            self.read_again(Anew::Rows(runs.to_vec()), true);
-        }
+    /// left, or the index is in trouble or stops. Was it done? If not, a process that goes on does it when it is well again, and
+    /// one that ends does not. Runs are first and last, ascending. Blocks.
+    #[must_use]
+    pub fn content_gone(&self, runs: &[(u64, u64)]) -> bool {
+        runs.is_empty() || self.read_again(Anew::Rows(runs.to_vec()), true)
     }
 
-    /// The content of an uploaded file, by its name here, is there now, or is gone; for that it waits. Blocks.
-    pub fn file_changed(&self, id: &str, there: bool) {
-        self.read_again(Anew::File(id.to_owned(), there), !there);
+    /// The content of an uploaded file, by its name here, is there now, or is gone; for that it waits, and says whether it was
+    /// done, as above. Blocks.
+    pub fn file_changed(&self, id: &str, there: bool) -> bool {
+        self.read_again(Anew::File(id.to_owned(), there), !there)
     }
 
-    fn read_again(&self, anew: Anew, wait: bool) {
+    fn read_again(&self, anew: Anew, wait: bool) -> bool {
         let mut orders = self.shared.orders.lock();
         orders.anew.push(anew);
         let mine = orders.done + orders.anew.len() as u64;
@@ -170,6 +171,7 @@ impl Index {
         while wait && orders.done < mine && !orders.stop && self.shared.trouble.lock().is_none() {
             self.shared.bell.wait_for(&mut orders, LOOK);
         }
+        orders.done >= mine
     }
 
     /// Where it stands.

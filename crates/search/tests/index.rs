@@ -179,7 +179,7 @@ fn what_lost_its_content_is_found_by_its_parties_only() {
     for seq in [3, 4, 20] {
         assert!(store.erase(Seq(seq)).unwrap());
     }
-    index.content_gone(&[(1, 4), (20, 20)]);
+    assert!(index.content_gone(&[(1, 4), (20, 20)]));
     assert_eq!(find(&index, &words("supercalifragilistic3 OR supercalifragilistic20")), Vec::<u64>::new());
     assert_eq!(find(&index, &words("supercalifragilistic5")), [5]);
     assert_eq!(find(&index, &Ask { from: Some("ann@a.example".into()), ..Ask::default() }).len(), 20);
@@ -274,7 +274,57 @@ fn files_are_found_by_their_names_and_by_what_is_in_them_until_they_are_gone() {
         std::thread::sleep(Duration::from_millis(10));
     }
     shelf.0.store(0, std::sync::atomic::Ordering::Relaxed);
-    index.file_changed("f1", false);
+    assert!(index.file_changed("f1", false));
     assert_eq!(find(&index, &words("treasure")), [0; 0]);
     assert_eq!(find(&index, &Ask { kind: Some("file".into()), ..words("verona") }), [1]);
+}
+
+/// Who reads a file, and does not come back until told.
+struct Slow(std::sync::Mutex<std::sync::mpsc::Receiver<()>>, std::sync::mpsc::Sender<()>);
+
+impl Contents for Slow {
+    fn text(&self, _: &FileAct) -> Option<String> {
+        let _ = self.1.send(());
+        let _ = self.0.lock().unwrap().recv();
+        None
+    }
+}
+
+#[test]
+fn an_index_that_stops_does_not_say_that_it_has_forgotten() {
+    let (dir, store) = (tempfile::tempdir().unwrap(), Arc::new(MemoryStore::new()));
+    let index = open(dir.path(), &store);
+    say(&store, 1, NOVEMBER, "ann@a.example", "bob@a.example", "supercalifragilistic");
+    settle(&index);
+    drop(index);
+    let ((go, wait), (tell, hear)) = (std::sync::mpsc::channel(), std::sync::mpsc::channel());
+    let slow = Arc::new(Slow(std::sync::Mutex::new(wait), tell));
+    let index = Arc::new(Index::open(dir.path(), store.clone(), slow, "chain/1").unwrap());
+    let file = FileAct {
+        id: "f1".into(),
+        sha256: String::new(),
+        size: 7,
+        mime: "text/plain".into(),
+        verdict: "clean".into(),
+        owner: None,
+    };
+    let act = Act { file: Some(file), ..Act::done("upload", "ann@a.example") };
+    act.note_with(store.as_ref(), Timestamp(NOVEMBER + 1), b"slow.txt".to_vec()).unwrap();
+    // The one who writes reads the file when the order comes, and the server stops.
+    hear.recv().unwrap();
+    assert!(store.erase(Seq(1)).unwrap());
+    let asked = index.clone();
+    let asking = std::thread::spawn(move || asked.content_gone(&[(1, 1)]));
+    let closed = index.clone();
+    let closing = std::thread::spawn(move || closed.close());
+    assert!(!asking.join().unwrap(), "it was not done");
+    go.send(()).unwrap();
+    closing.join().unwrap();
+    assert!(!index.content_gone(&[(1, 1)]), "nobody does it any more");
+    drop((go, index));
+    // Whoever was told so asks the next process.
+    let index = open(dir.path(), &store);
+    assert_eq!(find(&index, &words("supercalifragilistic")), [1]);
+    assert!(index.content_gone(&[(1, 1)]));
+    assert_eq!(find(&index, &words("supercalifragilistic")), [0; 0]);
 }

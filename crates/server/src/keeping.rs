@@ -6,7 +6,8 @@ use crate::failure::Failure;
 use crate::subject::Line;
 use bytes::Bytes;
 use matters::{
-    Copies, Destroyer, Done, Erased, Facts, MatterError, Matters, Preview, Reviews, RuleSet, Rules, Subject,
+    Clock, Copies, Destroyer, Done, Erased, Facts, MatterError, Matters, Preview, Reviews, RuleSet, Rules,
+    Subject,
 };
 use memchr::memmem;
 use model::Seq;
@@ -14,7 +15,7 @@ use record::{Act, ChainId, Ranges, Rule, Signer};
 use search::{Ask, Index};
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use store::{Authorizations, Journal, Retain, SqliteStore, StoredFile};
 
 /// Between two steps of destruction, so that messages need not wait for it.
@@ -33,6 +34,7 @@ pub struct Keeping {
     pub reviews: Arc<Reviews>,
     /// For how long the rest is kept.
     pub rules: Arc<Rules>,
+    clock: Clock,
     signer: Arc<Signer>,
     partners: Arc<partner::Federation>,
     search: Option<Arc<Index>>,
@@ -61,6 +63,7 @@ impl Keeping {
             reviews: Arc::new(Reviews::new(store.clone(), matters.clone())),
             matters,
             rules: Arc::new(Rules::open(store.clone()).map_err(wrong)?),
+            clock: Clock::open(store, Instant::now())?,
             signer,
             partners: partners.clone(),
             search,
@@ -69,7 +72,8 @@ impl Keeping {
         }))
     }
 
-    /// Files that are too old for their links stay where a matter or a rule keeps them.
+    /// Files that are too old for their links stay where a matter or a rule keeps them, and all of them while the clock cannot
+    /// be believed.
     pub fn attend(this: &Arc<Self>) {
         let Some(files) = &this.files else { return };
         let keeping: Weak<Self> = Arc::downgrade(this);
@@ -77,7 +81,7 @@ impl Keeping {
             // While the server ends, nothing is removed.
             let Some(keeping) = keeping.upgrade() else { return Ok(true) };
             let _still = keeping.matters.still();
-            if keeping.spares(file) {
+            if keeping.doubts_the_clock() || keeping.spares(file) {
                 return Ok(true);
             }
             remove().map(|()| false)
@@ -114,6 +118,32 @@ impl Keeping {
             copies: self,
             now: now(),
         }
+    }
+
+    /// For what destroys by age without being asked: can the clock be believed? Blocks.
+    ///
+    /// # Errors
+    /// [`MatterError::Conflict`] where it has leapt ahead, in words that say what to do.
+    pub fn believe_the_clock(&self) -> Result<(), MatterError> {
+        self.clock.believe(now(), Instant::now())
+    }
+
+    /// Has the clock leapt ahead, so that nothing is destroyed by its age?
+    pub fn doubts_the_clock(&self) -> bool {
+        self.clock.check(now(), Instant::now()).is_err()
+    }
+
+    /// Somebody wants it done now: so the clock is right. Where that was in doubt it goes on record. Blocks.
+    ///
+    /// # Errors
+    /// [`MatterError::Trouble`]
+    pub fn trust_the_clock(&self, by: &Act) -> Result<(), MatterError> {
+        if let Err(doubt) = self.clock.check(now(), Instant::now()) {
+            tracing::warn!(who = by.who, %doubt, "the clock is taken as right, because somebody asked for a run");
+            let act = Act { act: "retention.clock".into(), ..by.clone() };
+            act.on(format!("taken as right: {}", now())).note(self.store.as_ref(), now())?;
+        }
+        Ok(self.clock.trust(now(), Instant::now())?)
     }
 
     /// Destroys what the rules no longer keep. Blocks.
@@ -185,13 +215,17 @@ impl Keeping {
     }
 }
 
+fn not_forgotten(search: &Index) -> String {
+    let why = search.standing().trouble.unwrap_or_else(|| "it stops".into());
+    format!("the search index cannot forget now: {why}")
+}
+
 impl Copies for Keeping {
     fn forget(&self, rows: &Ranges, files: &[String]) -> Result<(), String> {
         match &self.search {
             Some(search) => {
-                search.content_gone(rows.runs());
-                if let Some(why) = search.standing().trouble {
-                    return Err(format!("the search index cannot forget now: {why}"));
+                if !search.content_gone(rows.runs()) {
+                    return Err(not_forgotten(search));
                 }
             }
             // It is made anew when it is wanted again.
@@ -203,8 +237,14 @@ impl Copies for Keeping {
             },
         }
         self.reviews.forget_notes(rows).map_err(|error| error.to_string())?;
-        for file in self.files.iter().flat_map(|kept| files.iter().map(move |id| kept.forget(id))) {
-            file.map_err(|trouble| trouble.to_string())?;
+        for id in files {
+            if let Some(kept) = &self.files {
+                kept.forget(id).map_err(|trouble| trouble.to_string())?;
+            }
+            // Also where it went before, and the index ended before it knew.
+            if let Some(search) = self.search.as_ref().filter(|search| !search.file_changed(id, false)) {
+                return Err(not_forgotten(search));
+            }
         }
         Ok(())
     }

@@ -147,6 +147,7 @@ const METRICS: &[(&str, Kind, &[&str], &str)] = {
             &[],
             "1 while no checkpoint can be made, also because the record was tampered with",
         ),
+        ("rialto_clock_ill", Gauge, &[], "1 while the clock has leapt ahead: nothing is destroyed by its age"),
         (
             "rialto_anchored_row",
             Gauge,
@@ -214,6 +215,8 @@ pub struct Sources<'a> {
     pub store: &'a SqliteStore,
     /// How it stands with checkpoints.
     pub signing: Standing,
+    /// Has the clock leapt ahead?
+    pub clock_ill: bool,
     /// Journaling by mail, where it is wanted.
     pub journaling: Option<crate::journaling::Standing>,
     /// The record's index.
@@ -314,6 +317,7 @@ impl Sources<'_> {
         put("rialto_checkpoint_row", &[], self.signing.to.0);
         put("rialto_checkpoint_timestamp_seconds", &[], self.signing.at / 1000);
         put("rialto_checkpoint_ill", &[], u64::from(self.signing.trouble.is_some()));
+        put("rialto_clock_ill", &[], u64::from(self.clock_ill));
         for anchor in &self.signing.anchors {
             put("rialto_anchored_row", &[anchor.kind], anchor.to.0);
             put("rialto_anchor_ill", &[anchor.kind], u64::from(anchor.trouble.is_some()));

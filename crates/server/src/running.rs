@@ -315,8 +315,7 @@ async fn forget(live: Arc<Live>, store: Arc<store::SqliteStore>) {
         hours.tick().await;
         let (late, store) = (live.clone(), store.clone());
         let live = live.clone();
-        let end =
-            tokio::task::spawn_blocking(move || live.expire(record::Act::done("retention", "server"))).await;
+        let end = tokio::task::spawn_blocking(move || live.expire_by_itself()).await;
         if let Ok(Err(trouble)) = end {
             tracing::error!(%trouble, "content could not be destroyed by rule; the next run goes on");
         }

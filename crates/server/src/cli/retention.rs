@@ -47,7 +47,8 @@ enum Act {
         #[command(flatten)]
         file: Reach,
     },
-    /// Destroys now the content that the rules no longer keep; the server does it by itself every hour.
+    /// Destroys now the content that the rules no longer keep, and takes the server's clock as right; the server does it by
+    /// itself every hour, unless its clock has leapt ahead.
     Run {
         #[command(flatten)]
         file: Reach,

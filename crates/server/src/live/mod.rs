@@ -214,12 +214,14 @@ impl Live {
         let _ = self.inner.hurry.set(hurry);
     }
 
-    /// Ends what was held for longer than the configuration says, and puts that on record. Blocks.
+    /// Ends what was held for longer than the configuration says, where the clock can be believed, and puts that on record.
+    /// Blocks.
     ///
     /// # Errors
     /// In words.
     pub fn end_what_waits_too_long(&self, store: &SqliteStore) -> Result<(), String> {
         let Some(days) = self.inner.in_force.config().quarantine_days else { return Ok(()) };
+        self.inner.keeping.believe_the_clock().map_err(|error| error.to_string())?;
         let before = Timestamp(wall().unix_ms().saturating_sub(u64::from(days) * 86_400_000));
         let ended = self.inner.hub.expire_held(before).map_err(|error| error.to_string())?;
         if ended > 0 {

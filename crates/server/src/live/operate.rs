@@ -21,6 +21,30 @@ impl Live {
         self.inner.in_force.config().journaling()?;
         self.inner.journaling.get().map(|journaling| journaling.standing())
     }
+
+    fn destroy_by_rule(&self, by: record::Act) -> Result<web::Expired, MatterError> {
+        let rule = self.inner.in_force.config().record.rule();
+        let done = self.inner.keeping.run(rule, by)?;
+        if done.rows() > 0 {
+            tracing::info!(%rule, rows = done.rows(), waiting = done.waiting, "content destroyed by rule");
+        }
+        Ok(web::Expired {
+            rule: rule.to_string(),
+            destroyed: done.rows(),
+            waiting: done.waiting,
+            rules: done.destroyed,
+            kept: done.kept,
+        })
+    }
+
+    /// Destroys what the rules no longer keep, without being asked: only where the clock can be believed. Blocks.
+    ///
+    /// # Errors
+    /// [`MatterError`]
+    pub fn expire_by_itself(&self) -> Result<(), MatterError> {
+        self.inner.keeping.believe_the_clock()?;
+        self.destroy_by_rule(record::Act::done("retention", "server")).map(drop)
+    }
 }
 
 impl Operator for Live {
@@ -45,18 +69,8 @@ impl Operator for Live {
     }
 
     fn expire(&self, by: record::Act) -> Result<web::Expired, MatterError> {
-        let rule = self.inner.in_force.config().record.rule();
-        let done = self.inner.keeping.run(rule, by)?;
-        if done.rows() > 0 {
-            tracing::info!(%rule, rows = done.rows(), waiting = done.waiting, "content destroyed by rule");
-        }
-        Ok(web::Expired {
-            rule: rule.to_string(),
-            destroyed: done.rows(),
-            waiting: done.waiting,
-            rules: done.destroyed,
-            kept: done.kept,
-        })
+        self.inner.keeping.trust_the_clock(&by)?;
+        self.destroy_by_rule(by)
     }
 
     fn preview_retention(&self, rules: Option<&str>) -> Result<Preview, MatterError> {
@@ -197,6 +211,7 @@ impl Operator for Live {
             journaling: self.journaling_standing(),
             search: inner.search.as_deref(),
             signing: inner.notary.standing(),
+            clock_ill: inner.keeping.doubts_the_clock(),
             outbreaks,
             guard,
             scanner: inner.eyes.scanner(),
