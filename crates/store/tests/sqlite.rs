@@ -7,8 +7,8 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use store::{
-    Blank, Draft, Erase, Journal, MailboxCursor, Options, RowKind, Rows, Settings, SqliteReader, SqliteStore,
-    Trouble,
+    Blank, Draft, Erase, Journal, MailboxCursor, Options, Retain, RosterEntry, Rosters, RowKind, Rows,
+    Settings, SqliteReader, SqliteStore, Trouble,
 };
 
 fn address(text: &str) -> Address {
@@ -306,4 +306,42 @@ fn leases_are_there_after_a_start() {
     let store = open(&path, Options::default());
     assert_eq!(store.lasting(Timestamp(1)), Ok(vec![lease(2), lease(4)]));
     assert_eq!(keys(), "k2,k4");
+}
+
+/// Contacts come and go in any order; what was removed is in no byte of the files, and what was not is there.
+#[test]
+fn nothing_is_left_of_what_was_removed_and_messages_come_between() {
+    let (dir, path) = place();
+    let store = Arc::new(open(&path, Options::default()));
+    let owner = |n: u64| address(&format!("u{}@x", n % 7));
+    let contact = |n: u64| RosterEntry {
+        contact: address(&format!("c{}@x", n * 7_919 % 3_001)),
+        name: Some(format!("{} number {n}", if n.is_multiple_of(3) { "forgotten" } else { "remembered" })),
+        groups: Vec::new(),
+    };
+    (0..3_000).for_each(|n| store.put(&owner(n), &contact(n)).unwrap());
+    for n in (0..3_000).step_by(3) {
+        assert!(store.delete(&owner(n), &contact(n).contact).unwrap());
+    }
+    // A row that is there from the first table on waits for one table at most.
+    let (scrubs, ends) = (store.clone(), channel());
+    let scrubbing = std::thread::spawn(move || {
+        scrubs.scrub().unwrap();
+        ends.0.send(()).unwrap();
+    });
+    let mut written = 0;
+    while ends.1.try_recv().is_err() {
+        append(&store, draft(written, 10)).unwrap();
+        written += 1;
+    }
+    scrubbing.join().unwrap();
+    assert!(written > 1);
+    let left = |word: &[u8]| {
+        let files =
+            std::fs::read_dir(dir.path()).unwrap().map(|file| std::fs::read(file.unwrap().path()).unwrap());
+        files.map(|bytes| bytes.windows(word.len()).filter(|bytes| *bytes == word).count()).sum::<usize>()
+    };
+    assert_eq!((left(b"forgotten"), left(b"remembered") >= 2_000), (0, true));
+    let all: usize = (0..7).map(|n| store.entries(&owner(n)).unwrap().len()).sum();
+    assert_eq!(all, 2_000);
 }

@@ -81,8 +81,10 @@ impl Retain for SqliteStore {
     }
 
     fn scrub(&self) -> Result<(), Trouble> {
-        self.write(|conn| {
-            MOVING.iter().try_for_each(|table| {
+        // One at a time, so that messages need not wait for all of them. A part of a table is not enough: the page where it ends
+        // is not deleted whole, and keeps what was moved.
+        for table in MOVING {
+            self.write(move |conn| {
                 // What is deleted whole is overwritten whole.
                 conn.execute_batch(&format!(
                     "CREATE TABLE scrubbed AS SELECT * FROM {table};
@@ -90,8 +92,8 @@ impl Retain for SqliteStore {
                      INSERT INTO {table} SELECT * FROM scrubbed;
                      DROP TABLE scrubbed;"
                 ))
-            })
-        })?;
+            })?;
+        }
         self.empty_log()
     }
 }
