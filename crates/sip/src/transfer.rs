@@ -1,4 +1,4 @@
-//! Content-Transfer-Encoding (RFC 2045 6), which the content of a CPIM envelope may have.
+//! Content-Transfer-Encoding (MIME, part one, section 6), which the content of a CPIM envelope may have.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -16,7 +16,7 @@ pub fn decode(encoding: &str, body: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// RFC 2045 6.7. What follows `=` and means nothing stays as it is.
+/// Section 6.7 there. What follows `=` and means nothing stays as it is.
 fn quoted_printable(body: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(body.len());
     for line in body.split_inclusive(|&b| b == b'\n') {

@@ -1,4 +1,4 @@
-//! How a repeated request is known again (RFC 3261 17.2.3).
+//! How a repeated request is known again.
 
 use super::Hop;
 use crate::wire::ReplyHead;
@@ -10,7 +10,7 @@ pub(super) struct ServerKey {
     id: String,
 }
 
-/// The key of a request with this head, or of the INVITE that a CANCEL or an ACK is for.
+/// The key of a request with this head, or of the INVITE that a CANCEL or an ACK is for (RFC 3261 17.2.3).
 pub(super) fn key_of(peer: Hop, method: &str, head: &ReplyHead) -> ServerKey {
     let id = if head.branch.starts_with("z9hG4bK") && head.branch.len() > 7 {
         // Sent-by belongs to the key: two clients behind one address may pick the same branch.

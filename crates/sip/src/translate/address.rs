@@ -2,7 +2,7 @@
 //!
 //! Addresses in the house are unescaped, so the XMPP escapes of RFC 7247 6.4 (`\26`, `\27`, `\2f` and the other seven
 //! of XEP-0106) are the XMPP door's business; here a user part is only percent-decoded and percent-encoded. Domains in
-//! the house are in Unicode and hosts of URIs in ASCII (RFC 5890 2.3.2.1).
+//! the house are in Unicode and hosts of URIs in ASCII.
 
 use std::borrow::Cow;
 

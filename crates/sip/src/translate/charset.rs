@@ -1,4 +1,4 @@
-//! Character sets of text (RFC 2046 4.1.2).
+//! Character sets of text (MIME, part two, section 4.1.2).
 
 use bytes::Bytes;
 use model::{Reason, Refusal};

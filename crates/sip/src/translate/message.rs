@@ -110,7 +110,7 @@ pub fn from_sip(incoming: &Incoming<'_>) -> Result<Translated, Refusal> {
 fn sender(from: &str) -> Option<Address> {
     let plain = from.bytes().filter(|&b| b == b'<').count() < 2;
     let address = address::from_header(&NameAddr::parse(from).filter(|_| plain)?)?.address;
-    // RFC 3261 8.1.1.3 and RFC 3323 4.1.1.3.
+    // RFC 3261 8.1.1.3: whoever does not want to be known.
     Some(address).filter(|a| a.domain() != "anonymous.invalid")
 }
 
