@@ -56,7 +56,7 @@ impl Failures {
     }
 }
 
-/// Who somebody is whose address this is: with IPv6 everybody has a /64 (RFC 6177 2).
+/// Who somebody is whose address this is: with IPv6 everybody has a /64.
 fn site(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V4(ip) => ip.into(),
