@@ -3,6 +3,7 @@
 //! export but those two rows: each page is answered from the first of them, so a page can be asked for again at any time.
 
 use crate::acts::now;
+use crate::facts::file_facts;
 use crate::problem::{Problem, ProblemBody, blocking};
 use crate::search::SearchQuestion;
 use crate::{Desk, Who};
@@ -68,6 +69,13 @@ pub struct ExportBegun {
 pub struct From {
     /// The first row of the page.
     from: u64,
+}
+
+/// The row that links to a file.
+#[derive(Deserialize, IntoParams)]
+pub struct LinkedBy {
+    /// A row of the export.
+    row: u64,
 }
 
 /// An export that is whole.
@@ -249,6 +257,11 @@ impl Desk {
         })
     }
 
+    /// Rows of an export that are without their content.
+    fn withheld(&self, order: &ExportOrder) -> Result<Ranges, Problem> {
+        Ok(if order.privileged { Ranges::default() } else { self.reviews.privileged()? })
+    }
+
     /// A list that is remembered, or found.
     fn listed(
         &self,
@@ -420,8 +433,7 @@ pub async fn rows(
         let (order, to) = desk.export(&who, id)?;
         let selected = desk.selected(id, &order, to)?;
         let segments = desk.covered(&who, Seq(to))?;
-        let withheld = if order.privileged { Ranges::default() } else { desk.reviews.privileged()? };
-        desk.page(&selected, &segments, from, withheld)
+        desk.page(&selected, &segments, from, desk.withheld(&order)?)
     });
     Ok(([(CONTENT_TYPE, "application/jsonl")], page.await?).into_response())
 }
@@ -475,19 +487,29 @@ fn covering(mut all: Vec<Signed>, to: u64) -> Vec<Signed> {
     all
 }
 
-/// The content of an uploaded file, by its SHA-256.
-#[utoipa::path(get, path = "/v1/exports/{id}/files/{sha256}", responses(
+/// The content of an uploaded file, by its SHA-256, and by a row of the export that links to it and is told whole.
+#[utoipa::path(get, path = "/v1/exports/{id}/files/{sha256}", params(LinkedBy), responses(
     (status = 200, description = "its bytes"), (status = 404, body = ProblemBody)))]
 pub async fn file(
     State(desk): State<Arc<Desk>>,
     who: Who,
     Path((id, sha256)): Path<(u64, String)>,
+    Query(LinkedBy { row }): Query<LinkedBy>,
 ) -> Result<Response, Problem> {
     let content = blocking(move || {
-        desk.export(&who, id)?;
-        let missing = || Problem::missing(format!("there is no content {sha256}"));
+        let (order, to) = desk.export(&who, id)?;
+        let missing = || Problem::missing(format!("row {row} of export {id} leads to no content {sha256}"));
         let hash = record::unhex::<32>(&sha256).ok_or_else(missing)?;
         let files = desk.files.as_ref().ok_or_else(missing)?;
+        // Files of all conversations lie side by side: nothing but the row says whose this one is.
+        if !desk.selected(id, &order, to)?.has(Seq(row)) || desk.withheld(&order)?.has(row) {
+            return Err(missing());
+        }
+        let linking = desk.row(Seq(row))?.ok_or_else(missing)?;
+        let name = record::hex(&hash);
+        if !file_facts(files, &linking)?.iter().any(|fact| fact.kept && fact.sha256 == name) {
+            return Err(missing());
+        }
         files.content(&hash)?.ok_or_else(missing)
     });
     let content = tokio::fs::File::from_std(content.await?);

@@ -175,7 +175,8 @@ async fn fetch_files(control: &Control, work: &mut Work) -> Result<(), Failure> 
     let wanted = work.wanted()?;
     let mut told = Told::default();
     for (at, fact) in wanted.iter().enumerate() {
-        let mut pieces = control.stream(&format!("/v1/exports/{id}/files/{}", escape(&fact.sha256))).await?;
+        let path = format!("/v1/exports/{id}/files/{}?row={}", escape(&fact.sha256), fact.row);
+        let mut pieces = control.stream(&path).await?;
         let mut part = work.take()?;
         while let Some(piece) = pieces.next().await? {
             tokio::task::block_in_place(|| part.write(&piece))?;

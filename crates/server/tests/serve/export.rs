@@ -324,6 +324,62 @@ fn what_is_privileged_is_proved_and_not_told() {
 }
 
 #[test]
+fn a_file_is_handed_out_to_an_export_whose_rows_link_to_it() {
+    let serve = started();
+    let online = |user| Xmpp::online(serve.at("xmpps-c2s"), &serve.path("ca.pem"), user);
+    let (mut romeo, mut juliet, mut nurse) = (online("romeo"), online("juliet"), online("nurse"));
+    for (to, other, body) in [("juliet", &mut juliet, "a rose"), ("nurse", &mut nurse, "a thorn")] {
+        let (put_at, from) = slot(&mut romeo, &format!("{to}.txt"), body.len() as u64, "text/plain");
+        assert!(put(&serve, &put_at, body.as_bytes()).0.starts_with("http/1.1 201"));
+        romeo.say(&format!(
+            "<message id='{to}' type='chat' to='{to}@example.com'><body>{body}: {}</body></message>",
+            link(&serve, &from)
+        ));
+        other.hear(&format!("id='{to}'"));
+    }
+    let exported = |name: &str, more: &[&str]| {
+        let dir = serve.path(name);
+        let (good, why) = said(&serve, &[&["export", text(&dir), "--format", "jsonl"], more].concat());
+        assert!(good, "{why}");
+        let manifest = std::fs::read(dir.join("manifest.json")).expect("a manifest");
+        let manifest: Value = serde_json::from_slice(&manifest).expect("JSON");
+        (manifest["export"]["row"].as_u64().expect("its row"), dir)
+    };
+    let (_, all) = exported("all", &[]);
+    let found = read(&all);
+    let file = |id: &str| {
+        let rows = found["jsonl"].as_array().expect("messages");
+        let row = rows.iter().find(|one| one["message_id"] == id).expect("it is there");
+        let hash = row["attachments"][0]["sha256"].as_str().expect("a hash").to_owned();
+        (row["row"].as_u64().expect("a row"), hash)
+    };
+    let ((rose_at, rose), (thorn_at, thorn)) = (file("juliet"), file("nurse"));
+    let (id, some) = exported("some", &["--with", "juliet@example.com"]);
+    assert!(some.join("blobs").join(&rose).exists() && !some.join("blobs").join(&thorn).exists());
+    let asked = |row: u64, hash: &str| serve.api("GET", &format!("/v1/exports/{id}/files/{hash}?row={row}"));
+    let (status, body) = asked(rose_at, &rose);
+    assert!(status.contains("200") && body.contains("a rose"), "{status} {body}");
+    // Neither by a row of somebody else's, nor by one that links to something else.
+    for (row, hash) in [(thorn_at, &thorn), (rose_at, &thorn), (thorn_at, &rose)] {
+        let (status, body) = asked(row, hash);
+        assert!(status.contains("404") && body.contains("leads to no content"), "{status} {body}");
+    }
+    let (status, _) = serve.api("GET", &format!("/v1/exports/{id}/files/{rose}"));
+    assert!(status.contains("400"), "{status}");
+
+    // What a review keeps back is kept back with its files.
+    for words in [
+        &["matter", "open", "inquiry", "--reason", "complaint"][..],
+        &["review", "start", "look", "--matter", "inquiry", "rose"],
+        &["review", "mark", "look", &rose_at.to_string(), "--privileged"],
+    ] {
+        let (good, why) = said(&serve, words);
+        assert!(good, "{why}");
+    }
+    assert!(asked(rose_at, &rose).0.contains("404"));
+}
+
+#[test]
 fn what_was_destroyed_is_explained_beside_the_rows() {
     let serve = Serve::start(
         &["romeo", "juliet", "nurse"],
