@@ -90,7 +90,7 @@ pub const ACTS: &[Act] = &[
     act("matter.close", "POST", "/v1/matters/{name}/close", A | C, Does),
     act("backup", "POST", "/v1/backups", A, Never),
     act("user.list", "GET", "/v1/users", ALL, Grants),
-    act("user.add", "POST", "/v1/users", A, Blind),
+    act("user.add", "PUT", "/v1/users/{account}", A, Blind),
     act("user.passwd", "PUT", "/v1/users/{account}/password", A | H, Blind),
     act("user.remove", "DELETE", "/v1/users/{account}", A, Does),
     act("group.list", "GET", "/v1/groups", ALL, Grants),

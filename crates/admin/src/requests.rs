@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 /// Requests of one administrator that wait at a time.
 const EACH: usize = 20;
-/// Requests that are kept at a time, decided ones among them.
+/// Requests that are open at a time; so many are kept, those that are over among them.
 const MOST: usize = 500;
 /// Bytes of one request.
 const BYTES: usize = 4 << 20;
@@ -106,6 +106,13 @@ pub struct Asked<'a> {
     pub how: &'a str,
 }
 
+impl Request {
+    /// Is it still to be decided, or to be used?
+    fn is_open(&self) -> bool {
+        matches!(self.state, State::Waiting | State::Granted)
+    }
+}
+
 impl Asked<'_> {
     fn digest(&self) -> Option<String> {
         (self.act.second != Second::Blind).then(|| hex(&Sha256::digest(self.body)))
@@ -171,7 +178,7 @@ impl Requests {
         for request in &late {
             self.store.remove_document(Shelf::Request, &request.id)?;
         }
-        late.retain(|request| matches!(request.state, State::Waiting | State::Granted));
+        late.retain(Request::is_open);
         Ok(late)
     }
 
@@ -187,7 +194,8 @@ impl Requests {
         if let Some(same) = waiting.clone().find(|r| asked.is(r)) {
             return Ok((same.clone(), false));
         }
-        if waiting.nth(EACH - 1).is_some() || all.len() >= MOST {
+        let over: Vec<&Request> = all.iter().filter(|request| !request.is_open()).collect();
+        if waiting.nth(EACH - 1).is_some() || all.len() - over.len() >= MOST {
             return Err(AdminError::Conflict(
                 "too many requests wait for a second administrator already; `rialto approve list` lists them"
                     .into(),
@@ -219,6 +227,10 @@ impl Requests {
             decided: None,
             answer: None,
         };
+        // What is over is on record, and makes room for what is not: the oldest first.
+        for old in over.iter().take((all.len() + 1).saturating_sub(MOST)) {
+            self.store.remove_document(Shelf::Request, &old.id)?;
+        }
         self.put(&request)?;
         Ok((request, true))
     }
@@ -345,7 +357,7 @@ mod tests {
     fn secrets_are_not_kept_and_a_no_is_a_no() {
         let store = Arc::new(MemoryStore::default());
         let all = Requests::new(store.clone());
-        let add = asked("POST", "/v1/users", b"a secret", "alice");
+        let add = asked("PUT", "/v1/users/{account}", b"a secret", "alice");
         let (request, _) = all.ask(&add, 1, 100).unwrap();
         let kept = String::from_utf8(store.document(Shelf::Request, &request.id).unwrap().unwrap()).unwrap();
         assert!(!kept.contains("a secret") && request.digest.is_none(), "{kept}");
@@ -368,5 +380,20 @@ mod tests {
         assert_eq!(all.expire(100).unwrap().len(), EACH);
         assert_eq!(all.all().unwrap().len(), 1);
         all.ask(&more, 1, 100).unwrap();
+    }
+
+    #[test]
+    fn what_is_over_makes_room() {
+        let all = Requests::new(Arc::new(MemoryStore::default()));
+        let replay = asked("POST", "/v1/policy/replay", b"", "alice");
+        for at in 0..MOST as u64 {
+            let (request, _) = all.ask(&replay, at, 1_000_000).unwrap();
+            all.decide(&request.id, true, by("bob", Role::Administrator)).unwrap();
+            assert!(all.take(&replay).unwrap().is_some());
+        }
+        let (waits, _) = all.ask(&replay, MOST as u64, 1_000_000).unwrap();
+        let kept = all.all().unwrap();
+        assert_eq!((kept.len(), kept[0].at), (MOST, 1), "the oldest is forgotten");
+        assert_eq!(kept.last(), Some(&waits));
     }
 }

@@ -76,7 +76,7 @@ pub use spim::{BlockOrder, BlockView, PartyView, SpimListView, SpimStatus};
 pub use status::{ListenerView, Status};
 pub use trace::{Ledger, LossLine, Step, Traced, Traces};
 pub use uploads::{FileList, FileView};
-pub use users::{NewUser, PasswordChange, UserList};
+pub use users::{PasswordChange, UserList};
 pub use who::Who;
 
 use axum::Router;
@@ -124,9 +124,9 @@ fn routes() -> (Router<Arc<Desk>>, utoipa::openapi::OpenApi) {
         .routes(routes!(subjects::preview))
         .routes(routes!(subjects::erase))
         .routes(routes!(operate::metrics))
-        .routes(routes!(users::list, users::create))
+        .routes(routes!(users::list))
+        .routes(routes!(users::create, users::remove))
         .routes(routes!(users::set_password))
-        .routes(routes!(users::remove))
         .routes(routes!(partners::list, partners::add))
         .routes(routes!(partners::show, partners::edit, partners::remove))
         .routes(routes!(partners::suspend))

@@ -8,16 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
 
-/// A new account.
-#[derive(Serialize, Deserialize, ToSchema)]
-pub struct NewUser {
-    /// `user@domain`, the domain one this server hosts.
-    pub account: String,
-    /// Its password.
-    pub password: String,
-}
-
-/// A new password.
+/// The password of an account: its first one, or another.
 #[derive(Serialize, Deserialize, ToSchema)]
 pub struct PasswordChange {
     /// The password.
@@ -67,20 +58,21 @@ pub async fn list(
 }
 
 /// Creates an account.
-#[utoipa::path(post, path = "/v1/users", request_body = NewUser, responses(
+#[utoipa::path(put, path = "/v1/users/{account}", request_body = PasswordChange, responses(
     (status = 201, description = "created"), (status = 400, body = ProblemBody), (status = 409, body = ProblemBody)))]
 pub async fn create(
     State(desk): State<Arc<Desk>>,
     who: Who,
-    Json(user): Json<NewUser>,
+    Path(name): Path<String>,
+    Json(first): Json<PasswordChange>,
 ) -> Result<(StatusCode, Json<()>), Problem> {
     blocking(move || {
-        let address = account(&desk, &user.account)?;
+        let address = account(&desk, &name)?;
         if address.user() == Some(partner::RESPONDER) {
             return Err(Problem::bad(format!("{address} answers partners' tests, and is nobody's")));
         }
         desk.act(&who, "user.add", address.as_str(), || {
-            match desk.accounts.create(&address, &Secret::new(user.password))? {
+            match desk.accounts.create(&address, &Secret::new(first.password))? {
                 true => Ok((StatusCode::CREATED, Json(()))),
                 false => Err(Problem(StatusCode::CONFLICT, format!("{address} exists already"))),
             }

@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use clap::Subcommand;
 use std::io::{BufRead, IsTerminal, Write};
 use std::process::{Command, ExitCode, Stdio};
-use web::{NewUser, PasswordChange, UserList};
+use web::{PasswordChange, UserList};
 
 /// `rialto user`
 #[derive(Debug, clap::Args)]
@@ -53,9 +53,9 @@ impl User {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         match self.act {
             Act::Add { account, password_stdin, file } => {
-                let password = password(password_stdin)?;
-                let user = NewUser { account: account.clone(), password };
-                with_server(&file, |c| async move { c.post::<_, ()>("/v1/users", &user).await })?;
+                let first = PasswordChange { password: password(password_stdin)? };
+                let path = format!("/v1/users/{}", escape(&account));
+                with_server(&file, |c| async move { c.put::<_, ()>(&path, &first).await })?;
                 println!("added {account}");
             }
             Act::Passwd { account, password_stdin, file } => {

@@ -118,8 +118,8 @@ fn account(user: &str) -> Result<Account, Failure> {
 async fn converse(stage: &Stage, control: &Path) -> Result<bool, Failure> {
     let api = Control::new(control);
     for account in [&stage.juliet, &stage.romeo] {
-        let body = web::NewUser { account: script::address(account), password: account.password.clone() };
-        let () = api.post("/v1/users", &body).await?;
+        let first = web::PasswordChange { password: account.password.clone() };
+        let () = api.put(&format!("/v1/users/{}", script::address(account)), &first).await?;
     }
     let since = Instant::now();
     let mut book = Book::new(api);

@@ -242,7 +242,13 @@ fn what_needs_two_is_done_by_two() {
     let erin = good(&serve, "", &["admin", "token", "erin"]).trim().to_owned();
     serve.configure("", &format!("{LISTEN}{FOUR_EYES}"));
     serve.reload();
+    let shown = good(&serve, &erin, &["approve", "show", &id]);
+    assert!(shown.contains("nurse@example.com") && !shown.contains("wherefore"), "{shown}");
     assert!(good(&serve, &erin, &["approve", "yes", &id]).contains("by saying the same again"));
+    // For this account, and no other.
+    let other = ["user", "add", "mercutio@example.com", "--password-stdin"];
+    let other = with_password(&serve, &other).expect_err("nobody has seen this one");
+    assert!(good(&serve, &erin, &["approve", "show", &other]).contains("mercutio@example.com"));
     with_password(&serve, &add).expect("it is allowed now");
     with_password(&serve, &add).expect_err("once");
 
