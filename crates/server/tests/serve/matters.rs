@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::sync::mpsc::channel;
 use std::time::SystemTime;
-use store::{Draft, Journal, Options, RowKind, Rows, SqliteReader, SqliteStore};
+use store::{Draft, Journal, Options, RowKind, Rows, Settings, SqliteReader, SqliteStore};
 
 const DAY: u64 = 86_400_000;
 
@@ -67,6 +67,27 @@ four_eyes = [\"matter.release\"]
 [record]
 retention = \"30 days\"
 ";
+
+/// The server was off for so long that its clock may as well be wrong: whoever asks for a run says that it is right.
+#[test]
+fn a_run_that_somebody_asks_for_is_a_word_for_the_clock() {
+    let dir = prepared("", &format!("{LISTEN}{TWO}"));
+    let one = ("romeo@example.com", "juliet@example.com", 60, "by yonder blessed moon".to_owned());
+    written(dir.path(), std::iter::once(one));
+    let path = dir.path().join("data/rialto.db");
+    let chain = Box::new(record::Chain::new().expect("randomness"));
+    let store = SqliteStore::open(&path, chain, Options::default()).expect("a store");
+    let then = Journal::rows(&store, Seq(1), 1).expect("a row")[0].at.unix_ms().to_string();
+    store.set_value("retention.clock", then.as_bytes()).expect("written");
+    drop(store);
+    let serve = Serve::start_in(dir, &["romeo", "juliet"], |_| {});
+    let said = || good(&serve, "", &["journal", "tail", "--admin", "-n", "60"]);
+    for _ in 0..2 {
+        good(&serve, "", &["retention", "run"]);
+        assert_eq!(said().matches("retention.clock taken as right").count(), 1, "{}", said());
+    }
+    assert!(good(&serve, "", &["journal", "show", "1"]).contains("erased"));
+}
 
 #[test]
 fn a_hold_keeps_and_its_release_takes_two() {
