@@ -131,8 +131,11 @@ pub enum Output {
     Say(Line, Bytes),
     /// A line is of no use any more. The other end hears it.
     HangUp(Line),
-    /// Somebody proved a password, or failed to: for the operator's counters, which name nobody.
+    /// Somebody proved a password, or failed to: for the operator's counters, which name nobody, and for the wait of those
+    /// who guess.
     Login {
+        /// Whose it was to be; `None` where nothing was tried.
+        account: Option<Address>,
         /// Whether it was the right one.
         proven: bool,
     },

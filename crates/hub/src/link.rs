@@ -126,8 +126,6 @@ pub(crate) struct LinkCore {
     pub opened_for: OnceLock<Box<Way>>,
     /// Where its connection comes from, if it is one.
     pub from: OnceLock<IpAddr>,
-    /// The account that somebody is about to prove theirs.
-    pub proving: Mutex<Option<Box<Address>>>,
 }
 
 impl LinkCore {
@@ -144,7 +142,6 @@ impl LinkCore {
             parked: AtomicBool::new(false),
             opened_for: OnceLock::new(),
             from: OnceLock::new(),
-            proving: Mutex::default(),
         })
     }
 
@@ -445,10 +442,12 @@ impl Link {
         self.hub.lines.hang_up(&self.core, line);
     }
 
-    /// Somebody proved a password, or failed to.
-    pub fn login(&self, proven: bool) {
+    /// Somebody proved the password of an account, or failed to.
+    pub fn login(&self, account: Option<&Address>, proven: bool) {
         self.hub.counting.login(self.core.dialect, proven);
-        self.hub.logins.ends(&self.core, proven, self.hub.parts.rules.login_failures());
+        if let Some(account) = account {
+            self.hub.logins.ends(&self.core, account, proven, self.hub.parts.rules.login_failures());
+        }
     }
 
     /// A bound device becomes ready for messages, or no longer.

@@ -106,18 +106,16 @@ impl Logins {
     /// Somebody begins to prove that an account is theirs. For how many seconds they must wait first.
     pub fn begins(&self, link: &LinkCore, account: &Address, most: u32) -> Option<u64> {
         let ip = source(*link.from.get()?);
-        *link.proving.lock() = Some(Box::new(account.clone()));
         let left = self.wait(ip, account, clock::wall().unix_ms()).filter(|_| most > 0)?;
         Some(left.div_ceil(1000))
     }
 
     /// They did, or failed to.
-    pub fn ends(&self, link: &LinkCore, proven: bool, most: u32) {
-        let Some(account) = link.proving.lock().take() else { return };
+    pub fn ends(&self, link: &LinkCore, account: &Address, proven: bool, most: u32) {
         let Some(ip) = link.from.get().copied().map(source).filter(|_| most > 0) else { return };
         match proven {
-            true => self.proved(ip, &account, clock::wall().unix_ms()),
-            false => self.failed(ip, &account, most, clock::wall().unix_ms()),
+            true => self.proved(ip, account, clock::wall().unix_ms()),
+            false => self.failed(ip, account, most, clock::wall().unix_ms()),
         }
     }
 }

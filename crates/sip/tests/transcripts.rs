@@ -16,6 +16,7 @@ transcripts!(
     register_wrong_password,
     register_replayed_nonce,
     register_many_contacts,
+    guesses_at_once,
     guesses_udp,
     message_in_tcp,
     message_unregistered_tls,

@@ -170,7 +170,7 @@ pub fn output(
         Output::Ask { ticket, ask } => format!("=> ask {} {}", ticket.0, question(ask)),
         Output::Say(line, said) => format!("=> say {} {}", line.0, folded(said)),
         Output::HangUp(line) => format!("=> hang-up {}", line.0),
-        Output::Login { proven } => format!("=> login {}", if *proven { "proven" } else { "failed" }),
+        Output::Login { proven, .. } => format!("=> login {}", if *proven { "proven" } else { "failed" }),
         Output::Errand(Ok(())) => "=> errand done".to_owned(),
         Output::Errand(Err(refusal)) => format!("=> errand failed {refusal}"),
         Output::Attend(endpoint, priority) => format!("=> attend {endpoint} {priority:?}"),

@@ -25,6 +25,9 @@ const WRITTEN: &[&str] = &[
 const INLINE: &[&str] =
     &["a", "b", "big", "code", "em", "font", "i", "s", "small", "span", "strong", "sub", "sup", "tt", "u"];
 
+/// Bytes of the longest reference that a door lets through, without `&` and `;`: digits may have zeros before them.
+const LONGEST_REFERENCE: usize = 13;
+
 /// Every text of an event: bodies, subjects, notes, and what stands beside them in its sender's rendering, without the
 /// markup between.
 pub fn texts(event: &Event) -> Vec<Cow<'_, str>> {
@@ -162,7 +165,7 @@ fn decode(text: &str, out: &mut String) {
     while let Some(at) = memchr::memchr(b'&', rest.as_bytes()) {
         out.push_str(&rest[..at]);
         let (name, after) = match rest[at + 1..].split_once(';') {
-            Some((name, after)) if name.len() <= 10 => (name, after),
+            Some((name, after)) if name.len() <= LONGEST_REFERENCE => (name, after),
             _ => {
                 out.push('&');
                 rest = &rest[at + 1..];
@@ -206,6 +209,7 @@ mod tests {
         for (given, wanted) in [
             ("plain 1 > 0", "plain 1 > 0"),
             ("<m id='4111'><body>a &amp; b</body></m>", "\na & b\n"),
+            ("<body>&#x0000000066;alcon</body>", "\nfalcon\n"),
             ("<m><body>fal<b>con</b></body><x>y</x></m>", "\nfalcon\ny\n"),
             ("<a href='http://x/?a&amp;b' id='no'>t</a>", "t\nhttp://x/?a&b\n"),
             ("f&#97;lc&#x6f;n", "falcon"),

@@ -99,7 +99,7 @@ impl Said {
                 }
             }
             Output::Lease { key, .. } => said.tokens = vec![key.0.to_string()],
-            Output::Login { proven } => said.proven = Some(*proven),
+            Output::Login { proven, .. } => said.proven = Some(*proven),
             _ => {}
         }
         said

@@ -125,10 +125,14 @@ impl SipMachine {
         };
         let proven = key.is_some_and(|k| credentials.proves(job.request.method(), &k));
         let realm = account.domain().to_owned();
-        self.out.push_back(Output::Login { proven });
+        let site = self.site(job.source);
+        if self.failures.count(now.tick, site, &account) >= 2 * MAX_TRIES {
+            // Many guesses may have come at once, before the first had failed.
+            return self.refuse(now, &job, 403);
+        }
+        self.out.push_back(Output::Login { account: Some(account.clone()), proven });
         if !proven {
             // An unknown account looks the same as a wrong password.
-            let site = self.site(job.source);
             self.failures.add(now.tick, site, &account);
             if self.failures.count(now.tick, site, &account) > MAX_TRIES {
                 return self.refuse(now, &job, 403);
@@ -140,7 +144,7 @@ impl SipMachine {
             return self.challenge(now, &job, &realm, true);
         }
         self.nonces.mark(now.tick, job.source, &credentials);
-        self.failures.0.remove(&(self.site(job.source), account.clone()));
+        self.failures.0.remove(&(site, account.clone()));
         self.act(now, job, account);
     }
 

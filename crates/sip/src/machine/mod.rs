@@ -478,7 +478,7 @@ impl SipMachine {
             self.timers.pop_first();
             match due {
                 Due::Binding(endpoint) => self.binding_expired(&endpoint),
-                Due::Watch(key) => self.watch_expired(now, &key),
+                Due::Watch(key) => self.watch_expired(&key),
                 Due::FirstNotify(key) => self.first_notify(now, &key),
                 Due::Publication(lineage) => {
                     self.publications.remove(&lineage);

@@ -405,16 +405,9 @@ impl SipMachine {
         self.forget_watch(key, true);
     }
 
-    /// Nobody refreshed it in time (RFC 6665 4.2.2).
-    pub(super) fn watch_expired(&mut self, now: Now, key: &LeaseKey) {
-        if self.trunk.is_some() {
-            // The hub has said so to whoever has the dialog now.
-            return self.forget_watch(key, false);
-        }
-        if let Some(watch) = self.watches.get_mut(key) {
-            watch.ending = true;
-            self.notify(now, key);
-        }
+    /// Nobody refreshed it in time (RFC 6665 4.2.2), or not here: the hub has said so to whoever has the dialog now.
+    pub(super) fn watch_expired(&mut self, key: &LeaseKey) {
+        self.forget_watch(key, false);
     }
 
     fn forget_watch(&mut self, key: &LeaseKey, lease_too: bool) {

@@ -93,9 +93,12 @@ impl C2s {
         match std::mem::take(&mut self.login.exchange) {
             Exchange::Chosen(mechanism) => self.first_message(mechanism, &message),
             Exchange::Proof(scram, account) => {
-                let last = scram.finish(&message)?;
-                // A name that is no address cannot have a genuine key.
-                self.logged_in(account.ok_or(Failure::NotAuthorized)?, Some(&last));
+                match (scram.finish(&message), account) {
+                    (Ok(last), Some(account)) => self.logged_in(account, Some(&last)),
+                    // A name that is no address cannot have a genuine key.
+                    (Ok(_), None) => return Err(Failure::NotAuthorized),
+                    (Err(failure), account) => self.refuse_login_of(account, failure),
+                }
                 Ok(())
             }
             _ => Err(Failure::MalformedRequest),
@@ -152,7 +155,9 @@ impl C2s {
         self.reader.unpark();
         match (std::mem::take(&mut self.login.exchange), answer) {
             (Exchange::Password(account), Answer::Verified(true)) => self.logged_in(account, None),
-            (Exchange::Password(_), Answer::Verified(false)) => self.refuse_login(Failure::NotAuthorized),
+            (Exchange::Password(account), Answer::Verified(false)) => {
+                self.refuse_login_of(Some(account), Failure::NotAuthorized);
+            }
             (Exchange::Key { scheme, first, account }, Answer::Credential(credential)) => {
                 let key = self.config.decoy.or(credential, scheme, account.as_str());
                 let scram = Scram::challenge(scheme, *first, key, &self.dice.token(26));
@@ -176,7 +181,7 @@ impl C2s {
             w.text(&STANDARD.encode(last));
         }
         self.out.write_vec(w.finish());
-        self.out.push(Output::Login { proven: true });
+        self.out.push(Output::Login { account: Some(account.clone()), proven: true });
         self.bare = jid::bare(&account);
         self.account = Some(account);
         self.phase = Phase::Reopening;
@@ -185,7 +190,11 @@ impl C2s {
     }
 
     fn refuse_login(&mut self, failure: Failure) {
-        self.out.push(Output::Login { proven: false });
+        self.refuse_login_of(None, failure);
+    }
+
+    fn refuse_login_of(&mut self, account: Option<Address>, failure: Failure) {
+        self.out.push(Output::Login { account, proven: false });
         self.login.exchange = Exchange::None;
         let mut w = Writer::new();
         w.open_ns("failure", SASL).open(failure.name());

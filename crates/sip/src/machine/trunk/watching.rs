@@ -57,8 +57,9 @@ impl SipMachine {
         }
     }
 
-    /// When a dialog that nobody renewed is let go of.
+    /// When a dialog that nobody renewed is let go of: after the hub has said so to whoever has it by then, which may be
+    /// another machine, for whose connection or port the phone has left this one.
     pub(in crate::machine) fn watch_due(&self, until: Tick) -> Tick {
-        if self.trunk.is_some() { until + GRACE } else { until }
+        until + GRACE
     }
 }
