@@ -81,7 +81,7 @@ impl Keeping {
             // While the server ends, nothing is removed.
             let Some(keeping) = keeping.upgrade() else { return Ok(true) };
             let _still = keeping.matters.still();
-            if keeping.doubts_the_clock() || keeping.spares(file) {
+            if keeping.clock_trouble().is_some() || keeping.spares(file) {
                 return Ok(true);
             }
             remove().map(|()| false)
@@ -128,9 +128,9 @@ impl Keeping {
         self.clock.believe(now(), Instant::now())
     }
 
-    /// Has the clock leapt ahead, so that nothing is destroyed by its age?
-    pub fn doubts_the_clock(&self) -> bool {
-        self.clock.check(now(), Instant::now()).is_err()
+    /// Why the clock is not believed, so that nothing is destroyed by its age; none while it is.
+    pub fn clock_trouble(&self) -> Option<String> {
+        self.clock.check(now(), Instant::now()).err().map(|doubt| doubt.to_string())
     }
 
     /// Somebody wants it done now: so the clock is right. Where that was in doubt it goes on record. Blocks.

@@ -147,7 +147,12 @@ const METRICS: &[(&str, Kind, &[&str], &str)] = {
             &[],
             "1 while no checkpoint can be made, also because the record was tampered with",
         ),
-        ("rialto_clock_ill", Gauge, &[], "1 while the clock has leapt ahead: nothing is destroyed by its age"),
+        (
+            "rialto_clock_ill",
+            Gauge,
+            &[],
+            "1 while the clock has leapt ahead: nothing is destroyed by its age",
+        ),
         (
             "rialto_anchored_row",
             Gauge,

@@ -154,6 +154,9 @@ pub trait Operator: Send + Sync {
 
     /// How the YARA rules are, in words; none where there are none.
     fn yara(&self) -> Option<String>;
+
+    /// Why the clock is not believed, so that nothing is destroyed by its age; none while it is.
+    fn clock_trouble(&self) -> Option<String>;
 }
 
 /// Reads configuration and certificate again, without dropping connections. What is wrong with them is said with file

@@ -48,6 +48,9 @@ pub struct Status {
     pub signing: Signing,
     /// Why nothing can be put on record now, and so is refused; none while all is well.
     pub disk_trouble: Option<String>,
+    /// Why the clock is not believed, so that nothing is destroyed by its age; none while it is.
+    #[serde(default)]
+    pub clock_trouble: Option<String>,
     /// Messages that passed while they could not be put on record, since the start.
     #[serde(default)]
     pub unrecorded: u64,
@@ -84,6 +87,7 @@ pub async fn status(State(desk): State<Arc<Desk>>) -> Json<Status> {
     let index = desk.search.as_ref().map(|index| index.standing());
     Json(Status {
         disk_trouble: health.trouble.map(|t| t.to_string()),
+        clock_trouble: desk.operator.clock_trouble(),
         signing: desk.operator.signing(),
         scanner: desk.operator.scanner(),
         yara: desk.operator.yara(),

@@ -196,7 +196,10 @@ fn server(reach: &Reach) -> Result<Vec<Finding>, Failure> {
                         "mend [mail] or the mail server; nothing is lost meanwhile, and it goes on by itself",
                     )
                 });
-                [runs].into_iter().chain(ill).chain(signing(&s.signing)).collect()
+                let clock = s.clock_trouble.map(|why| {
+                    Finding::Bad(why, "set the clock; where it is right, rialto retention run says so")
+                });
+                [runs].into_iter().chain(ill).chain(clock).chain(signing(&s.signing)).collect()
             }
             Err(why) if control.is_up().await => vec![Finding::Warning(
                 format!("the server runs, and does not say how it is: {why}"),

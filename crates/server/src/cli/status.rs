@@ -50,6 +50,9 @@ impl Show {
         if let Some(trouble) = &s.disk_trouble {
             println!("DISK         {trouble}: what needs it is refused until it is well");
         }
+        if let Some(trouble) = &s.clock_trouble {
+            println!("CLOCK        {trouble}");
+        }
         if s.unrecorded > 0 {
             println!("unrecorded   {} message(s) passed while nothing could be put on record", s.unrecorded);
         }

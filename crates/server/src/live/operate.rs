@@ -211,7 +211,7 @@ impl Operator for Live {
             journaling: self.journaling_standing(),
             search: inner.search.as_deref(),
             signing: inner.notary.standing(),
-            clock_ill: inner.keeping.doubts_the_clock(),
+            clock_ill: inner.keeping.clock_trouble().is_some(),
             outbreaks,
             guard,
             scanner: inner.eyes.scanner(),
@@ -232,6 +232,10 @@ impl Operator for Live {
         Some(format!(
             "clamd at {at}: {scanned} file(s), {found} with malware, {failed} not looked into{trouble}"
         ))
+    }
+
+    fn clock_trouble(&self) -> Option<String> {
+        self.inner.keeping.clock_trouble()
     }
 
     fn yara(&self) -> Option<String> {

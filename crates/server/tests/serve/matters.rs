@@ -82,9 +82,12 @@ fn a_run_that_somebody_asks_for_is_a_word_for_the_clock() {
     drop(store);
     let serve = Serve::start_in(dir, &["romeo", "juliet"], |_| {});
     let said = || good(&serve, "", &["journal", "tail", "--admin", "-n", "60"]);
+    let is_doubted = || good(&serve, "", &["status"]).contains("rialto retention run");
+    assert!(is_doubted());
     for _ in 0..2 {
         good(&serve, "", &["retention", "run"]);
         assert_eq!(said().matches("retention.clock taken as right").count(), 1, "{}", said());
+        assert!(!is_doubted());
     }
     assert!(good(&serve, "", &["journal", "show", "1"]).contains("erased"));
 }
