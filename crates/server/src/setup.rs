@@ -94,7 +94,7 @@ fn certificates(setup: &Setup) -> Result<(), Failure> {
     let ca_certificate = ca.self_signed(&ca_key)?;
 
     let domains = setup.domains.iter().map(|d| partner::ascii(d));
-    let mut names: Vec<String> = domains.flat_map(|d| [format!("*.{d}"), d]).collect();
+    let mut names: Vec<String> = domains.flat_map(|d| [d.clone(), format!("*.{d}")]).collect();
     names.extend(["localhost", "127.0.0.1", "::1"].map(String::from));
     let mut leaf = CertificateParams::new(names)?;
     leaf.distinguished_name.push(DnType::CommonName, setup.domains[0].clone());

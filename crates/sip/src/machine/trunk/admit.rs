@@ -183,8 +183,9 @@ impl SipMachine {
                 parked.into_iter().for_each(|job| self.gate(now, job));
             }
             Err((text, no)) => {
-                if no.reason.is_transient() {
-                    // Nobody has decided anything: the next request asks again.
+                // A domain that is not to be had here is a decision; of the others nobody has made one, and the next request
+                // asks again.
+                if no.reason.is_transient() && no.reason != Reason::RemoteNotFound {
                     parked.iter().for_each(|job| self.put_off(now, job, &text));
                 } else {
                     trunk.pairs.insert(pair, Standing::Refused(text, now.tick + NO));
