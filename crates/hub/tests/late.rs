@@ -6,35 +6,16 @@ mod maker;
 use hub::pipeline::{Context, Pipeline, Stage, Verdict};
 use hub::{Hub, HubEvent, Inbox, Link, Parts, QuarantineError};
 use maker::slow::Slow;
-use maker::{next, poll};
+use maker::{Anybody, next, poll};
 use model::{
-    Address, Admission, Answer, Ask, Basic, Device, Dialect, DomainPair, Endpoint, Envelope, EnvelopeId,
-    Event, Hold, LeaseKey, MAX_HOPS, Message, Origin, Outcome, Part, Proof, Publish, Refusal, Security, Seq,
-    Subscribe, Term, Ticket, Timestamp, Tuple, Vouch, WatchState,
+    Address, Answer, Ask, Basic, Device, Dialect, DomainPair, Endpoint, Envelope, EnvelopeId, Event, Hold,
+    LeaseKey, MAX_HOPS, Message, Origin, Outcome, Part, Proof, Publish, Security, Seq, Subscribe, Term,
+    Ticket, Timestamp, Tuple, Vouch, WatchState,
 };
-use ports::{Applicant, Partners, Route};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use store::{Accounts as _, Journal as _, Trouble};
-
-struct Everybody;
-
-impl Partners for Everybody {
-    fn admit(&self, _: &Applicant) -> Result<Admission, Refusal> {
-        Ok(Admission { certified: Ok(()), dialback: false })
-    }
-    fn permit(&self, _: &Envelope) -> Result<(), Refusal> {
-        Ok(())
-    }
-    fn carries(&self, _: &Address) -> bool {
-        false
-    }
-    fn routes(&self, _: &DomainPair) -> Result<Vec<Route>, Refusal> {
-        Ok(vec![Route { dialect: Dialect::Xmpp, at: None }])
-    }
-    fn noted(&self, _: &DomainPair, _: Dialect, _: &Result<(), Refusal>) {}
-}
 
 /// Messages wait for a person, while this is so.
 struct Holding(Arc<AtomicBool>);
@@ -129,7 +110,7 @@ impl World {
         let hub = Hub::open(Parts {
             journal: slow.clone(),
             authorizations: slow.clone(),
-            partners: Arc::new(Everybody),
+            partners: Arc::new(Anybody),
             pipeline: Pipeline::new(vec![Box::new(Holding(holding.clone()))]),
             ..maker::parts(&slow.store, "example.com")
         })

@@ -7,13 +7,12 @@ mod maker;
 use compact_str::CompactString;
 use hub::pipeline::{Context, Pipeline, Stage, Verdict};
 use hub::{Hub, HubEvent, Inbox, Link};
-use maker::poll;
+use maker::{Anybody, poll};
 use model::{
-    Address, Admission, Answer, Ask, Basic, Device, Dialect, DomainPair, Endpoint, Envelope, EnvelopeId,
-    Event, Hold, LeaseKey, MAX_HOPS, Message, Origin, Outcome, Part, Proof, Publish, Reason, Refusal, Role,
-    Security, Ticket, Timestamp, Tuple, Vouch,
+    Address, Answer, Ask, Basic, Device, Dialect, DomainPair, Endpoint, Envelope, EnvelopeId, Event, Hold,
+    LeaseKey, MAX_HOPS, Message, Origin, Outcome, Part, Proof, Publish, Reason, Refusal, Role, Security,
+    Ticket, Timestamp, Tuple, Vouch,
 };
-use ports::{Applicant, Partners, Route};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -58,25 +57,6 @@ impl Stage for Rule {
             _ => Ok(()),
         }
     }
-}
-
-/// Everybody elsewhere is a partner; connections come when the test says so.
-struct Anybody;
-
-impl Partners for Anybody {
-    fn admit(&self, _: &Applicant) -> Result<Admission, Refusal> {
-        Ok(Admission { certified: Ok(()), dialback: false })
-    }
-    fn permit(&self, _: &Envelope) -> Result<(), Refusal> {
-        Ok(())
-    }
-    fn carries(&self, _: &Address) -> bool {
-        false
-    }
-    fn routes(&self, _: &DomainPair) -> Result<Vec<Route>, Refusal> {
-        Ok(vec![Route { dialect: Dialect::Xmpp, at: None }])
-    }
-    fn noted(&self, _: &DomainPair, _: Dialect, _: &Result<(), Refusal>) {}
 }
 
 /// Who may be there: a session of juliet's and two phones, a session of romeo's besides the one he writes with, and wires to

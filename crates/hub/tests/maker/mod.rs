@@ -5,8 +5,8 @@ pub mod slow;
 
 use hub::pipeline::Pipeline;
 use hub::{HubEvent, Inbox, Parts, RuleSet, Rules, Secluded};
-use model::{Address, Credential, Scheme, Secret};
-use ports::{Credentials, PortError};
+use model::{Address, Admission, Credential, Dialect, DomainPair, Envelope, Refusal, Scheme, Secret};
+use ports::{Applicant, Credentials, Partners, PortError, Route};
 use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
@@ -69,4 +69,27 @@ pub fn next(inbox: &mut Inbox) -> HubEvent {
         assert!(Instant::now() < end, "the hub says nothing");
         std::thread::sleep(Duration::from_micros(50));
     }
+}
+
+/// Everybody elsewhere is a partner; connections come when the test says so.
+pub struct Anybody;
+
+impl Partners for Anybody {
+    fn admit(&self, _: &Applicant) -> Result<Admission, Refusal> {
+        Ok(Admission { certified: Ok(()), dialback: false })
+    }
+
+    fn permit(&self, _: &Envelope) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    fn carries(&self, _: &Address) -> bool {
+        false
+    }
+
+    fn routes(&self, _: &DomainPair) -> Result<Vec<Route>, Refusal> {
+        Ok(vec![Route { dialect: Dialect::Xmpp, at: None }])
+    }
+
+    fn noted(&self, _: &DomainPair, _: Dialect, _: &Result<(), Refusal>) {}
 }
