@@ -49,6 +49,13 @@ impl Pair<'_> {
                 "out of order"
             );
         }
+        // Somebody tells a story, longer than a stranger may be before they are known.
+        let story = "never was a story of more woe ".repeat(500);
+        self.juliet.tell(format!("send {} {story}", self.theirs));
+        self.romeo.tell(format!("send {} {story}", self.ours));
+        for (hears, whom) in [(&mut *self.romeo, self.ours), (&mut *self.juliet, self.theirs)] {
+            assert_eq!(hears.expect(format!("message {whom} never")).len(), story.trim_end().len() - 6);
+        }
     }
 
     /// Receipts and typing, each way.

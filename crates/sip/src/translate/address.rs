@@ -72,14 +72,15 @@ fn encode(text: &str, keep: &[u8]) -> String {
     out
 }
 
-/// The host of a domain: its U-labels become A-labels. What is neither is percent-encoded, as RFC 3986 allows.
+/// The host of a domain: its U-labels become A-labels. An underscore, which names in DNS may have and hosts in RFC 3261 may
+/// not, stays: nobody reads it in any other way. What is neither is percent-encoded, as RFC 3986 allows.
 pub fn host(domain: &str) -> String {
     if !domain.is_ascii()
         && let Ok(ascii) = idna::domain_to_ascii(domain)
     {
         return ascii;
     }
-    encode(domain, b"-.[]:")
+    encode(domain, b"-._[]:")
 }
 
 #[cfg(test)]
@@ -134,6 +135,7 @@ mod tests {
         assert_eq!(e.address, Address::new("a", "bücher.example").unwrap());
         assert_eq!(to_uri(&e.address), uri);
         assert_eq!(to_uri(&Address::new("a", "[2001:db8::1]").unwrap()), "sip:a@[2001:db8::1]");
+        assert_eq!(to_uri(&Address::new("a", "my_office.example").unwrap()), "sip:a@my_office.example");
     }
 
     proptest! {
