@@ -2,8 +2,8 @@
 
 use connector::Output;
 use model::{
-    Answer, Ask, Dialect, Endpoint, Envelope, EnvelopeId, Event, Now, Origin, Outcome, Proof, Security,
-    Settlement, Ticket, Vouch,
+    Answer, Ask, Dialect, Endpoint, Envelope, EnvelopeId, Event, MAX_HOPS, Now, Origin, Outcome, Proof,
+    Security, Settlement, Ticket, Vouch,
 };
 
 use super::{PATIENCE, SipMachine, Waiting};
@@ -52,14 +52,34 @@ impl SipMachine {
         event: Event,
         waiting: Waiting,
     ) {
-        // Of a call only a refusal comes so; what comes of it comes over its lines.
-        let outcome_wanted = !matches!(waiting, Waiting::Nothing | Waiting::Call(_));
         let vouch = match self.trunk.is_some() {
             false => Vouch::Account(from.address.clone()),
             true if self.config.serves(from.address.domain()) => Vouch::Server,
             // Servers that speak SIP are proved by certificate (RFC 5922) and in no other way.
             true => Vouch::Domain(from.address.to_domain(), Proof::Certificate),
         };
+        self.submit_by(vouch, named, now, from, to, hops, event, waiting);
+    }
+
+    /// What we conclude of somebody elsewhere, whoever this connection was proved to be: nobody else answers for it.
+    pub(super) fn conclude(&mut self, now: Now, of: Endpoint, to: Endpoint, event: Event) {
+        self.submit_by(Vouch::Server, None, now, of, to, MAX_HOPS, event, Waiting::Nothing);
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn submit_by(
+        &mut self,
+        vouch: Vouch,
+        named: Option<EnvelopeId>,
+        now: Now,
+        from: Endpoint,
+        to: Endpoint,
+        hops: u8,
+        event: Event,
+        waiting: Waiting,
+    ) {
+        // Of a call only a refusal comes so; what comes of it comes over its lines.
+        let outcome_wanted = !matches!(waiting, Waiting::Nothing | Waiting::Call(_));
         let security = if self.tls { Security::Tls } else { Security::Plain };
         let envelope = Box::new(Envelope {
             id: named.unwrap_or_else(|| EnvelopeId::v7(now.wall.unix_ms(), self.dice.u128())),

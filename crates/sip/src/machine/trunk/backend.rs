@@ -8,8 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use connector::{Flow, Output};
 use model::{
-    Address, Ask, Authorize, Decision, DeliveryId, Endpoint, Event, LeaseKey, MAX_HOPS, Now, Outcome, Reason,
-    Tick,
+    Address, Ask, Authorize, Basic, Decision, DeliveryId, Endpoint, Event, LeaseKey, MAX_HOPS, Now, Outcome,
+    Publish, Reason, Tick, Tuple,
 };
 
 use super::Asked;
@@ -356,7 +356,10 @@ impl SipMachine {
 
     /// They are not to be seen any more.
     fn show_gone(&mut self, now: Now, key: &LeaseKey, back: &Backend) {
-        self.show(now, key, &back.presentity, Endpoint::bare(back.watcher.clone()), Vec::new());
+        let tuples = vec![Tuple::plain(None, Basic::Closed, now.wall)];
+        let event = Event::Publish(Publish { key: key.clone(), tuples, secs: None });
+        let (of, to) = (Endpoint::bare(back.presentity.clone()), Endpoint::bare(back.watcher.clone()));
+        self.conclude(now, of, to, event);
     }
 
     fn rehold(&mut self, now: Now, key: LeaseKey, back: Backend) {
