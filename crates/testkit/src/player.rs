@@ -205,6 +205,7 @@ fn pass(stage: &mut dyn Stage, clock: &mut Clock, by: Duration) {
     while let Some(due) = stage.deadline().filter(|due| *due <= end) {
         clock.move_to(due);
         stage.tick(clock.now());
+        assert!(stage.deadline().is_none_or(|next| next > due), "a tick that does not move on");
     }
     clock.move_to(end);
 }

@@ -102,7 +102,11 @@ impl S2s {
         }
         if now >= self.timers.checked + self.config.s2s_recheck {
             self.timers.checked = now;
-            return self.check_again();
+            self.check_again();
+            // A sign of life can be due in the same moment.
+            if self.next_deadline().is_none_or(|at| now < at) {
+                return;
+            }
         }
         if self.is_paused() {
             // It is we who do not listen.
