@@ -65,12 +65,13 @@ pub struct Files {
 }
 
 /// Who says of a file whether it must be kept although it is old; else it is removed by the second argument before anybody
-/// can say otherwise. `true`: it was kept.
-pub type Spare =
-    Box<dyn Fn(&StoredFile, &mut dyn FnMut() -> Result<(), Trouble>) -> Result<bool, Trouble> + Send + Sync>;
+/// can say otherwise. Both say whether it is gone.
+pub type Spare = Box<
+    dyn Fn(&StoredFile, &mut dyn FnMut() -> Result<bool, Trouble>) -> Result<bool, Trouble> + Send + Sync,
+>;
 
-/// Hears the name of a file whose content came or went, and whether it is there.
-type Told = Box<dyn Fn(&str, bool) + Send + Sync>;
+/// Hears the name of a file whose content came or went, and whether it is there; says whether what it knew of it is gone.
+type Told = Box<dyn Fn(&str, bool) -> bool + Send + Sync>;
 
 /// What a link leads to.
 #[derive(Debug)]
@@ -154,15 +155,14 @@ impl Files {
         })
     }
 
-    /// Somebody who wants to hear whose content came, `true`, or went. May block; the first to ask is the one.
-    pub fn on_change(&self, told: impl Fn(&str, bool) + Send + Sync + 'static) {
+    /// Somebody who wants to hear whose content came, `true`, or went, and says whether nothing is left of it there. May block;
+    /// the first to ask is the one.
+    pub fn on_change(&self, told: impl Fn(&str, bool) -> bool + Send + Sync + 'static) {
         let _ = self.told.set(Box::new(told));
     }
 
-    fn tell(&self, id: &str, there: bool) {
-        if let Some(told) = self.told.get() {
-            told(id, there);
-        }
+    fn tell(&self, id: &str, there: bool) -> bool {
+        self.told.get().is_none_or(|told| told(id, there))
     }
 
     /// These settings from now on.
@@ -431,36 +431,44 @@ impl Files {
             }
             for file in page {
                 let mut remove = || self.remove(&file);
-                let kept = match self.spare.get() {
+                let is_gone = match self.spare.get() {
                     Some(spare) => spare(&file, &mut remove)?,
-                    None => remove().map(|()| false)?,
+                    None => remove()?,
                 };
-                match kept {
-                    true => spared += 1,
-                    false => gone += 1,
+                match is_gone {
+                    true => gone += 1,
+                    false => spared += 1,
                 }
             }
         }
     }
 
-    fn remove(&self, file: &StoredFile) -> Result<(), Trouble> {
-        {
+    /// First its content goes, then what others know of it, and its name last: what breaks off goes on with the next look.
+    /// `false` if it is not gone yet.
+    fn remove(&self, file: &StoredFile) -> Result<bool, Trouble> {
+        if file.state.has_content() {
             let _shelf = self.shelf.lock();
-            self.store.remove_file(&file.id)?;
+            if !self.store.set_file_state(&file.id, file.state, FileState::Refused, "it was too old")? {
+                return Ok(false);
+            }
             self.kept_back.write().remove(&file.id);
             self.let_go(&file.hash);
         }
-        self.tell(&file.id, false);
-        Ok(())
+        if !self.tell(&file.id, false) {
+            return Ok(false);
+        }
+        let is_gone = self.store.remove_file(&file.id)?;
+        self.kept_back.write().remove(&file.id);
+        Ok(is_gone)
     }
 
-    /// Removes a file of which the record has lost its name. `false` if there is none.
+    /// Removes a file of which the record has lost its name. `false` if there is none, or some of it is still known elsewhere.
     ///
     /// # Errors
     /// [`Trouble`]
     pub fn forget(&self, id: &str) -> Result<bool, Trouble> {
         let Some(file) = self.store.file(id)? else { return Ok(false) };
-        self.remove(&file).map(|()| true)
+        self.remove(&file)
     }
 
     /// One file, however it stands with it.

@@ -163,6 +163,29 @@ fn content_goes_with_the_last_file_that_has_it() {
 }
 
 #[test]
+fn a_name_goes_when_nobody_else_knows_of_the_file() {
+    let world = World::new();
+    let files = world.open();
+    files.on_change(|_, there| there);
+    let old = sent(&files, b"old");
+    let mut file = world.store.file(id(&old)).unwrap().unwrap();
+    world.store.remove_file(&file.id).unwrap();
+    file.at = Timestamp(file.at.unix_ms() - 31 * 86_400_000);
+    world.store.add_file(&file).unwrap();
+    assert_eq!((files.expire().unwrap(), world.blobs()), (0, 0));
+    assert_eq!(files.forget(&file.id), Ok(false));
+    // The next process asks again.
+    drop(files);
+    let files = world.open();
+    let (told, hear) = std::sync::mpsc::channel();
+    files.on_change(move |id, there| told.send((id.to_owned(), there)).is_ok());
+    assert_eq!(files.expire(), Ok(1));
+    assert_eq!(hear.try_recv(), Ok((file.id.clone(), false)));
+    assert_eq!(world.store.file(&file.id), Ok(None));
+    assert_eq!(files.expire(), Ok(0));
+}
+
+#[test]
 fn limits_say_what_would_fit_and_when() {
     let world = World::new();
     let files = world.open();

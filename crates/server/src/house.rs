@@ -166,10 +166,7 @@ pub fn build(config: &Config, workers: usize) -> Result<House, Failure> {
     Keeping::attend(&keeping);
     if let (Some(files), Some(index)) = (&files, &search) {
         let index = index.clone();
-        // Whoever destroys a file with its row asks again whether it was forgotten.
-        files.on_change(move |id, there| {
-            let _ = index.file_changed(id, there);
-        });
+        files.on_change(move |id, there| index.file_changed(id, there));
     }
     let restored = hub.restore_sessions(config.xmpp_resume_secs)?;
     if restored > 0 {

@@ -79,12 +79,12 @@ impl Keeping {
         let keeping: Weak<Self> = Arc::downgrade(this);
         files.spare(Box::new(move |file, remove| {
             // While the server ends, nothing is removed.
-            let Some(keeping) = keeping.upgrade() else { return Ok(true) };
+            let Some(keeping) = keeping.upgrade() else { return Ok(false) };
             let _still = keeping.matters.still();
             if keeping.clock_trouble().is_some() || keeping.spares(file) {
-                return Ok(true);
+                return Ok(false);
             }
-            remove().map(|()| false)
+            remove()
         }));
     }
 
