@@ -3,7 +3,7 @@ use model::{
     Address, Answer, Ask, Certificates, Delivery, DeliveryId, Endpoint, Envelope, LeaseKey, Line, LineNews,
     Notice, Outcome, Refusal, Remains, Settlement, Ticket,
 };
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 /// A machine's name for one of its byte streams. A machine of an accepted connection has exactly one at first,
@@ -136,6 +136,8 @@ pub enum Output {
     Login {
         /// Whose it was to be; `None` where nothing was tried.
         account: Option<Address>,
+        /// Who did, where that is not whoever the connection leads to: a datagram's sender.
+        from: Option<IpAddr>,
         /// Whether it was the right one.
         proven: bool,
     },

@@ -17,8 +17,14 @@ const DEVICES: usize = 64;
 impl Hub {
     /// Answers one ask. Blocks.
     pub(crate) fn answer(self: &Arc<Self>, link: &Arc<LinkCore>, ask: Ask) -> Answer {
-        if let Ask::Credential { account, .. } | Ask::Verify { account, .. } = &ask
-            && let Some(seconds) = self.logins.begins(link, account, self.parts.rules.login_failures())
+        let (guessed, from) = match &ask {
+            Ask::Credential { account, from, .. } => (Some(account), *from),
+            Ask::Verify { account, .. } => (Some(account), None),
+            _ => (None, None),
+        };
+        if let Some(account) = guessed
+            && let Some(ip) = from.or(link.from.get().copied())
+            && let Some(seconds) = self.logins.begins(ip, account, self.parts.rules.login_failures())
         {
             let text = format!("too many failed logins from your address; wait {seconds} seconds");
             let refusal = Refusal::new(Reason::Overloaded).with_text(text).by_rule("logins");
@@ -27,7 +33,7 @@ impl Hub {
         }
         let credentials = &self.parts.credentials;
         let answer = match ask {
-            Ask::Credential { account, scheme } => {
+            Ask::Credential { account, scheme, .. } => {
                 credentials.credential(&account, scheme).map(Answer::Credential).map_err(text)
             }
             Ask::Verify { account, password } => {

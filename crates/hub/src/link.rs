@@ -442,11 +442,11 @@ impl Link {
         self.hub.lines.hang_up(&self.core, line);
     }
 
-    /// Somebody proved the password of an account, or failed to.
-    pub fn login(&self, account: Option<&Address>, proven: bool) {
+    /// Somebody proved the password of an account, or failed to: from there, or whoever the connection leads to.
+    pub fn login(&self, account: Option<&Address>, from: Option<IpAddr>, proven: bool) {
         self.hub.counting.login(self.core.dialect, proven);
-        if let Some(account) = account {
-            self.hub.logins.ends(&self.core, account, proven, self.hub.parts.rules.login_failures());
+        if let (Some(account), Some(ip)) = (account, from.or(self.core.from.get().copied())) {
+            self.hub.logins.ends(ip, account, proven, self.hub.parts.rules.login_failures());
         }
     }
 

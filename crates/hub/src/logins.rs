@@ -2,7 +2,6 @@
 //! after many of them. Never the account itself, or anybody could lock anybody out.
 
 use crate::clock;
-use crate::link::LinkCore;
 use model::Address;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -104,18 +103,17 @@ impl Logins {
     }
 
     /// Somebody begins to prove that an account is theirs. For how many seconds they must wait first.
-    pub fn begins(&self, link: &LinkCore, account: &Address, most: u32) -> Option<u64> {
-        let ip = source(*link.from.get()?);
-        let left = self.wait(ip, account, clock::wall().unix_ms()).filter(|_| most > 0)?;
+    pub fn begins(&self, ip: IpAddr, account: &Address, most: u32) -> Option<u64> {
+        let left = self.wait(source(ip), account, clock::wall().unix_ms()).filter(|_| most > 0)?;
         Some(left.div_ceil(1000))
     }
 
     /// They did, or failed to.
-    pub fn ends(&self, link: &LinkCore, account: &Address, proven: bool, most: u32) {
-        let Some(ip) = link.from.get().copied().map(source).filter(|_| most > 0) else { return };
+    pub fn ends(&self, ip: IpAddr, account: &Address, proven: bool, most: u32) {
         match proven {
-            true => self.proved(ip, account, clock::wall().unix_ms()),
-            false => self.failed(ip, account, most, clock::wall().unix_ms()),
+            _ if most == 0 => {}
+            true => self.proved(source(ip), account, clock::wall().unix_ms()),
+            false => self.failed(source(ip), account, most, clock::wall().unix_ms()),
         }
     }
 }

@@ -1,6 +1,7 @@
 use crate::derive::{ITERATIONS, derive, scram};
 use crate::password::{Prepared, prepare};
 use model::{Address, Credential, Scheme, Secret};
+use parking_lot::Mutex;
 use ports::{AccountAdmin, Credentials, PortError};
 use std::sync::Arc;
 use store::{Accounts, Trouble};
@@ -9,12 +10,14 @@ use subtle::ConstantTimeEq;
 /// Accounts whose keys are in our own store.
 pub struct LocalAccounts {
     accounts: Arc<dyn Accounts>,
+    /// Held while keys change: what is made of an old password must not replace those of a new one.
+    changing: Mutex<()>,
 }
 
 impl LocalAccounts {
     /// Accounts kept in this store.
     pub fn new(accounts: Arc<dyn Accounts>) -> Self {
-        Self { accounts }
+        Self { accounts, changing: Mutex::default() }
     }
 }
 
@@ -46,18 +49,22 @@ impl Credentials for LocalAccounts {
         let Ok(prepared) = prepare(password.reveal()) else { return Ok(false) };
         for scheme in [Scheme::ScramSha256, Scheme::ScramSha1] {
             let stored = self.accounts.credential(account, scheme).map_err(failed)?;
-            let Some(Credential::Scram { salt, iterations, stored_key, server_key }) = stored else {
-                continue;
-            };
+            let Some(compared) = stored else { continue };
+            let Credential::Scram { salt, iterations, stored_key, server_key } = &compared else { continue };
             let Credential::Scram { stored_key: stored_now, server_key: server_now, .. } =
-                scram(scheme, &prepared, &salt, iterations)
+                scram(scheme, &prepared, salt, *iterations)
             else {
                 continue;
             };
             let fits = bool::from(stored_key.ct_eq(&stored_now) & server_key.ct_eq(&server_now));
             // Keys from another server are seldom all that are needed here: now the others can be made.
             if fits && self.keys(account)?.len() < Scheme::ALL.len() {
-                self.accounts.set_credentials(account, &keys(account, password)?).map_err(failed)?;
+                let made = keys(account, password)?;
+                let _alone = self.changing.lock();
+                let now = self.accounts.credential(account, scheme).map_err(failed)?;
+                if now.is_some_and(|now| now == compared) {
+                    self.accounts.set_credentials(account, &made).map_err(failed)?;
+                }
             }
             return Ok(fits);
         }
@@ -92,7 +99,9 @@ impl AccountAdmin for LocalAccounts {
     }
 
     fn set_password(&self, account: &Address, password: &Secret) -> Result<bool, PortError> {
-        self.accounts.set_credentials(account, &keys(account, password)?).map_err(failed)
+        let made = keys(account, password)?;
+        let _alone = self.changing.lock();
+        self.accounts.set_credentials(account, &made).map_err(failed)
     }
 
     fn remove(&self, account: &Address) -> Result<bool, PortError> {

@@ -5,6 +5,7 @@ use crate::{
 use bytes::Bytes;
 use compact_str::CompactString;
 use std::fmt;
+use std::net::IpAddr;
 
 /// Which stored key proves a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -83,6 +84,8 @@ pub enum Ask {
         account: Address,
         /// Which key.
         scheme: Scheme,
+        /// Who wants to prove it, where that is not whoever the connection leads to: a datagram's sender.
+        from: Option<IpAddr>,
     },
     /// Does this password belong to this account? Answered by `Verified`.
     Verify {

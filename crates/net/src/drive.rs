@@ -449,7 +449,7 @@ pub(crate) fn pass_to_hub(link: &Link, output: Output) {
         Output::Ask { ticket, ask } => link.ask(ticket, ask),
         Output::Say(line, bytes) => link.say(line, bytes),
         Output::HangUp(line) => link.hang_up(line),
-        Output::Login { account, proven } => link.login(account.as_ref(), proven),
+        Output::Login { account, from, proven } => link.login(account.as_ref(), from, proven),
         Output::Attend(endpoint, priority) => link.attend(endpoint, priority),
         Output::Unbind(endpoint) => link.unbind(endpoint),
         Output::Resumable { key, owner } => link.resumable(key, owner),

@@ -204,7 +204,9 @@ fn settled(settlement: &Settlement) -> String {
 
 fn question(ask: &Ask) -> String {
     match ask {
-        Ask::Credential { account, scheme } => format!("credential {account} {scheme:?}"),
+        Ask::Credential { account, scheme, from } => {
+            format!("credential {account} {scheme:?}{}", if from.is_some() { " by datagram" } else { "" })
+        }
         Ask::Verify { account, .. } => format!("verify {account}"),
         Ask::Bind { account, device, attend } => {
             let device = device.as_ref().map_or("-", Device::as_str);

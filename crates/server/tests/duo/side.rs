@@ -92,7 +92,7 @@ impl Side {
             Output::Ask { ticket, ask } => self.link.ask(ticket, ask),
             Output::Say(line, bytes) => self.link.say(line, bytes),
             Output::HangUp(line) => self.link.hang_up(line),
-            Output::Login { account, proven } => self.link.login(account.as_ref(), proven),
+            Output::Login { account, from, proven } => self.link.login(account.as_ref(), from, proven),
             Output::Attend(endpoint, priority) => self.link.attend(endpoint, priority),
             Output::Unbind(endpoint) => self.link.unbind(endpoint),
             Output::Resumable { key, owner } => self.link.resumable(key, owner),

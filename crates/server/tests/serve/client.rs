@@ -137,6 +137,22 @@ impl Xmpp {
     }
 }
 
+/// The header by which somebody answers a challenge for a REGISTER.
+pub fn digest(challenge: &str, user: &str, password: &str, uri: &str) -> String {
+    let part = |name: &str| {
+        let value = challenge.split(&format!("{name}=\"")).nth(1).expect("a challenge");
+        value.split('"').next().unwrap_or_default().to_owned()
+    };
+    let (realm, nonce) = (part("realm"), part("nonce"));
+    let md5 = |text: String| md5::Md5::digest(text).iter().map(|b| format!("{b:02x}")).collect::<String>();
+    let (one, two) = (md5(format!("{user}:{realm}:{password}")), md5(format!("REGISTER:{uri}")));
+    let response = md5(format!("{one}:{nonce}:00000001:c:auth:{two}"));
+    format!(
+        "Authorization: Digest username=\"{user}\", realm=\"{realm}\", nonce=\"{nonce}\", uri=\"{uri}\", \
+         response=\"{response}\", algorithm=MD5, cnonce=\"c\", nc=00000001, qop=auth\r\n"
+    )
+}
+
 /// A SIP phone on a TCP connection, registered.
 pub struct Phone {
     /// Its connection.
@@ -158,19 +174,7 @@ impl Phone {
         let mut phone = Self { wire, user: user.to_owned(), here, count: 0 };
         phone.send("REGISTER", "sip:example.com", user, "", "");
         let challenge = phone.answer();
-        let part = |name: &str| {
-            let from = challenge.find(&format!("{name}=\"")).expect("a challenge") + name.len() + 2;
-            challenge[from..].split('"').next().unwrap_or_default().to_owned()
-        };
-        let (realm, nonce) = (part("realm"), part("nonce"));
-        let md5 =
-            |text: String| md5::Md5::digest(text).iter().map(|b| format!("{b:02x}")).collect::<String>();
-        let (one, two) = (md5(format!("{user}:{realm}:{PASSWORD}")), md5("REGISTER:sip:example.com".into()));
-        let response = md5(format!("{one}:{nonce}:00000001:c:auth:{two}"));
-        let proof = format!(
-            "Authorization: Digest username=\"{user}\", realm=\"{realm}\", nonce=\"{nonce}\", uri=\"sip:example.com\", \
-             response=\"{response}\", algorithm=MD5, cnonce=\"c\", nc=00000001, qop=auth\r\n"
-        );
+        let proof = digest(&challenge, user, PASSWORD, "sip:example.com");
         phone.send("REGISTER", "sip:example.com", user, &proof, "");
         let answer = phone.answer();
         assert!(answer.starts_with("SIP/2.0 200"), "{answer}");

@@ -1,9 +1,10 @@
 //! Guessing passwords.
 
-use crate::client::{Xmpp, connect, tls_on};
-use crate::harness::{PASSWORD, Serve};
+use crate::client::{Xmpp, connect, digest, tls_on};
+use crate::harness::{PASSWORD, SOON, Serve};
 use base64::Engine;
 use std::io::Write;
+use std::net::UdpSocket;
 
 const BEHIND: &str = "\n[[xmpp.listen]]\naddress = \"127.0.0.1:0\"\ntls = \"direct\"\nproxy_protocol = true\n\
     trusted = [\"127.0.0.0/8\"]\n\n[limits]\nlogin_failures = 3\n";
@@ -43,4 +44,45 @@ fn who_guesses_must_wait_and_nobody_is_locked_out_by_others() {
     // Whoever is somewhere else, or somebody else.
     assert!(tries(&mut from(&serve, "192.0.2.8"), "juliet", PASSWORD).contains("<success"));
     assert!(tries(&mut from(&serve, "192.0.2.7"), "nurse", PASSWORD).contains("<success"));
+}
+
+/// Tries to register from a port of its own; the end of it.
+fn registers(serve: &Serve, call: &str, password: &str) -> String {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    socket.connect(serve.at("sip-udp")).expect("an address");
+    socket.set_read_timeout(Some(SOON)).expect("a timeout");
+    let here = socket.local_addr().expect("bound");
+    let mut proof = String::new();
+    for n in 1..=2 {
+        let request = format!(
+            "REGISTER sip:example.com SIP/2.0\r\nVia: SIP/2.0/UDP {here};branch=z9hG4bK{call}{n};rport\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:juliet@example.com>;tag=f\r\nTo: <sip:juliet@example.com>\r\n\
+             Call-ID: {call}\r\nCSeq: {n} REGISTER\r\nContact: <sip:juliet@{here}>\r\n{proof}Content-Length: 0\r\n\r\n"
+        );
+        socket.send(request.as_bytes()).expect("sent");
+        let mut buffer = [0; 4000];
+        let read = socket.recv(&mut buffer).expect("an answer");
+        let heard = String::from_utf8_lossy(&buffer[..read]).into_owned();
+        if n == 2 {
+            return heard;
+        }
+        proof = digest(&heard, "juliet", password, "sip:example.com");
+    }
+    unreachable!("two rounds")
+}
+
+#[test]
+fn whoever_guesses_by_datagram_waits_whichever_worker_hears_it() {
+    let more =
+        "\n[[sip.listen]]\naddress = \"127.0.0.1:0\"\ntransport = \"udp\"\n[limits]\nlogin_failures = 3\n";
+    let serve = Serve::start(&["juliet"], more);
+    for n in 0..3 {
+        let said = registers(&serve, &format!("guess{n}"), "wrong");
+        assert!(said.starts_with("SIP/2.0 401"), "{said}");
+    }
+    let said = registers(&serve, "right", PASSWORD);
+    assert!(
+        said.starts_with("SIP/2.0 500 too many failed logins") && said.contains("\r\nRetry-After: "),
+        "also with the right one: {said}"
+    );
 }

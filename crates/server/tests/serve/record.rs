@@ -1,6 +1,6 @@
 //! What was recorded replays with the doors' own players, and tells nothing of who spoke and what was said.
 
-use crate::client::{connect, try_tls, until};
+use crate::client::{connect, digest, try_tls, until};
 use crate::harness::{LISTEN, PASSWORD, SOON, Serve, prepared};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -107,22 +107,6 @@ impl Agent {
             body.len()
         )
     }
-
-    fn proof(&self, challenge: &str, password: &str) -> String {
-        let part = |name: &str| {
-            let value = challenge.split(&format!("{name}=\"")).nth(1).expect("a challenge");
-            value.split('"').next().unwrap_or_default().to_owned()
-        };
-        let (user, realm, nonce, uri) = (self.user, part("realm"), part("nonce"), format!("sip:{DOMAIN}"));
-        let md5 =
-            |text: String| md5::Md5::digest(text).iter().map(|b| format!("{b:02x}")).collect::<String>();
-        let (one, two) = (md5(format!("{user}:{realm}:{password}")), md5(format!("REGISTER:{uri}")));
-        let response = md5(format!("{one}:{nonce}:00000001:c:auth:{two}"));
-        format!(
-            "Authorization: Digest username=\"{user}\", realm=\"{realm}\", nonce=\"{nonce}\", uri=\"{uri}\", \
-             response=\"{response}\", algorithm=MD5, cnonce=\"c\", nc=00000001, qop=auth\r\n"
-        )
-    }
 }
 
 fn answer(wire: &mut TcpStream, request: &str) {
@@ -141,7 +125,7 @@ fn converse(server: &Serve) {
     let mut proof = String::new();
     for (password, end) in [("", "401"), ("wrong one", "401"), (PASSWORD, "200")] {
         if !password.is_empty() {
-            proof = phone.proof(&proof, password);
+            proof = digest(&proof, phone.user, password, &uri);
         }
         say(&mut wire, &phone.request("REGISTER", &uri, "othello", &proof, ""));
         proof = until(&mut wire, "\r\n\r\n");
@@ -219,7 +203,7 @@ fn converse(server: &Serve) {
         let heard = String::from_utf8_lossy(&buffer[..n]).into_owned();
         assert!(heard.starts_with(&format!("SIP/2.0 {end}")), "{heard}");
         if end == "401" {
-            proof = phone.proof(&heard, PASSWORD);
+            proof = digest(&heard, phone.user, PASSWORD, &uri);
         }
     }
 }

@@ -64,6 +64,14 @@ fn site(ip: IpAddr) -> IpAddr {
     }
 }
 
+/// Who sent it, where no connection says so.
+fn sender(source: Hop) -> Option<IpAddr> {
+    match source {
+        Hop::Stream(_) => None,
+        Hop::Udp(from) => Some(from.ip()),
+    }
+}
+
 impl SipMachine {
     /// Finds out who sends this, and then acts on it.
     pub(super) fn authenticate(&mut self, now: Now, job: Job) {
@@ -107,8 +115,8 @@ impl SipMachine {
                 self.refuse(now, &job, 403);
             }
             Freshness::Fresh => {
-                let ask =
-                    Ask::Credential { account: account.clone(), scheme: credentials.algorithm.scheme() };
+                let (scheme, from) = (credentials.algorithm.scheme(), sender(job.source));
+                let ask = Ask::Credential { account: account.clone(), scheme, from };
                 self.ask(now, ask, Waiting::Credential(Box::new(Proving { job, account, credentials })));
             }
         }
@@ -130,7 +138,8 @@ impl SipMachine {
             // Many guesses may have come at once, before the first had failed.
             return self.refuse(now, &job, 403);
         }
-        self.out.push_back(Output::Login { account: Some(account.clone()), proven });
+        let from = sender(job.source);
+        self.out.push_back(Output::Login { account: Some(account.clone()), from, proven });
         if !proven {
             // An unknown account looks the same as a wrong password.
             self.failures.add(now.tick, site, &account);

@@ -120,7 +120,7 @@ impl C2s {
                 check_authzid(first.authzid.as_deref().unwrap_or(""), account.as_ref())?;
                 match account {
                     Some(account) => {
-                        self.park_ask(Ask::Credential { account: account.clone(), scheme });
+                        self.park_ask(Ask::Credential { account: account.clone(), scheme, from: None });
                         let first = Box::new(first);
                         self.login.exchange = Exchange::Key { scheme, first, account };
                     }
@@ -181,7 +181,7 @@ impl C2s {
             w.text(&STANDARD.encode(last));
         }
         self.out.write_vec(w.finish());
-        self.out.push(Output::Login { account: Some(account.clone()), proven: true });
+        self.out.push(Output::Login { account: Some(account.clone()), from: None, proven: true });
         self.bare = jid::bare(&account);
         self.account = Some(account);
         self.phase = Phase::Reopening;
@@ -194,7 +194,7 @@ impl C2s {
     }
 
     fn refuse_login_of(&mut self, account: Option<Address>, failure: Failure) {
-        self.out.push(Output::Login { account, proven: false });
+        self.out.push(Output::Login { account, from: None, proven: false });
         self.login.exchange = Exchange::None;
         let mut w = Writer::new();
         w.open_ns("failure", SASL).open(failure.name());
