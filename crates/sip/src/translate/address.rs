@@ -26,8 +26,12 @@ pub fn address_of(uri: &SipUri) -> Option<Address> {
     Address::new(&user, &domain(&uri.host)?).ok()
 }
 
-/// The domain of a host: A-labels become U-labels. `None` where one stands for nothing.
+/// The domain of a host: A-labels become U-labels. `None` where one stands for nothing, and where a hyphen begins or ends one
+/// (RFC 3261 section 25.1): whoever reads by the grammar could read nothing that names it.
 fn domain(host: &str) -> Option<Cow<'_, str>> {
+    if host.split('.').any(|label| label.starts_with('-') || label.ends_with('-')) {
+        return None;
+    }
     if !host.contains("xn--") {
         return Some(host.into());
     }
@@ -115,9 +119,17 @@ mod tests {
                 "{uri}"
             );
         }
-        for bad in
-            ["tel:+15551234", "sip:%00@example.com", "http://x", "xmpp:a@b", "sip:", "sip:a@xn--a.example"]
-        {
+        for bad in [
+            "tel:+15551234",
+            "sip:%00@example.com",
+            "http://x",
+            "xmpp:a@b",
+            "sip:",
+            "sip:a@xn--a.example",
+            "sip:a@b.example-",
+            "sip:a@-b.example",
+            "sip:a@b-.example",
+        ] {
             assert_eq!(from_uri(bad), None, "{bad}");
         }
     }
