@@ -26,10 +26,11 @@ pub fn address_of(uri: &SipUri) -> Option<Address> {
     Address::new(&user, &domain(&uri.host)?).ok()
 }
 
-/// The domain of a host: A-labels become U-labels. `None` where one stands for nothing, and where a hyphen begins or ends one
-/// (RFC 3261 section 25.1): whoever reads by the grammar could read nothing that names it.
+/// The domain of a host: A-labels become U-labels, a dot at the end is left out. `None` where one stands for nothing, is empty, or
+/// has a hyphen at its begin or end (RFC 3261 section 25.1): whoever reads by the grammar could read nothing that names it.
 fn domain(host: &str) -> Option<Cow<'_, str>> {
-    if host.split('.').any(|label| label.starts_with('-') || label.ends_with('-')) {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    if host.split('.').any(|label| label.is_empty() || label.starts_with('-') || label.ends_with('-')) {
         return None;
     }
     if !host.contains("xn--") {
@@ -111,6 +112,7 @@ mod tests {
             ("sip:ceo%3bx;y=z@example.com", "ceo;x@example.com", None),
             ("im:ceo%3Bx@example.com", "ceo;x@example.com", None),
             ("sip:a@XN--bcher-kva.example", "a@bücher.example", None),
+            ("sip:a@example.com.", "a@example.com", None),
         ] {
             let e = from_uri(uri).unwrap_or_else(|| panic!("{uri}"));
             assert_eq!(
@@ -129,6 +131,9 @@ mod tests {
             "sip:a@b.example-",
             "sip:a@-b.example",
             "sip:a@b-.example",
+            "sip:a@b..example",
+            "sip:a@.example",
+            "im:a@b.example..",
         ] {
             assert_eq!(from_uri(bad), None, "{bad}");
         }
