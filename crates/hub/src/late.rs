@@ -1,6 +1,7 @@
 //! What passes while the record cannot be written, where the house wants that: handed to those who are there, and put on
 //! record as soon as it can be.
 
+use crate::clock;
 use crate::house::Hub;
 use crate::link::HubEvent;
 use crate::router::{Committed, Plan};
@@ -163,6 +164,7 @@ impl Hub {
         while let Some(rows) = self.late.state.lock().announced() {
             let mut ends = Vec::with_capacity(rows.len());
             for row in rows {
+                let row = Draft { at: clock::wall(), ..row };
                 let (tell, hear) = std::sync::mpsc::sync_channel(1);
                 self.parts.journal.append(row.clone(), Box::new(move |end| drop(tell.send(end))));
                 ends.push((row, hear));

@@ -249,7 +249,8 @@ impl Hub {
         };
         let draft = Draft {
             kind: RowKind::Envelope,
-            at: envelope.at,
+            // When it goes on record, also where it waited for somebody's decision: when it was said stands in its head.
+            at: clock::wall(),
             mailbox,
             parties: (envelope.from.address.clone(), envelope.to.address.clone()),
             head: encode_head(envelope, judged),

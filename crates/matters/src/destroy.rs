@@ -36,7 +36,7 @@ pub trait Copies {
     /// In words; it is asked again with the next run.
     fn forget(&self, rows: &Ranges, files: &[String]) -> Result<(), String>;
 
-    /// Messages that name a file, as far as the record still has them: a hold of one keeps the file.
+    /// Messages that name a file, as far as the record still has them, and the row by which it came: a hold of one keeps the file.
     ///
     /// # Errors
     /// In words; the file is kept then.
@@ -141,13 +141,12 @@ impl<S: Journal + Retain + Settings> Destroyer<'_, S> {
         let mut place = self.place(rules, society)?;
         self.look_again(rules, &mut done)?;
         for days in rules.days() {
-            let to =
-                self.store.last_before(Timestamp(self.now.0.saturating_sub(days.saturating_mul(DAY_MS))))?;
+            let to = self.store.last_before(before(self.now, days))?;
             let mut after = Seq(place.to.get(&days).copied().unwrap_or_default());
             while after < to {
                 let (mut chunk, mut pages) = (Chunk::default(), 0);
                 let still = self.matters.still();
-                let mut eye = Eye::new(self.matters, rules, self.copies);
+                let mut eye = Eye::new(self.matters, rules, self.copies, self.now);
                 while after < to && chunk.rows() < CHUNK && pages < BREATH {
                     pages += 1;
                     let page = self.store.with_content(after, to, PAGE)?;
@@ -178,10 +177,10 @@ impl<S: Journal + Retain + Settings> Destroyer<'_, S> {
             let page = self.store.to_look_at_again(after, PAGE)?;
             let Some(last) = page.last().map(|row| row.seq) else { return Ok(()) };
             after = last;
-            let (mut chunk, mut eye) = (Chunk::default(), Eye::new(self.matters, rules, self.copies));
+            let (mut chunk, mut eye) =
+                (Chunk::default(), Eye::new(self.matters, rules, self.copies, self.now));
             for row in &page {
-                let age = self.now.0.saturating_sub(row.at.0);
-                let old = |keep: Rule| keep != Rule::Forever && keep.days().saturating_mul(DAY_MS) < age;
+                let old = |keep: Rule| keep != Rule::Forever && row.at.0 < before(self.now, keep.days()).0;
                 eye.judge(row, old, &mut chunk, done);
             }
             let many = self.destroy(chunk, done)?;
@@ -300,6 +299,11 @@ impl<S: Journal + Retain + Settings> Destroyer<'_, S> {
     }
 }
 
+/// What is from before this is older than so many days.
+fn before(now: Timestamp, days: u64) -> Timestamp {
+    Timestamp(now.0.saturating_sub(days.saturating_mul(DAY_MS)))
+}
+
 /// Decides row by row.
 struct Eye<'a> {
     keeping: Keeping<'a>,
@@ -307,12 +311,14 @@ struct Eye<'a> {
     rules: &'a RuleSet,
     copies: &'a dyn Copies,
     files: HashSet<String>,
+    now: Timestamp,
 }
 
 impl<'a> Eye<'a> {
-    fn new(matters: &'a Matters, rules: &'a RuleSet, copies: &'a dyn Copies) -> Self {
+    fn new(matters: &'a Matters, rules: &'a RuleSet, copies: &'a dyn Copies, now: Timestamp) -> Self {
         Self {
             copies,
+            now,
             keeping: matters.keeping(),
             places: Places::new(matters.society()),
             rules,
@@ -325,6 +331,10 @@ impl<'a> Eye<'a> {
         let term = self.rules.decide(&facts, &mut self.places);
         if !due(term.keep) {
             return;
+        }
+        if term.keep != Rule::Forever && facts.at.0 >= before(self.now, term.keep.days()).0 {
+            // Times need not grow with numbers: a clock may have been set back.
+            return chunk.again.push(row.seq);
         }
         let by = self.keeping.of_file_too(&facts, self.copies);
         if !by.is_empty() {

@@ -60,8 +60,8 @@ impl Subject {
     fn is_of(&self, facts: &Facts, who: &Address) -> bool {
         let theirs = facts.from.as_ref() == Some(who) || self.received && facts.to.as_ref() == Some(who);
         theirs
-            && self.since.is_none_or(|since| facts.at.0 >= since)
-            && self.until.is_none_or(|until| facts.at.0 < until)
+            && self.since.is_none_or(|since| facts.said.0 >= since)
+            && self.until.is_none_or(|until| facts.said.0 < until)
     }
 }
 

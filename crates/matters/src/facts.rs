@@ -47,8 +47,10 @@ impl fmt::Display for Kind {
 pub struct Facts {
     /// Its number.
     pub seq: Seq,
-    /// When.
+    /// When it came on record.
     pub at: Timestamp,
+    /// When it was said: what was imported, somewhere else and long before.
+    pub said: Timestamp,
     /// What kind; `None` for what cannot be told, which every hold keeps and only the general rule fits.
     pub kind: Option<Kind>,
     /// Who sent or uploaded it.
@@ -67,6 +69,7 @@ impl Facts {
         let mut facts = Self {
             seq: row.seq,
             at: row.at,
+            said: row.at,
             kind: None,
             from: None,
             to: None,
@@ -76,6 +79,9 @@ impl Facts {
         match row.kind {
             RowKind::Envelope => {
                 let Ok(kept) = decode(&row.head, None) else { return facts };
+                if kept.judged.imported.is_some() {
+                    facts.said = kept.envelope.at;
+                }
                 facts.kind = match kept.envelope.event {
                     Event::Receipt(_) => Some(Kind::Receipt),
                     Event::Subscribe(_) | Event::Authorize(_) | Event::Publish(_) => Some(Kind::Presence),
@@ -108,6 +114,7 @@ impl Facts {
         Self {
             seq: Seq(0),
             at: file.at,
+            said: file.at,
             kind: Some(Kind::File),
             from: Some(file.owner.clone()),
             to: None,

@@ -170,8 +170,11 @@ impl Force {
             return rows.has(facts.seq.0);
         }
         let w = &self.hold.wanted;
-        if w.since.is_some_and(|since| facts.at.0 < since) || w.until.is_some_and(|until| facts.at.0 >= until)
-        {
+        // Whichever time is meant: when it was said, or when it came here.
+        let in_time = |at: Timestamp| {
+            w.since.is_none_or(|since| at.0 >= since) && w.until.is_none_or(|until| at.0 < until)
+        };
+        if !in_time(facts.at) && !in_time(facts.said) {
             return false;
         }
         if facts.kind.is_none() {

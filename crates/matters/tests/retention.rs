@@ -3,7 +3,7 @@
 #[allow(dead_code)]
 mod rig;
 
-use matters::{Clock, MatterError, Preview, Wanted};
+use matters::{Clock, MatterError, Preview, Subject, Wanted};
 use model::{Event, Message, Part, Seq, Timestamp};
 use record::{Act, Fault, Rule};
 use rig::{People, Rig, address};
@@ -157,6 +157,40 @@ fn what_waits_is_destroyed_when_it_was_delivered_and_many_go_in_steps() {
     }
     assert_eq!(gone, 1);
     assert_eq!((rig.report().erased, rig.report().finding), (2_601, None));
+}
+
+#[test]
+fn what_was_imported_is_held_and_erased_by_when_it_was_said() {
+    let rig = Rig::new();
+    let rules = rig.set("", Rule::Days(5));
+    rig.import(1, 40, "ann@example.com", "bob@example.com");
+    rig.import(20, 40, "ann@example.com", "bob@example.com");
+    let then = |from: u64, to: u64| (Some(rig.at(from).0), Some(rig.at(to).0));
+    let (since, until) = then(0, 10);
+    rig.matters.begin("suit", "a reason", "test", rig.at(0)).unwrap();
+    let wanted = Wanted { everybody: true, since, until, ..Wanted::default() };
+    rig.matters.hold("suit", wanted, Vec::new(), "test", rig.at(41)).unwrap();
+    rig.run(&rules, 50);
+    assert_eq!(rig.bare().to_string(), "2");
+    rig.matters.release("suit", None, "test", rig.at(51), |_| Ok(())).unwrap();
+    let of = |(since, until)| Subject { who: "ann@example.com".into(), since, until, ..Subject::default() };
+    rig.destroyer(52).erase(&of(then(39, 60)), false).unwrap();
+    assert_eq!(rig.bare().to_string(), "2", "she said it long before");
+    rig.destroyer(52).erase(&of(then(0, 10)), false).unwrap();
+    assert_eq!(rig.bare().to_string(), "1-2");
+}
+
+#[test]
+fn nothing_goes_early_where_times_do_not_grow_with_numbers() {
+    let rig = Rig::new();
+    let rules = rig.set("", Rule::Days(7));
+    for day in [0, 0, 8, 8, 1, 8, 8, 8] {
+        rig.say(day, "ann@example.com", "bob@example.com", "hello");
+    }
+    rig.run(&rules, 9);
+    assert_eq!(rig.bare().to_string(), "1-2,5");
+    rig.run(&rules, 16);
+    assert_eq!(rig.bare().to_string(), "1-8");
 }
 
 #[test]

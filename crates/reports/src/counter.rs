@@ -56,6 +56,10 @@ impl<'a> Counter<'a> {
             RowKind::Envelope => {
                 // Only who, when and which way is read: no content.
                 let Ok(kept) = decode(&row.head, None) else { return };
+                if kept.judged.imported.is_some() {
+                    // It passed somewhere else, at another time.
+                    return;
+                }
                 self.judged(&kept.judged);
                 match kept.envelope.event {
                     Event::Message(_) => self.message(row, &kept.envelope, &kept.judged),
@@ -111,7 +115,8 @@ impl<'a> Counter<'a> {
         match (from_here, to_here) {
             (true, true) => self.day.inside += 1,
             (true, false) => self.day.outgoing += 1,
-            _ => self.day.incoming += 1,
+            (false, true) => self.day.incoming += 1,
+            (false, false) => self.day.transit += 1,
         }
         self.day.hours[(envelope.at.unix_ms() / 3_600_000 % 24) as usize] += 1;
         *self.day.dialects.entry(envelope.origin.dialect.to_string()).or_default() += 1;
@@ -121,11 +126,16 @@ impl<'a> Counter<'a> {
                 *if sent { &mut person.sent } else { &mut person.received } += 1;
             }
         }
-        if let Some(away) = away {
+        for (away, ours, is_here) in [(from, to, from_here), (to, from, to_here)] {
+            if is_here {
+                continue;
+            }
             let abroad = self.day.abroad.entry(away.domain().to_owned()).or_default();
-            *if from_here { &mut abroad.sent } else { &mut abroad.received } += 1;
-            note(&mut abroad.ours, if from_here { from } else { to });
+            *if away == from { &mut abroad.received } else { &mut abroad.sent } += 1;
             note(&mut abroad.theirs, away);
+            if from_here || to_here {
+                note(&mut abroad.ours, ours);
+            }
         }
         self.waits(row.seq.0, row.at.unix_ms());
         self.answers(from, to, envelope.at.unix_ms());

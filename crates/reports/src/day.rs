@@ -46,6 +46,8 @@ pub struct Day {
     pub outgoing: u64,
     /// Messages of others to ours that passed.
     pub incoming: u64,
+    /// Messages between others that passed through us.
+    pub transit: u64,
     /// By hour (UTC) when they came.
     pub hours: [u64; 24],
     /// By the protocol of their sender.
@@ -81,7 +83,7 @@ fn add<K: Ord + Clone>(to: &mut BTreeMap<K, u64>, from: &BTreeMap<K, u64>) {
 impl Day {
     /// Messages that passed.
     pub fn messages(&self) -> u64 {
-        self.inside + self.outgoing + self.incoming
+        self.inside + self.outgoing + self.incoming + self.transit
     }
 
     /// Our people who wrote something.
@@ -104,6 +106,7 @@ impl Day {
         self.inside += other.inside;
         self.outgoing += other.outgoing;
         self.incoming += other.incoming;
+        self.transit += other.transit;
         self.acts += other.acts;
         self.presence += other.presence;
         for (hour, n) in self.hours.iter_mut().zip(other.hours) {

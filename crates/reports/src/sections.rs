@@ -150,18 +150,21 @@ fn growth(trend: &[(Period, u64, u64)]) -> Section {
 }
 
 fn ways(all: &Day) -> Section {
-    let ways = [
+    let mut ways = vec![
         ("between our people", all.inside),
         ("to other companies", all.outgoing),
         ("from other companies", all.incoming),
     ];
+    if all.transit > 0 {
+        ways.push(("between other companies, through us", all.transit));
+    }
     Section {
         key: "ways",
         title: "Which way".into(),
         about: "Messages that passed.".into(),
         chart: Chart::Bars,
         columns: columns(&["way", "messages"]),
-        rows: ways.map(|(way, n)| vec![text(way), Cell::Number(n)]).into(),
+        rows: ways.into_iter().map(|(way, n)| vec![text(way), Cell::Number(n)]).collect(),
         empty: "",
     }
 }
@@ -262,11 +265,19 @@ fn times(all: &Day) -> Section {
     }
 }
 
+/// The rules that mute one person each begin like this.
+const MUTED: &str = "outbreak:user";
+
 fn verdicts(all: &Day, options: &Options<'_>) -> Section {
-    let mut rows: Vec<(u64, [&str; 2])> = Vec::new();
+    let mut times: BTreeMap<[&str; 2], u64> = BTreeMap::new();
     for (verdict, rules) in &all.verdicts {
-        rows.extend(rules.iter().map(|(rule, n)| (*n, [verdict.as_str(), rule.as_str()])));
+        for (rule, n) in rules {
+            // Whoever was muted is named by the rule.
+            let rule = if options.aggregates && rule.starts_with(MUTED) { MUTED } else { rule };
+            *times.entry([verdict, rule]).or_default() += n;
+        }
     }
+    let mut rows: Vec<(u64, [&str; 2])> = times.into_iter().map(|(names, n)| (n, names)).collect();
     rows.sort_by_key(|(n, names)| (std::cmp::Reverse(*n), *names));
     let rows = rows.into_iter().take(options.top);
     Section {

@@ -157,6 +157,33 @@ fn aggregates_name_nobody() {
 }
 
 #[test]
+fn whoever_was_muted_is_not_named_by_the_rule() {
+    let mut journal = a_day();
+    for who in ["juliet", "romeo"] {
+        let mute = Refusal::new(Reason::Policy).by_rule(format!("outbreak:user:{who}@example.com"));
+        let muted = format!("{who}@example.com");
+        journal.message(NOON + 70_000, &muted, "nurse@example.com", &Judgement::refused(mute));
+    }
+    let (_, report) = made(&journal, true);
+    assert!(rows(&report, "verdicts").contains(&"outbreak:user refused 2".to_owned()));
+    let (_, report) = made(&journal, false);
+    assert!(rows(&report, "verdicts").contains(&"outbreak:user:romeo@example.com refused 1".to_owned()));
+}
+
+#[test]
+fn what_was_imported_or_passed_between_others_is_not_counted_as_ours() {
+    let mut journal = a_day();
+    let imported = Judgement { imported: Some("prosody".into()), ..Judgement::default() };
+    journal.message(NOON + 70_000, "juliet@example.com", "romeo@example.com", &imported);
+    journal.message(NOON + 71_000, "peter@verona.example", "x@mantua.example", &Judgement::default());
+    let (day, report) = made(&journal, false);
+    assert_eq!((day.inside, day.outgoing, day.incoming, day.transit), (3, 1, 1, 1));
+    assert_eq!(rows(&report, "ways")[3], "between other companies, through us 1");
+    assert_eq!(rows(&report, "people").len(), 2);
+    assert_eq!((day.abroad["mantua.example"].sent, day.abroad["mantua.example"].ours.len()), (1, 0));
+}
+
+#[test]
 fn forms_hold_what_the_report_says() {
     let (_, report) = made(&a_day(), false);
     let page = html(&report);

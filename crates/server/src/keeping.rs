@@ -4,7 +4,6 @@ use crate::clock::now;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::subject::Line;
-use bytes::Bytes;
 use matters::{
     Clock, Copies, Destroyer, Done, Erased, Facts, MatterError, Matters, Preview, Reviews, RuleSet, Rules,
     Subject,
@@ -16,7 +15,7 @@ use search::{Ask, Index};
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
-use store::{Authorizations, Journal, Retain, SqliteStore, StoredFile};
+use store::{Authorizations, Journal, Retain, Row, SqliteStore, StoredFile};
 
 /// Between two steps of destruction, so that messages need not wait for it.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -252,19 +251,23 @@ impl Copies for Keeping {
     fn naming(&self, file: &str) -> Result<Vec<Facts>, String> {
         let none = "there is no index to look it up in";
         let search = self.search.as_ref().ok_or(none)?;
-        let ask = Ask { words: Some(format!("\"{file}\"")), between_people: true, ..Ask::default() };
+        let named = Ask { words: Some(format!("\"{file}\"")), between_people: true, ..Ask::default() };
+        let itself = Ask { id: Some(file.to_owned()), kind: Some("file".into()), ..Ask::default() };
         let indexed = search.standing().indexed;
-        let found = search.find(&ask, NAMING).map_err(|error| error.to_string())?;
+        let find = |ask| search.find(ask, NAMING).map_err(|error| error.to_string());
+        let (found, itself) = (find(&named)?, find(&itself)?);
         let trouble = |trouble: store::Trouble| trouble.to_string();
         // What the index has not yet is looked at itself.
         let later = self.store.rows(Seq(indexed.0 + 1), NAMING + 1).map_err(trouble)?;
-        if found.more || later.len() > NAMING {
+        if found.more || itself.more || later.len() > NAMING {
             return Err("the index does not tell all".into());
         }
-        let names_it = |body: &Bytes| memmem::find(body, file.as_bytes()).is_some();
-        let mut all: Vec<Facts> =
-            later.iter().filter(|row| row.body.as_ref().is_some_and(names_it)).map(Facts::of).collect();
-        for Seq(seq) in found.rows {
+        let names_it = |row: &&Row| {
+            let body = row.body.as_ref().is_some_and(|body| memmem::find(body, file.as_bytes()).is_some());
+            body || Facts::of(row).file.as_deref() == Some(file)
+        };
+        let mut all: Vec<Facts> = later.iter().filter(names_it).map(Facts::of).collect();
+        for Seq(seq) in found.rows.into_iter().chain(itself.rows) {
             let rows = self.store.rows(Seq(seq), 1).map_err(trouble)?;
             all.extend(rows.iter().filter(|row| row.seq.0 == seq).map(Facts::of));
         }

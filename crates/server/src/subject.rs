@@ -1,8 +1,8 @@
 //! Everything that is kept of one person, told to that person.
 
-use matters::Subject;
+use matters::{Facts, Subject};
 use model::codec::{Kept, decode};
-use model::{Address, Event, Seq};
+use model::{Address, Event, Seq, Timestamp};
 use record::Act;
 use serde_json::{Value, json};
 use store::{Accounts, Authorizations, FileState, Journal, Rosters, Row, RowKind, SqliteStore, Trouble};
@@ -64,8 +64,8 @@ pub fn tell(
         let Some(last) = page.last().map(|row| row.seq) else { return Ok(()) };
         next = Seq(last.0 + 1);
         let in_time = |row: &&Row| {
-            subject.since.is_none_or(|since| row.at.0 >= since)
-                && subject.until.is_none_or(|until| row.at.0 < until)
+            let Timestamp(said) = Facts::of(row).said;
+            subject.since.is_none_or(|since| said >= since) && subject.until.is_none_or(|until| said < until)
         };
         for row in page.iter().filter(in_time) {
             if let Some(told) = of_row(row, &who) {
@@ -75,8 +75,12 @@ pub fn tell(
     }
 }
 
+/// How acts about somebody's account begin. Searches, holds and reviews name people too: who looks into what, and into whom, is
+/// not told to any of them.
+const ABOUT: [&str; 6] = ["user.", "subject.", "group.", "files.", "spim.", "outbreak."];
+
 fn time(ms: u64) -> String {
-    model::Timestamp(ms).to_string()
+    Timestamp(ms).to_string()
 }
 
 fn of_row(row: &Row, who: &Address) -> Option<Value> {
@@ -90,10 +94,13 @@ fn of_row(row: &Row, who: &Address) -> Option<Value> {
             let act = Act::read(row)?;
             let on = act.on.as_deref().unwrap_or_default();
             let mut words = on.split(|c: char| c.is_whitespace() || ",;\"".contains(c));
-            let mine =
-                act.who == who.as_str() || words.any(|word| word.trim_end_matches(':') == who.as_str());
+            let own = act.who == who.as_str();
+            let mut named = || words.any(|word| word.trim_end_matches(':') == who.as_str());
+            let mine = own || ABOUT.iter().any(|about| act.act.starts_with(about)) && named();
+            // Others may be named beside them.
+            let on = act.on.as_deref().filter(|on| own || *on == who.as_str());
             mine.then(|| {
-                json!({ "kind": "act", "row": row.seq.0, "at": time(row.at.0), "act": act.act, "on": act.on,
+                json!({ "kind": "act", "row": row.seq.0, "at": time(row.at.0), "act": act.act, "on": on,
                         "result": act.result })
             })
         }

@@ -142,8 +142,9 @@ impl Cpim {
 }
 
 /// A language tag, if it looks like one (RFC 5646 section 2.1).
-fn language(tag: &str) -> Option<String> {
-    let plausible = !tag.is_empty() && tag.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+pub(crate) fn language(tag: &str) -> Option<String> {
+    let plausible =
+        matches!(tag.len(), 1..=64) && tag.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     plausible.then(|| tag.to_owned())
 }
 

@@ -4,6 +4,7 @@
 //! The reader goes by local names and ignores what it does not know; the publisher's own text travels beside as
 //! `Original`, so nothing is lost between SIP users.
 
+use crate::cpim::language;
 use crate::xml::{self, Node};
 use markup::xml::escaped;
 use model::{Activity, Basic, Device, PresenceDoc, Timestamp, Tuple};
@@ -67,7 +68,10 @@ fn notes(node: &Node) -> Vec<(Option<model::Lang>, String)> {
         .iter()
         .filter(|n| n.name == "note" && !n.text.trim().is_empty())
         .take(8)
-        .map(|n| (n.attr("xml:lang").map(Into::into), n.text.trim().chars().take(MAX_NOTE).collect()))
+        .map(|n| {
+            let lang = n.attr("xml:lang").and_then(language).map(Into::into);
+            (lang, n.text.trim().chars().take(MAX_NOTE).collect())
+        })
         .collect()
 }
 

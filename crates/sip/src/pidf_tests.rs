@@ -31,6 +31,18 @@ fn person_and_rpid_are_read_with_any_prefix() {
 }
 
 #[test]
+fn what_is_no_language_is_left_out() {
+    let long = "x".repeat(9_000);
+    for tag in ["a<b", &long, ""] {
+        let t = one(&format!(
+            "<presence><tuple id='x'><status><basic>open</basic></status><note xml:lang='{}'>hm</note></tuple></presence>",
+            escaped(tag)
+        ));
+        assert_eq!(t.notes, vec![(None, "hm".to_owned())]);
+    }
+}
+
+#[test]
 fn show_wins_over_the_coarser_word() {
     let t = one(
         "<presence><tuple id='x'><status><basic>open</basic><show xmlns='jabber:client'>xa</show></status></tuple>\

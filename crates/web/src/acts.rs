@@ -20,8 +20,22 @@ impl Desk {
         on: &str,
         work: impl FnOnce() -> Result<T, Problem>,
     ) -> Result<T, Problem> {
+        self.act_in_full(who, act, (on, on), work)
+    }
+
+    /// The same, where the record says in full what the log says shortly.
+    ///
+    /// # Errors
+    /// As `act`.
+    pub(crate) fn act_in_full<T>(
+        &self,
+        who: &Who,
+        act: &str,
+        (on, in_full): (&str, &str),
+        work: impl FnOnce() -> Result<T, Problem>,
+    ) -> Result<T, Problem> {
         let end = work();
-        let mut row = who.done(act).on(on);
+        let mut row = who.done(act).on(in_full);
         if let Err(Problem(status, detail)) = &end {
             row.result = format!("refused, {}: {detail}", status.as_u16());
         }

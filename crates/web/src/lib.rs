@@ -86,6 +86,9 @@ use utoipa::OpenApi;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt as _};
 use utoipa_axum::routes;
 
+/// Bytes of messages of another server at a time: half a megabyte, and one of a megabyte, which is there twice, with much to escape.
+const IMPORTED: usize = 16 << 20;
+
 /// Bytes of checkpoints that a verification may be given: some ten years of one an hour.
 const ANCHORS: usize = 64 << 20;
 
@@ -183,8 +186,8 @@ fn routes() -> (Router<Arc<Desk>>, utoipa::openapi::OpenApi) {
         .routes(routes!(accounts::look))
         .routes(routes!(accounts::add))
         .routes(routes!(imports::begin))
-        .routes(routes!(imports::look))
-        .routes(routes!(imports::add))
+        .routes(routes!(imports::look).layer(DefaultBodyLimit::max(IMPORTED)))
+        .routes(routes!(imports::add).layer(DefaultBodyLimit::max(IMPORTED)))
         .routes(routes!(imports::done))
         .routes(routes!(search::find))
         .routes(routes!(search::read))

@@ -137,7 +137,8 @@ pub async fn start(
             }
             Err(_) => new.name.clone(),
         };
-        desk.act(&who, "review.start", &on, || Ok(Json(view(&desk, begun?)?)))
+        // What was looked for does not go to the log.
+        desk.act_in_full(&who, "review.start", (&new.name, &on), || Ok(Json(view(&desk, begun?)?)))
     })
     .await
 }

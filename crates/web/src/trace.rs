@@ -161,8 +161,10 @@ fn whereabouts(judged: &model::Judgement, steps: &[Step], to: &Address) -> Strin
     if let Some(system) = &judged.imported {
         return format!("imported from {system}, where it was said; it was never on its way here");
     }
-    if judged.refused.is_some() {
-        return "its sender heard the refusal; it went no further".into();
+    match (&judged.refused, judged.silent) {
+        (Some(_), false) => return "its sender heard the refusal; it went no further".into(),
+        (Some(_), true) => return "a rule dropped it; its sender heard nothing of it".into(),
+        (None, _) => {}
     }
     let ends: Vec<&SettledView> = steps.iter().filter_map(|step| step.ended.as_ref()).collect();
     if judged.held.is_some() {
@@ -230,6 +232,7 @@ pub async fn losses(
             Ask { has: Some("loss".into()), since: stretch.since, until: stretch.until, ..Ask::default() };
         let mut lines: BTreeMap<(String, [String; 5]), (u64, u64)> = BTreeMap::new();
         let mut messages = 0;
+        let wanted = stretch.partner.as_ref().map(|named| partner_of(&desk, named));
         loop {
             let page = index.find(&ask, LOSSY)?;
             for seq in &page.rows {
@@ -239,7 +242,7 @@ pub async fn losses(
                         continue;
                     }
                     let partner = other_end(&desk, entry.seq)?;
-                    if stretch.partner.as_ref().is_some_and(|name| *name != partner) {
+                    if wanted.as_ref().is_some_and(|name| *name != partner) {
                         continue;
                     }
                     messages += 1;
@@ -279,5 +282,10 @@ fn other_end(desk: &Desk, seq: Seq) -> Result<String, Problem> {
     let Some(away) = ends.into_iter().find(|end| !desk.hub.hosts(end.domain())) else {
         return Ok("here".into());
     };
-    Ok(desk.partners.partner(away.domain()).map_or_else(|_| away.domain().to_owned(), |p| p.name))
+    Ok(partner_of(desk, away.domain()))
+}
+
+/// The name of the partner of a domain; else what it was.
+fn partner_of(desk: &Desk, domain: &str) -> String {
+    desk.partners.partner(domain).map_or_else(|_| domain.to_owned(), |partner| partner.name)
 }

@@ -129,6 +129,21 @@ impl Rig {
         hear.recv().unwrap().unwrap()
     }
 
+    /// What another server kept since a day before.
+    pub fn import(&self, said: u64, day: u64, from: &str, to: &str) -> Seq {
+        let (tell, hear) = sync_channel(1);
+        let event = Event::Message(Message {
+            parts: vec![Part::text("old", None)],
+            lasting: true,
+            ..Message::default()
+        });
+        let envelope = self.envelope(said, from, to, event);
+        let judged = Judgement { imported: Some("prosody".into()), ..Judgement::default() };
+        let draft = self.row(&envelope, day, &judged, None);
+        self.store.append(draft, Box::new(move |end| tell.send(end).unwrap()));
+        hear.recv().unwrap().unwrap()
+    }
+
     /// Many messages from ann to bob.
     pub fn fill(&self, day: u64, count: usize) {
         let (tell, hear) = sync_channel(count);
@@ -147,7 +162,11 @@ impl Rig {
     }
 
     fn draft(&self, day: u64, from: &str, to: &str, event: Event, mailbox: Option<&str>) -> Draft {
-        let envelope = Envelope {
+        self.row(&self.envelope(day, from, to, event), day, &Judgement::default(), mailbox)
+    }
+
+    fn envelope(&self, day: u64, from: &str, to: &str, event: Event) -> Envelope {
+        Envelope {
             id: EnvelopeId(u128::from(self.store.head().0)),
             at: Timestamp(START + day * DAY),
             origin: Origin {
@@ -159,14 +178,17 @@ impl Rig {
             to: address(to).into(),
             hops: MAX_HOPS,
             event,
-        };
+        }
+    }
+
+    fn row(&self, envelope: &Envelope, day: u64, judged: &Judgement, mailbox: Option<&str>) -> Draft {
         Draft {
             kind: RowKind::Envelope,
-            at: envelope.at,
+            at: Timestamp(START + day * DAY),
             mailbox: mailbox.map(address),
-            parties: (address(from), address(to)),
-            head: encode_head(&envelope, &Judgement::default()),
-            body: encode_body(&envelope),
+            parties: (envelope.from.address.clone(), envelope.to.address.clone()),
+            head: encode_head(envelope, judged),
+            body: encode_body(envelope),
         }
     }
 

@@ -75,6 +75,7 @@ fn what_is_erased_is_in_no_byte_of_the_data_and_what_is_held_is() {
         assert!(!having(&data, what).is_empty(), "{what} is there before");
     }
 
+    good(&serve, "", &["search", "bribery", "--from", romeo]);
     // All that is kept of him, for him.
     let told = serve.path("told");
     let to = told.to_str().expect("text");
@@ -91,6 +92,7 @@ fn what_is_erased_is_in_no_byte_of_the_data_and_what_is_held_is() {
     for what in ["pomegranate tree", "wherefore2997art", "mysweetcapulet", "balconyplan.txt"] {
         assert!(lines.contains(what), "{what}");
     }
+    assert!(!lines.contains("bribery"), "who looks into what is not told to whom they look into");
     let html = std::fs::read_to_string(told.join("subject.html")).expect("it is there");
     assert!(html.contains("pomegranate tree") && html.ends_with("</body></html>\n"));
     assert!(bad(&serve, "", &["subject", "export", romeo, "--to", to]).contains("File exists"));

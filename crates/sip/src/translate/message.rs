@@ -6,7 +6,7 @@ use model::{
     Wants,
 };
 
-use crate::cpim::Cpim;
+use crate::cpim::{Cpim, language};
 use crate::translate::{address, charset};
 use crate::wire::{NameAddr, Params, Request};
 use crate::{imdn, iscomposing};
@@ -34,7 +34,7 @@ impl<'a> Incoming<'a> {
     pub fn of(request: &'a Request) -> Self {
         Self {
             mime: request.header("Content-Type"),
-            lang: request.header("Content-Language"),
+            lang: request.header("Content-Language").and_then(|tag| language(tag.trim())),
             subject: request.header("Subject").filter(|s| !s.is_empty()),
             call_id: &request.call_id,
             body: request.body(),
