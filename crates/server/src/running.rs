@@ -121,6 +121,7 @@ impl Running {
             rules: house.keeping.rules.clone(),
             selections: web::Selections::default(),
             imports: web::Imports::default(),
+            closed: web::Closed::default(),
             chain: house.chain,
             operator: live.clone(),
             started: live.started(),

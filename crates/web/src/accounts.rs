@@ -288,7 +288,7 @@ pub async fn moving(
     Query(After { after }): Query<After>,
 ) -> Result<Json<Vec<Account>>, Problem> {
     blocking(move || {
-        let (order, _) = desk.export(&who, id)?;
+        let (order, _) = desk.export(&who, id, None)?;
         if !order.forms.iter().any(|form| form == export::Form::Xep0227.name()) {
             return Err(Problem::missing(format!("export {id} is without accounts")));
         }

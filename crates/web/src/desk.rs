@@ -1,4 +1,4 @@
-use crate::{Imports, Operator, Selections};
+use crate::{Closed, Imports, Operator, Selections};
 use hub::Hub;
 use model::Timestamp;
 use ports::AccountAdmin;
@@ -46,6 +46,8 @@ pub struct Desk {
     pub selections: Selections,
     /// Names of what was imported.
     pub imports: Imports,
+    /// Exports and imports that are done.
+    pub closed: Closed,
     /// The record's chain.
     pub chain: ChainId,
     /// The running server.

@@ -297,13 +297,14 @@ impl Desk {
         })
     }
 
-    /// The export of this name, if this administrator began it.
-    pub(crate) fn export(&self, who: &Who, id: u64) -> Result<(ExportOrder, u64), Problem> {
-        let act = self
-            .row(Seq(id))?
-            .and_then(|row| Act::read(&row))
-            .filter(|act| act.act == "export" && act.who == who.as_str());
-        let begun = act.and_then(|act| act.export).filter(|export| export.begun.is_none());
+    /// The export of this name, if this administrator began it and it is under way.
+    pub(crate) fn export(
+        &self,
+        who: &Who,
+        id: u64,
+        again: Option<[u8; 32]>,
+    ) -> Result<(ExportOrder, u64), Problem> {
+        let begun = self.under_way(who, "export", id, again)?.export.filter(|export| export.begun.is_none());
         let begun = begun.ok_or_else(|| Problem::missing(format!("you have begun no export {id}")))?;
         let order = serde_json::from_str(&begun.order).map_err(|e| Problem::missing(e.to_string()))?;
         Ok((order, self.end_of(who, Seq(id))?.0))
@@ -430,7 +431,7 @@ pub async fn rows(
     Query(From { from }): Query<From>,
 ) -> Result<Response, Problem> {
     let page = blocking(move || {
-        let (order, to) = desk.export(&who, id)?;
+        let (order, to) = desk.export(&who, id, None)?;
         let selected = desk.selected(id, &order, to)?;
         let segments = desk.covered(&who, Seq(to))?;
         desk.page(&selected, &segments, from, desk.withheld(&order)?)
@@ -448,7 +449,7 @@ pub async fn acts(
     Query(From { from }): Query<From>,
 ) -> Result<Response, Problem> {
     let page = blocking(move || {
-        let (order, to) = desk.export(&who, id)?;
+        let (order, to) = desk.export(&who, id, None)?;
         let rows = desk.selected(id, &order, to)?;
         let segments = desk.covered(&who, Seq(to))?;
         desk.page(&desk.destructions(id, &rows, to)?, &segments, from, Ranges::default())
@@ -465,7 +466,7 @@ pub async fn checkpoints(
     Path(id): Path<u64>,
 ) -> Result<Response, Problem> {
     let text = blocking(move || {
-        let (_, to) = desk.export(&who, id)?;
+        let (_, to) = desk.export(&who, id, None)?;
         // From the store: time stamps may have come.
         let all = covering(desk.signed(Seq(0), Vec::new())?, to);
         Ok(all.iter().map(|one| one.to_line() + "\n").collect::<String>())
@@ -497,7 +498,7 @@ pub async fn file(
     Query(LinkedBy { row }): Query<LinkedBy>,
 ) -> Result<Response, Problem> {
     let content = blocking(move || {
-        let (order, to) = desk.export(&who, id)?;
+        let (order, to) = desk.export(&who, id, None)?;
         let missing = || Problem::missing(format!("row {row} of export {id} leads to no content {sha256}"));
         let hash = record::unhex::<32>(&sha256).ok_or_else(missing)?;
         let files = desk.files.as_ref().ok_or_else(missing)?;
@@ -526,15 +527,16 @@ pub async fn done(
     Json(made): Json<ExportMade>,
 ) -> Result<Json<ExportSigned>, Problem> {
     blocking(move || {
-        let (order, _) = desk.export(&who, id)?;
         let digest = record::unhex::<32>(&made.manifest);
         let digest = digest.ok_or_else(|| Problem::bad("`manifest` is a SHA-256 in hexadecimal digits"))?;
+        let (order, _) = desk.export(&who, id, Some(digest))?;
         let mut act = who.done("export.done").on(format!("row {id}"));
         let order = serde_json::to_string(&order).unwrap_or_default();
         let (rows, manifest) = (Some(made.rows), Some(record::hex(&digest)));
         act.export = Some(ExportAct { order, begun: Some(id), rows, manifest });
         tracing::info!(act = "export.done", who = who.as_str(), rows = made.rows, "administration");
         act.note(desk.journal.as_ref(), now())?;
+        desk.closed.add(id, Some(digest));
         let signature = desk.operator.sign_export(&digest);
         Ok(Json(ExportSigned { signature: record::hex(&signature) }))
     })

@@ -9,9 +9,8 @@ use axum::extract::{Path, State};
 use model::codec::{decode_id, encode_body, encode_head};
 use model::{
     Address, Device, Dialect, Endpoint, Envelope, EnvelopeId, Event, Judgement, MAX_HOPS, Message, Origin,
-    Original, Part, Security, Seq, Timestamp, Vouch,
+    Original, Part, Security, Timestamp, Vouch,
 };
-use record::Act;
 use search::Ask;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -166,10 +165,9 @@ impl Desk {
         act(known.get_or_insert_default())
     }
 
-    /// The system that an import is from, if this administrator began it.
+    /// The system that an import is from, if this administrator began it and it is under way.
     pub(crate) fn import(&self, who: &Who, id: u64) -> Result<String, Problem> {
-        let act = self.row(Seq(id))?.and_then(|row| Act::read(&row));
-        let act = act.filter(|act| act.act == "import" && act.who == who.as_str() && act.result == "begun");
+        let act = Some(self.under_way(who, "import", id, None)?).filter(|act| act.result == "begun");
         let source = act
             .and_then(|act| act.on)
             .and_then(|on| on.split_once(": ").map(|(source, _)| source.to_owned()));
@@ -289,6 +287,7 @@ pub async fn done(
         let mut act = who.done("import.done").on(format!("row {id} ({source})"));
         act.result = format!("done: {new} new, {known} known, {bad} not readable");
         act.note(desk.journal.as_ref(), now())?;
+        desk.closed.add(id, None);
         Ok(Json(()))
     })
     .await

@@ -354,8 +354,16 @@ fn a_file_is_handed_out_to_an_export_whose_rows_link_to_it() {
         (row["row"].as_u64().expect("a row"), hash)
     };
     let ((rose_at, rose), (thorn_at, thorn)) = (file("juliet"), file("nurse"));
-    let (id, some) = exported("some", &["--with", "juliet@example.com"]);
+    let (done, some) = exported("some", &["--with", "juliet@example.com"]);
     assert!(some.join("blobs").join(&rose).exists() && !some.join("blobs").join(&thorn).exists());
+    // What is done is closed.
+    let (status, body) = serve.api("GET", &format!("/v1/exports/{done}/files/{rose}?row={rose_at}"));
+    assert!(status.contains("404") && body.contains("is done"), "{status} {body}");
+    let order = "{\"question\":{\"with\":[\"juliet@example.com\"]}}";
+    let (status, body) = serve.api_with("POST", "/v1/exports", order);
+    assert!(status.contains("200"), "{status} {body}");
+    let begun: Value = serde_json::from_str(&body).expect("JSON");
+    let id = begun["id"].as_u64().expect("its row");
     let asked = |row: u64, hash: &str| serve.api("GET", &format!("/v1/exports/{id}/files/{hash}?row={row}"));
     let (status, body) = asked(rose_at, &rose);
     assert!(status.contains("200") && body.contains("a rose"), "{status} {body}");

@@ -221,10 +221,17 @@ impl Serve {
 
     /// Asks the control API: status line and body.
     pub fn api(&self, method: &str, path: &str) -> (String, String) {
+        self.api_with(method, path, "")
+    }
+
+    /// The same with a body.
+    pub fn api_with(&self, method: &str, path: &str, body: &str) -> (String, String) {
         let mut stream = UnixStream::connect(self.path("data/control.sock")).expect("the control socket");
         write!(
             stream,
-            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
         )
         .expect("it reads");
         let mut answer = String::new();

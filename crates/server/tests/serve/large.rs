@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 
 /// What is uploaded, and by how much memory may grow meanwhile: what is looked into is in memory piece by piece.
 const FILE: u64 = 200 << 20;
-const GROWTH: u64 = 96 << 20;
+const GROWTH: u64 = 144 << 20;
 
 const MORE: &str = "
 [upload]
