@@ -144,7 +144,8 @@ impl Resolver {
                 continue;
             }
             let mut targets = Vec::new();
-            for (srv, tls) in drawn(found, chance) {
+            // Neither are more hosts looked up than would be tried.
+            for (srv, tls) in drawn(found, chance).into_iter().take(TRIED) {
                 let addresses = self.addresses(&srv.host).await.unwrap_or_default();
                 targets.extend(addresses.into_iter().map(|ip| Target { addr: (ip, srv.port).into(), tls }));
             }

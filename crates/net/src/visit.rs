@@ -3,6 +3,7 @@
 use crate::resolve::Resolver;
 use crate::tls::{Side, Tls, handshake};
 use connector::{Search, TlsFacts, TlsMode};
+use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -71,6 +72,18 @@ async fn soon<T>(what: impl Future<Output = std::io::Result<T>>) -> Result<T, St
     }
 }
 
+/// Nothing more, where the other side ended the connection without a word of TLS or of TCP.
+async fn or_end(read: impl Future<Output = std::io::Result<usize>>) -> std::io::Result<usize> {
+    match read.await {
+        Err(error)
+            if matches!(error.kind(), UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe) =>
+        {
+            Ok(0)
+        }
+        read => read,
+    }
+}
+
 impl Visit {
     /// Connects.
     ///
@@ -128,8 +141,8 @@ impl Visit {
             }
             let mut piece = [0u8; 4096];
             let read = match &mut self.0 {
-                Stream::Plain(stream) => soon(stream.read(&mut piece)).await?,
-                Stream::Secured(stream) => soon(stream.read(&mut piece)).await?,
+                Stream::Plain(stream) => soon(or_end(stream.read(&mut piece))).await?,
+                Stream::Secured(stream) => soon(or_end(stream.read(&mut piece))).await?,
             };
             if read == 0 {
                 let what = if heard.is_empty() { "nothing" } else { "only a part of an answer" };

@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 /// Look-ups at a time: whoever connects makes us look something up.
-const AT_ONCE: usize = 64;
+pub const AT_ONCE: usize = 64;
 /// How long one may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 

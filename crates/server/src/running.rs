@@ -36,20 +36,11 @@ pub struct Running {
     metrics_at: Option<SocketAddr>,
     answers_at: Option<SocketAddr>,
     files_at: Option<SocketAddr>,
-    files: Vec<JoinHandle<()>>,
+    /// What is done beside serving, until the stop.
+    tasks: Vec<JoinHandle<()>>,
     store: Arc<store::SqliteStore>,
     search: Option<Arc<search::Index>>,
     notary: Arc<Notary>,
-    checkpoints: [JoinHandle<()>; 2],
-    api: JoinHandle<()>,
-    retention: JoinHandle<()>,
-    reports: JoinHandle<()>,
-    tests: JoinHandle<()>,
-    watch: JoinHandle<()>,
-    clean: JoinHandle<()>,
-    strangers: JoinHandle<()>,
-    following: Option<JoinHandle<()>>,
-    journaling: JoinHandle<()>,
     guard: Arc<spim::Guard>,
     _keeper: Option<Kept>,
 }
@@ -144,43 +135,27 @@ impl Running {
             tokio::spawn(answers::serve(socket, in_force.clone(), desk.clone()));
         }
         let mut files_at = None;
-        let mut files: Vec<JoinHandle<()>> = Vec::new();
+        let mut tasks: Vec<JoinHandle<()>> = Vec::new();
         if let (Some(socket), Some(kept)) = (upload, &house.files) {
             files_at = Some(socket.local_addr()?);
-            files.push(tokio::spawn(upload::serve(socket, in_force.clone(), kept.clone())));
-            files.push(tokio::spawn(upload::keep(kept.clone(), house.hub.clone())));
+            tasks.push(tokio::spawn(upload::serve(socket, in_force.clone(), kept.clone())));
         }
         let router = web::router(desk);
-        let api = tokio::spawn(async move {
+        tasks.push(tokio::spawn(async move {
             if let Err(error) = web::serve(socket, router).await {
                 tracing::error!(%error, "the control socket failed");
             }
-        });
-        let retention = tokio::spawn(forget(live.clone(), house.store.clone()));
-        let checkpoints = [
-            tokio::spawn(checkpoints::by_the_clock(in_force.clone(), house.notary.clone())),
-            tokio::spawn(checkpoints::keep(in_force.clone(), house.notary.clone())),
-        ];
-        let tests = tokio::spawn(try_out(live.clone()));
-        let reports = tokio::spawn(crate::usage::attend(in_force.clone(), live.usage()));
-        let clean =
-            tokio::spawn(crate::clean::keep(house.eyes.clone(), house.partners.clone(), house.store.clone()));
-        let strangers = tokio::spawn(crate::strangers::keep(house.hub.clone(), house.guard.clone()));
-        let following = in_force.config().domains.first().cloned().map(|domain| {
-            tokio::spawn(crate::following::keep(house.hub.clone(), house.guard.clone(), domain))
-        });
+        }));
         let journaling = Journaling::open(house.store.clone(), house.files.clone(), house.chain)?;
         let journaling = Arc::new(journaling);
         live.journals_with(journaling.clone());
-        let journaling = tokio::spawn(journaling.run(in_force.clone()));
-        let watch = tokio::spawn(certificates::watch(in_force));
-        let keeper = keep_certificates(&live, &house.store).await?;
+        let mut keeper = None;
+        if !in_force.config().alone {
+            tasks.extend(by_the_clock(&live, &house, journaling));
+            keeper = keep_certificates(&live, &house.store).await?;
+        }
         Ok(Self {
-            watch,
-            clean,
-            strangers,
-            following,
-            journaling,
+            tasks,
             guard: house.guard,
             _keeper: keeper,
             live,
@@ -188,16 +163,10 @@ impl Running {
             metrics_at,
             answers_at,
             files_at,
-            files,
             control,
             store: house.store,
             search: house.search,
             notary: house.notary,
-            checkpoints,
-            api,
-            retention,
-            reports,
-            tests,
         })
     }
 
@@ -243,23 +212,12 @@ impl Running {
         if let Some(exporter) = &self.exporter {
             exporter.flush().await;
         }
-        self.retention.abort();
-        self.checkpoints.iter().for_each(JoinHandle::abort);
-        self.reports.abort();
-        self.tests.abort();
-        self.watch.abort();
-        self.clean.abort();
-        self.strangers.abort();
-        if let Some(following) = &self.following {
-            following.abort();
-        }
-        self.journaling.abort();
-        self.files.iter().for_each(JoinHandle::abort);
-        self.api.abort();
+        self.tasks.iter().for_each(JoinHandle::abort);
         let _ = std::fs::remove_file(&self.control);
         let (store, guard, search) = (self.store, self.guard, self.search);
         let live = self.live.clone();
-        let notary = self.live.in_force().config().checkpoint_at_end.then_some(self.notary);
+        // What is new is closed with a checkpoint.
+        let notary = (!self.live.in_force().config().alone).then_some(self.notary);
         let last = move || {
             live.keep_sessions();
             guard.write_down(usize::MAX, crate::clock::now().unix_ms());
@@ -274,6 +232,29 @@ impl Running {
         };
         let _ = tokio::task::spawn_blocking(last).await;
     }
+}
+
+/// What a server does by itself from time to time.
+fn by_the_clock(live: &Arc<Live>, house: &house::House, journaling: Arc<Journaling>) -> Vec<JoinHandle<()>> {
+    let (in_force, hub, guard) = (live.in_force(), &house.hub, &house.guard);
+    let mut tasks = vec![
+        tokio::spawn(forget(live.clone(), house.store.clone())),
+        tokio::spawn(checkpoints::by_the_clock(in_force.clone(), house.notary.clone())),
+        tokio::spawn(checkpoints::keep(in_force.clone(), house.notary.clone())),
+        tokio::spawn(try_out(live.clone())),
+        tokio::spawn(crate::usage::attend(in_force.clone(), live.usage())),
+        tokio::spawn(crate::clean::keep(house.eyes.clone(), house.partners.clone(), house.store.clone())),
+        tokio::spawn(crate::strangers::keep(hub.clone(), guard.clone())),
+        tokio::spawn(journaling.run(in_force.clone())),
+        tokio::spawn(certificates::watch(in_force.clone())),
+    ];
+    if let Some(domain) = in_force.config().domains.first().cloned() {
+        tasks.push(tokio::spawn(crate::following::keep(hub.clone(), guard.clone(), domain)));
+    }
+    if let Some(files) = &house.files {
+        tasks.push(tokio::spawn(upload::keep(files.clone(), hub.clone())));
+    }
+    tasks
 }
 
 /// Sees to it that certificates come by themselves, if the configuration wants that.

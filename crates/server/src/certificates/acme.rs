@@ -47,6 +47,12 @@ impl Drop for Kept {
     }
 }
 
+/// Are these the credentials of an account with the authority of this directory?
+fn is_with(credentials: &[u8], directory: &str) -> bool {
+    let credentials: Option<serde_json::Value> = serde_json::from_slice(credentials).ok();
+    credentials.is_some_and(|it| it["directory"].as_str().is_none_or(|theirs| theirs == directory))
+}
+
 impl Keeper {
     /// Begins, if the configuration wants ACME.
     ///
@@ -180,6 +186,7 @@ impl Keeper {
         .map_err(words)?;
         let file: PathBuf = shelf::dir(&self.config).join("acme-account.json");
         if let Ok(text) = std::fs::read(&file)
+            && is_with(&text, &self.part.directory)
             && let Ok(credentials) = serde_json::from_slice::<AccountCredentials>(&text)
         {
             return builder.from_credentials(credentials).await.map_err(words);

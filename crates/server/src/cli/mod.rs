@@ -224,7 +224,9 @@ fn runtime(workers: usize) -> Result<tokio::runtime::Runtime, Failure> {
     }
     Ok(builder
         .enable_all()
-        .max_blocking_threads(16)
+        // Threads are made when they are needed. Of look-ups by DNS that go slowly there are so many at most, and nobody waits for
+        // them but whoever is looked up.
+        .max_blocking_threads(16 + crate::published::AT_ONCE)
         .thread_keep_alive(std::time::Duration::from_secs(60))
         .build()?)
 }

@@ -52,7 +52,7 @@ where
         // Nobody else has to reach it meanwhile.
         config.administration = ControlPart { socket: None, group: None, ..config.administration };
         config.upload.closed = true;
-        config.checkpoint_at_end = false;
+        config.alone = true;
         let running = Running::start(config, Supervisor::none(), None, None).await?;
         let result = match reach.at(&running.control) {
             Ok(control) => act(control).await,

@@ -116,8 +116,8 @@ pub struct Config {
     pub drain: Duration,
     /// What the record keeps.
     pub record: RecordPart,
-    /// Close what is new with a checkpoint at the end?
-    pub checkpoint_at_end: bool,
+    /// For one act of an administrator's: nobody is served or called, and nothing is done by the clock.
+    pub alone: bool,
     /// May the journal end before rows that others know of? Only for whoever looks into that.
     pub may_be_cut: bool,
     /// Usage reports that are made by themselves.
@@ -374,7 +374,7 @@ impl Config {
             outbreak: file.outbreak,
             spim: file.spim,
             record: file.record,
-            checkpoint_at_end: true,
+            alone: false,
             may_be_cut: false,
             reports: file.reports,
             drain: Duration::from_secs(file.drain.seconds.into()),

@@ -110,9 +110,11 @@ impl Live {
         let doors = house::doors(&config, &house.store, &house.partners, house.recorder.as_deref())?;
         let resolver = house::resolver(&config)?;
         house.partners.look_up_with(Arc::new(Look::new(resolver.clone(), &doors, &house.partners)));
-        net.federate(house.partners.clone(), resolver, doors)?;
+        if !config.alone {
+            net.federate(house.partners.clone(), resolver, doors)?;
+        }
         let conformance = Conformance::new(house.hub.clone(), house.partners.clone(), config.domains.clone());
-        if config.federation.mode != FederationMode::Off {
+        if config.federation.mode != FederationMode::Off && !config.alone {
             conformance.start();
         }
         let usage = Arc::new(Usage::new(&config, house));
@@ -279,7 +281,6 @@ impl Inner {
         let _one = self.change.lock();
         let (before, presented) = (self.in_force.config(), self.in_force.tls());
         let mut config = Config::load(&before.source.path)?;
-        let tls = certificates::open(&config)?;
         let mut done = compare(&before, &config);
         // What needs a restart stays as it is, in what the doors are told, too; the next reload says so again.
         config.domains.clone_from(&before.domains);
@@ -290,6 +291,12 @@ impl Inner {
         config.acme.clone_from(&before.acme);
         config.upload.listen.clone_from(&before.upload.listen);
         config.upload.plain = before.upload.plain;
+        config.federation.listen.clone_from(&before.federation.listen);
+        config.administration.socket.clone_from(&before.administration.socket);
+        config.administration.group.clone_from(&before.administration.group);
+        (config.record.search, config.record.presence) = (before.record.search, before.record.presence);
+        config.alone = before.alone;
+        let tls = certificates::open(&config)?;
         let (federation, resolver) = (house::federation(&config)?, house::resolver(&config)?);
         let hygiene = house::hygiene(&config)?;
         let doors = house::doors(&config, &self.store, &self.partners, self.recorder.as_deref())?;

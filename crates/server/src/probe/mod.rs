@@ -105,6 +105,14 @@ pub async fn probe(ground: &Ground, name: &str) -> Result<Probed, String> {
     Ok(Probed { domain: domain.to_string(), partner: partner.map(|p| p.name), at, good, checks })
 }
 
+/// What becomes of words in another's name.
+enum Forged {
+    /// In words, how they were refused.
+    Refused(String),
+    /// In words, that they were taken.
+    Taken(String),
+}
+
 /// Does a partner's server refuse somebody who speaks in another's name? A row of the conformance table for each protocol
 /// in which it could be reached.
 pub async fn forged(ground: &Ground, partner: &Partner, domain: &Address, seen: &[Check]) -> Vec<Check> {
@@ -117,8 +125,11 @@ pub async fn forged(ground: &Ground, partner: &Partner, domain: &Address, seen: 
             Protocol::Sip => sip::forged(ground, Some(partner), domain, &somebody).await,
         };
         match said {
-            Ok(how) => report.good("forged", format!("refused: {how}")),
+            Ok(Forged::Refused(how)) => report.good("forged", format!("refused: {how}")),
             Err(why) => {
+                report.note("forged", why, "nothing can be said of it; it is tried again with the next test")
+            }
+            Ok(Forged::Taken(why)) => {
                 let remedy = "their server lets us speak in another's name: tell them, and suspend them until it is mended";
                 report.bad("forged", why, remedy);
             }

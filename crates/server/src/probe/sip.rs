@@ -1,6 +1,6 @@
 //! What a SIP server answers to OPTIONS (RFC 3261 section 11), found as RFC 3263 says.
 
-use super::{Ground, Report, reach, secure};
+use super::{Forged, Ground, Report, reach, secure};
 use connector::{Search, Service, TlsMode};
 use model::Address;
 use partner::{Partner, Protocol};
@@ -63,16 +63,16 @@ fn request(method: &str, from: &str, to: &str, tls: TlsMode, body: &str) -> Stri
     )
 }
 
-/// Speaks in the name of a domain that is not ours. Gives how that was refused.
+/// Speaks in the name of a domain that is not ours.
 ///
 /// # Errors
-/// In words, that it was not.
+/// In words, why nobody can tell what becomes of that.
 pub(super) async fn forged(
     ground: &Ground,
     partner: Option<&Partner>,
     domain: &Address,
     somebody: &Address,
-) -> Result<String, String> {
+) -> Result<Forged, String> {
     let mut unseen = Report::new(Protocol::Sip);
     let gone = || "their server could not be reached".to_owned();
     let (visit, spot) = reach(ground, partner, domain, &SEARCH, &mut unseen).await.ok_or_else(gone)?;
@@ -88,12 +88,12 @@ pub(super) async fn forged(
             let status = final_answer(&heard).and_then(|head| head.lines().next()).unwrap_or_default();
             let status = status.strip_prefix("SIP/2.0 ").unwrap_or(status);
             match status.starts_with('2') {
-                true => Err(format!("their server takes us for {somebody}: {status}")),
-                false => Ok(status.to_owned()),
+                true => Ok(Forged::Taken(format!("their server takes us for {somebody}: {status}"))),
+                false => Ok(Forged::Refused(status.to_owned())),
             }
         }
-        Err(why) if why.contains("ended the connection") => Ok(why),
-        Err(_) => Err("it was neither refused nor answered".into()),
+        Err(why) if why.contains("ended the connection") => Ok(Forged::Refused(why)),
+        Err(_) => Err("it was neither refused nor answered, and perhaps taken".into()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What an XMPP server says before it knows who asks (RFC 6120 sections 4 to 6, XEP-0178, XEP-0220).
 
-use super::{Ground, Report, reach, secure};
+use super::{Forged, Ground, Report, reach, secure};
 use base64::Engine as _;
 use connector::{Search, Service, TlsMode};
 use markup::xml::escaped;
@@ -152,16 +152,16 @@ async fn offer(ground: &Ground, domain: &Address, mut visit: Visit, report: &mut
     }
 }
 
-/// Speaks in the name of a domain that is not ours. Gives how that was refused.
+/// Speaks in the name of a domain that is not ours.
 ///
 /// # Errors
-/// In words, that it was not.
+/// In words, why nobody can tell what becomes of that.
 pub(super) async fn forged(
     ground: &Ground,
     partner: Option<&Partner>,
     domain: &Address,
     somebody: &Address,
-) -> Result<String, String> {
+) -> Result<Forged, String> {
     let mut unseen = Report::new(Protocol::Xmpp);
     let gone = || "their server could not be reached".to_owned();
     let (visit, spot) = reach(ground, partner, domain, &SEARCH, &mut unseen).await.ok_or_else(gone)?;
@@ -176,7 +176,7 @@ pub(super) async fn forged(
     let mut visit = visit.ok_or_else(gone)?;
     let features = match open(somebody, domain, &mut visit).await {
         Ok(features) => features,
-        Err(why) => return Ok(why),
+        Err(why) => return Ok(Forged::Refused(why)),
     };
     let words = if features.contains(">EXTERNAL<") {
         let name = base64::engine::general_purpose::STANDARD.encode(somebody.as_str());
@@ -192,14 +192,19 @@ pub(super) async fn forged(
     let ends = ["<success", "</failure", "</stream:error", "</stream:stream"];
     visit.say(words.as_bytes()).await?;
     match visit.hear(|text| ends.iter().any(|end| text.contains(end))).await {
-        Ok(heard) if heard.contains("<success") => Err(format!("their server takes us for {somebody}")),
-        Ok(heard) if heard.contains("<failure") => {
-            Ok("our certificate is not taken for another domain's".into())
+        Ok(heard) if heard.contains("<success") => {
+            Ok(Forged::Taken(format!("their server takes us for {somebody}")))
         }
-        Ok(heard) => Ok(heard
-            .find("<stream:error")
-            .map_or("the stream ended".into(), |at| error(&heard[at..], domain))),
-        Err(why) if why.contains("ended the connection") => Ok(why),
-        Err(_) => Err("it was neither refused nor answered".into()),
+        Ok(heard) if heard.contains("<failure") => {
+            Ok(Forged::Refused("our certificate is not taken for another domain's".into()))
+        }
+        Ok(heard) => {
+            let at = heard.find("<stream:error");
+            Ok(Forged::Refused(
+                at.map_or_else(|| "the stream ended".into(), |at| error(&heard[at..], domain)),
+            ))
+        }
+        Err(why) if why.contains("ended the connection") => Ok(Forged::Refused(why)),
+        Err(_) => Err("it was neither refused nor answered, and perhaps taken".into()),
     }
 }

@@ -123,3 +123,25 @@ fn until_the_first_one_comes_listeners_are_open_and_everybody_says_so() {
     let doctor = said(&server.run(&["doctor"]));
     assert!(doctor.contains("no certificate has been issued yet"), "{doctor}");
 }
+
+#[test]
+fn an_act_without_a_server_takes_no_port_and_orders_nothing() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let acme = format!(
+        "[acme]\nagree_to_terms = true\ndirectory = \"https://127.0.0.1:1/\"\nlisten = \"{}\"\n",
+        taken.local_addr().unwrap()
+    );
+    let dir = prepared("", &format!("\n{acme}"));
+    let run = |words: &[&str]| {
+        crate::harness::rialto()
+            .args(words)
+            .arg("--config")
+            .arg(dir.path().join("rialto.toml"))
+            .output()
+            .unwrap()
+    };
+    let list = run(&["user", "list"]);
+    assert!(list.status.success(), "{}", said(&list));
+    let renewed = run(&["certificate", "renew"]);
+    assert!(said(&renewed).contains("or the server does not run"), "{}", said(&renewed));
+}
