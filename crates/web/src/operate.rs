@@ -179,7 +179,7 @@ pub async fn reload(State(desk): State<Arc<Desk>>, who: Who) -> Result<Json<Relo
 #[utoipa::path(post, path = "/v1/certificates/renew", responses(
     (status = 200), (status = 409, body = crate::ProblemBody)))]
 pub async fn renew(State(desk): State<Arc<Desk>>, who: Who) -> Result<Json<()>, Problem> {
-    let none = "there is no [acme] section, and certificates come by hand; or the server does not run";
+    let none = "there is no [acme] section: certificates come by hand";
     let end = match desk.operator.renew_certificates() {
         true => Ok(Json(())),
         false => Err(Problem(StatusCode::CONFLICT, none.into())),
