@@ -74,10 +74,14 @@ impl State {
         rows.filter(|row| row.watching == Some(Consent::Granted)).map(|row| row.who.clone()).collect()
     }
 
-    /// Has either of the two consented to the other?
+    /// Has this account consented to the other, or asked for their consent and got it? What the other one does alone is not
+    /// enough, or anybody could make themselves known.
     pub fn knows(&self, other: &Address) -> bool {
-        let given = |c: Option<Consent>| matches!(c, Some(Consent::Granted | Consent::PreApproved));
-        self.book.row(other).is_some_and(|row| given(row.watcher) || given(row.watching))
+        let given = |row: &crate::book::Row| {
+            matches!(row.watcher, Some(Consent::Granted | Consent::PreApproved))
+                || row.watching == Some(Consent::Granted)
+        };
+        self.book.row(other).is_some_and(given)
     }
 }
 

@@ -52,6 +52,8 @@ impl Hub {
             }
             BlockEdit::Unblock(who) => (blocking.unblock(owner, &who), Notice::Unblocked(who)),
         };
+        let (Notice::Blocked(ends) | Notice::Unblocked(ends)) = &notice else { return Ok(unsupported()) };
+        let ends = ends.clone();
         match done {
             Ok(()) => {}
             Err(PortError::Refused(text)) => {
@@ -65,6 +67,11 @@ impl Hub {
         }
         // Whoever is blocked sees the owner go, and whoever is not any more sees them again; and the other way round.
         self.look_again(&account);
+        for who in ends {
+            if let Some(theirs) = self.account(&who)? {
+                self.look_again(&theirs);
+            }
+        }
         Ok(Answer::Done)
     }
 }

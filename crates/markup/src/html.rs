@@ -27,6 +27,46 @@ pub fn escaped(value: &str) -> String {
     crate::escaped(value, text)
 }
 
+/// The words of an HTML document as those get it who cannot show one: tags out, the common entities resolved, breaks kept.
+pub fn plain(html: &str) -> String {
+    let mut out = String::with_capacity(html.len());
+    let mut rest = html;
+    while let Some(i) = rest.find('<') {
+        out.push_str(&rest[..i]);
+        let tag = &rest[i + 1..];
+        let end = tag.find('>').unwrap_or(tag.len());
+        let name: String =
+            tag[..end].chars().skip_while(|c| *c == '/').take_while(char::is_ascii_alphanumeric).collect();
+        let closes = tag.starts_with('/');
+        rest = tag.get(end + 1..).unwrap_or("");
+        match name.to_ascii_lowercase().as_str() {
+            "br" => out.push('\n'),
+            "p" | "div" | "li" | "tr" | "h1" | "h2" | "h3" if closes => out.push('\n'),
+            skipped @ ("style" | "script" | "head") if !closes => {
+                let close = format!("</{skipped}");
+                let at = rest.to_ascii_lowercase().find(&close).unwrap_or(rest.len());
+                rest = &rest[at..];
+            }
+            _ => {}
+        }
+    }
+    out.push_str(rest);
+    for (entity, plain) in [
+        ("&nbsp;", " "),
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&quot;", "\""),
+        ("&#39;", "'"),
+        ("&apos;", "'"),
+        ("&amp;", "&"),
+    ] {
+        if out.contains(entity) {
+            out = out.replace(entity, plain);
+        }
+    }
+    out.trim().to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,7 +2,7 @@ use crate::limit::Limit;
 use crate::pipeline::{Context, Stage, Verdict};
 use crate::rules::Rules;
 use meter::Meters;
-use model::{Envelope, Event, Fault, Message, Reason, Refusal, Term, Vouch};
+use model::{Envelope, Event, Fault, Message, Original, Reason, Refusal, Term, Vouch};
 use ports::Partners;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::Arc;
@@ -93,10 +93,17 @@ fn size(event: &Event) -> u64 {
         let parts: usize = m.parts.iter().map(|part| part.body.len()).sum();
         parts.max(m.original.as_ref().map_or(0, |original| original.bytes.len()))
     };
+    let of = |original: &Option<Original>| original.as_ref().map_or(0, |original| original.bytes.len());
     let bytes = match event {
         Event::Message(message) => of_message(message),
         Event::Opaque(opaque) => opaque.original.bytes.len(),
-        _ => 0,
+        Event::Call(call) => call.original.bytes.len(),
+        Event::Receipt(receipt) => of(&receipt.original),
+        Event::Composing(composing) => of(&composing.original),
+        Event::Subscribe(subscribe) => of(&subscribe.original),
+        Event::Authorize(authorize) => of(&authorize.original),
+        Event::Publish(publish) => publish.tuples.iter().map(|tuple| of(&tuple.original)).sum(),
+        Event::Notify(_) => 0,
     };
     SMALL.max(bytes as u64)
 }
@@ -223,6 +230,13 @@ mod tests {
             assert_eq!(ends, [true, true, false], "{limit:?}");
             assert!(passes(&throttle, quiet, cx), "{limit:?}");
         }
+        // However it is called, its bytes count.
+        let (of_bytes, _) = throttle(Limit::DomainBytesIn, Rate::per_minute(1_000, 1_000));
+        let mut long = foreign.clone();
+        let original = Original { dialect: model::Dialect::Xmpp, bytes: vec![b'x'; 900].into() };
+        long.event =
+            Event::Subscribe(Subscribe { term: Term::Lasting, note: None, original: Some(original) });
+        assert_eq!([(); 2].map(|()| passes(&of_bytes, &long, &cx)), [true, false]);
         // What the server says itself is not measured.
         let (throttle, _) = throttle(Limit::AccountIn, two);
         assert!((0..9).all(|_| passes(&throttle, &message("x"), &cx)));

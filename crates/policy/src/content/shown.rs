@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 /// All that a message's bodies say: the first, and of each other what it says besides, behind its language or `also`.
 pub fn shown(message: &Message) -> Cow<'_, str> {
-    let mut bodies = message.parts.iter().filter_map(|part| Some((part, of_part(part)?)));
+    let mut bodies = message.parts.iter().flat_map(|part| of_part(part).map(move |text| (part, text)));
     let Some((_, first)) = bodies.next() else { return Cow::Borrowed("") };
     // Most have one.
     let mut rest = bodies.peekable();

@@ -22,11 +22,11 @@ const WRITTEN: &[&str] = &[
 ];
 
 /// Elements that stand within a word and do not end it.
-const INLINE: &[&str] =
-    &["a", "b", "big", "code", "em", "font", "i", "s", "small", "span", "strong", "sub", "sup", "tt", "u"];
-
-/// Bytes of the longest reference that a door lets through, without `&` and `;`: digits may have zeros before them.
-const LONGEST_REFERENCE: usize = 13;
+const INLINE: &[&str] = &[
+    "a", "abbr", "acronym", "b", "bdi", "bdo", "big", "cite", "code", "del", "dfn", "em", "font", "i", "ins",
+    "kbd", "label", "mark", "q", "s", "samp", "small", "span", "strike", "strong", "sub", "sup", "time",
+    "tt", "u", "var", "wbr",
+];
 
 /// Every text of an event: bodies, subjects, notes, and what stands beside them in its sender's rendering, without the
 /// markup between.
@@ -38,7 +38,7 @@ pub fn texts(event: &Event) -> Vec<Cow<'_, str>> {
             Some(text) => all.push(text),
             None => {
                 all.extend(message.subject.as_deref().map(Cow::Borrowed));
-                all.extend(message.parts.iter().filter_map(of_part));
+                all.extend(message.parts.iter().flat_map(of_part));
             }
         },
         Event::Receipt(receipt) => {
@@ -72,12 +72,23 @@ fn markup_of(original: &Option<Original>) -> Option<Cow<'_, str>> {
     original.bytes.starts_with(b"<").then(|| markup(&original.bytes))
 }
 
-pub(super) fn of_part(part: &Part) -> Option<Cow<'_, str>> {
+/// What a part says; of HTML also what those read who get it without the markup, where that is something else.
+pub(super) fn of_part(part: &Part) -> impl Iterator<Item = Cow<'_, str>> {
     let mime = part.mime.to_ascii_lowercase();
-    if mime.starts_with("text/html") || mime.contains("xml") {
-        return Some(markup(&part.body));
-    }
-    mime.starts_with("text/").then(|| lossy(&part.body))
+    let is_html = mime.starts_with("text/html") || mime.contains("xhtml");
+    let first = match () {
+        () if is_html || mime.contains("xml") => Some(markup(&part.body)),
+        () => mime.starts_with("text/").then(|| lossy(&part.body)),
+    };
+    let without = is_html.then(|| Cow::Owned(markup::html::plain(&lossy(&part.body))));
+    let without = without.filter(|it| !first.as_ref().is_some_and(|first| says(first, it)));
+    first.into_iter().chain(without)
+}
+
+/// Does one say all that the other does, however it is broken into lines?
+fn says(one: &str, other: &str) -> bool {
+    let words = |text: &str| format!(" {} ", text.split_whitespace().collect::<Vec<_>>().join(" "));
+    words(one).contains(&words(other))
 }
 
 /// What stands between the tags of XML or HTML, and in those attributes that people write into. Whatever is no markup
@@ -92,6 +103,13 @@ pub fn markup(bytes: &[u8]) -> Cow<'_, str> {
     let mut rest = &*text;
     while let Some(at) = memchr::memchr(b'<', rest.as_bytes()) {
         decode(&rest[..at], &mut out);
+        let begins = rest[at + 1..].chars().next();
+        if !begins.is_some_and(|c| c.is_alphabetic() || matches!(c, '/' | '!' | '?' | '_' | ':')) {
+            // No tag begins like this.
+            out.push('<');
+            rest = &rest[at + 1..];
+            continue;
+        }
         // Nobody sees a comment, so it does not end a word either.
         if let Some(comment) = rest[at..].strip_prefix("<!--") {
             let (inside, after) = comment.split_once("-->").unwrap_or((comment, ""));
@@ -100,8 +118,15 @@ pub fn markup(bytes: &[u8]) -> Cow<'_, str> {
             rest = after;
             continue;
         }
-        let end = end_of_tag(&rest[at..]).map_or(rest.len(), |end| at + end);
+        // Where a quotation mark has no other, some take the first `>` for the end.
+        let close = || memchr::memchr(b'>', &rest.as_bytes()[at..]).map(|end| end + 1);
+        let end = end_of_tag(&rest[at..]).or_else(close).map_or(rest.len(), |end| at + end);
         let tag = &rest[at + 1..end];
+        if !(tag.ends_with('>') && begins.is_some_and(|c| c.is_ascii())) {
+            // XML has such names and HTML has not, and some show a tag that does not end.
+            decode(tag, &mut aside);
+            aside.push('\n');
+        }
         let tag = tag.strip_suffix('>').unwrap_or(tag);
         if let Some(data) = tag.strip_prefix("![CDATA[") {
             out.push_str(data.trim_end_matches("]]"));
@@ -145,12 +170,19 @@ fn end_of_tag(text: &str) -> Option<usize> {
     None
 }
 
+/// As HTML has them, too: without quotation marks, without values.
 fn attributes(mut rest: &str, out: &mut String) {
     while let Some(equals) = memchr::memchr(b'=', rest.as_bytes()) {
-        let (name, after) = (rest[..equals].trim(), rest[equals + 1..].trim_start());
-        let Some(quote) = after.bytes().next().filter(|b| matches!(b, b'"' | b'\'')) else { return };
-        let Some(end) = memchr::memchr(quote, &after.as_bytes()[1..]) else { return };
-        let (value, left) = (&after[1..=end], &after[end + 2..]);
+        let (name, after) = (rest[..equals].trim_end(), rest[equals + 1..].trim_start());
+        let name = name.rsplit(|c: char| c.is_whitespace() || c == '/').next().unwrap_or_default();
+        let quote = after.bytes().next().filter(|b| matches!(b, b'"' | b'\''));
+        let (value, left) = match quote {
+            Some(quote) => match memchr::memchr(quote, &after.as_bytes()[1..]) {
+                Some(end) => (&after[1..=end], &after[end + 2..]),
+                None => (&after[1..], ""),
+            },
+            None => after.split_at(after.find(char::is_whitespace).unwrap_or(after.len())),
+        };
         if WRITTEN.iter().any(|written| name.eq_ignore_ascii_case(written)) {
             decode(value, out);
             out.push('\n');
@@ -159,50 +191,87 @@ fn attributes(mut rest: &str, out: &mut String) {
     }
 }
 
-/// Resolves the references that XML has, and numbers.
+/// Resolves the references that XML has, numbers, and those of HTML for what stands in addresses; the `;` may be missing.
 fn decode(text: &str, out: &mut String) {
     let mut rest = text;
     while let Some(at) = memchr::memchr(b'&', rest.as_bytes()) {
         out.push_str(&rest[..at]);
-        let (name, after) = match rest[at + 1..].split_once(';') {
-            Some((name, after)) if name.len() <= LONGEST_REFERENCE => (name, after),
-            _ => {
-                out.push('&');
-                rest = &rest[at + 1..];
-                continue;
-            }
+        rest = &rest[at + 1..];
+        let number = rest.strip_prefix('#');
+        let digits = number.unwrap_or(rest);
+        let (digits, base) = match digits.strip_prefix(['x', 'X']).filter(|_| number.is_some()) {
+            Some(hex) => (hex, 16),
+            None => (digits, 10),
         };
-        let number = name.strip_prefix('#').and_then(|number| match number.strip_prefix(['x', 'X']) {
-            Some(hex) => u32::from_str_radix(hex, 16).ok(),
-            None => number.parse().ok(),
-        });
-        let meant = match name {
-            "amp" => Some('&'),
-            "lt" => Some('<'),
-            "gt" => Some('>'),
-            "quot" => Some('"'),
-            "apos" => Some('\''),
-            "nbsp" => Some(' '),
-            "shy" => Some('\u{ad}'),
-            "zwnj" => Some('\u{200c}'),
-            _ => number.and_then(char::from_u32),
+        let is_part = |b: u8| match (number, base) {
+            (Some(_), 16) => b.is_ascii_hexdigit(),
+            (Some(_), _) => b.is_ascii_digit(),
+            (None, _) => b.is_ascii_alphanumeric(),
+        };
+        let end = digits.bytes().position(|b| !is_part(b)).unwrap_or(digits.len());
+        let (name, after) = digits.split_at(end);
+        let meant = match number {
+            Some(_) if name.is_empty() => None,
+            // Any number of zeros may stand before.
+            Some(_) => match name.trim_start_matches('0') {
+                "" => Some('\0'),
+                name => u32::from_str_radix(name, base).ok().and_then(char::from_u32),
+            },
+            None => NAMED.iter().find(|(it, _)| *it == name).map(|(_, meant)| *meant),
         };
         match meant {
-            Some(meant) => out.push(meant),
-            None => {
-                out.push('&');
-                out.push_str(name);
-                out.push(';');
+            Some(meant) => {
+                out.push(meant);
+                rest = after.strip_prefix(';').unwrap_or(after);
             }
+            None => out.push('&'),
         }
-        rest = after;
     }
     out.push_str(rest);
 }
 
+const NAMED: [(&str, char); 22] = [
+    ("amp", '&'),
+    ("lt", '<'),
+    ("gt", '>'),
+    ("quot", '"'),
+    ("apos", '\''),
+    ("nbsp", ' '),
+    ("shy", '\u{ad}'),
+    ("zwnj", '\u{200c}'),
+    ("zwj", '\u{200d}'),
+    ("ZeroWidthSpace", '\u{200b}'),
+    ("period", '.'),
+    ("colon", ':'),
+    ("sol", '/'),
+    ("bsol", '\\'),
+    ("commat", '@'),
+    ("lowbar", '_'),
+    ("hyphen", '-'),
+    ("dash", '-'),
+    ("num", '#'),
+    ("percnt", '%'),
+    ("Tab", '\t'),
+    ("NewLine", '\n'),
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn html_is_also_read_as_those_get_it_who_cannot_show_it() {
+        let html = |body: &'static str| Part {
+            mime: "text/html".into(),
+            lang: None,
+            body: body.as_bytes().to_vec().into(),
+        };
+        for hidden in ["<p x=\">falcon\">", "fal<p>con", "fal<y></y>con", "<p x='>falcon", "<!-- > falcon"] {
+            let part = html(hidden);
+            assert!(of_part(&part).any(|text| text.contains("falcon")), "{hidden}");
+        }
+        assert_eq!(of_part(&html("<p>one</p><p>two <b>three</b></p>")).count(), 1, "it is said once");
+    }
 
     #[test]
     fn what_people_wrote_comes_out_of_markup() {
@@ -213,7 +282,15 @@ mod tests {
             ("<m><body>fal<b>con</b></body><x>y</x></m>", "\nfalcon\ny\n"),
             ("<a href='http://x/?a&amp;b' id='no'>t</a>", "t\nhttp://x/?a&b\n"),
             ("f&#97;lc&#x6f;n", "falcon"),
-            ("a < b", "a \n"),
+            ("a < b", "a < b"),
+            ("I <3 you falcon", "I <3 you falcon"),
+            ("<p x='>4111 1111 http://evil.example/", "\n4111 1111 http://evil.example/"),
+            ("<a href=http://evil.example/x>t</a>", "t\nhttp://evil.example/x\n"),
+            ("<a download href=\"http://evil.example/\">t</a>", "t\nhttp://evil.example/\n"),
+            ("f&#97lcon evil&period;example &#x0000000000000000000066;", "falcon evil.example f"),
+            ("fal<cite>con</cite>", "falcon"),
+            ("a <falcon", "a \n\nfalcon\n"),
+            ("<\u{e9}falcon>x", "\nx\n\u{e9}falcon>\n"),
             ("AT&T & co", "AT&T & co"),
             ("<![CDATA[a<b]]>", "a<b"),
             ("<x title='a>b'>c</x>", "\nc\n\na>b\n"),

@@ -99,3 +99,36 @@ fn a_block_takes_presence_away_and_outlives_a_restart() {
     let mut romeo = online(&serve, "romeo");
     assert!(ask(&mut romeo, "get", "<blocklist xmlns='urn:xmpp:blocking'/>").contains(ITEM));
 }
+
+#[test]
+fn nobody_makes_themselves_known() {
+    let serve =
+        Serve::start(&["romeo", "juliet"], &format!("{LISTEN}\n[consent]\nmessages = \"contacts\"\n"));
+    let (mut romeo, mut juliet) = (online(&serve, "romeo"), online(&serve, "juliet"));
+    romeo.say("<presence type='subscribed' to='juliet@example.com'/>");
+    romeo.fence();
+    write(&mut romeo, "juliet", "we know each other");
+    let no = romeo.hear("</message>");
+    assert!(no.contains("accepts messages from contacts only"), "{no}");
+    // It is her who accepts.
+    juliet.say("<presence type='subscribe' to='romeo@example.com'/>");
+    juliet.hear("subscribed");
+    write(&mut romeo, "juliet", "now we do");
+    assert!(juliet.hear("</message>").contains("now we do"));
+}
+
+#[test]
+fn who_blocks_somebody_sees_them_go() {
+    let serve = Serve::start(&["romeo", "juliet"], LISTEN);
+    let (mut romeo, mut juliet) = (online(&serve, "romeo"), online(&serve, "juliet"));
+    juliet.say("<presence type='subscribe' to='romeo@example.com'/>");
+    romeo.hear("type='subscribe'");
+    romeo.say("<presence type='subscribed' to='juliet@example.com'/>");
+    juliet.hear("from='romeo@example.com/");
+    juliet.say("<iq type='set' id='b4'><block xmlns='urn:xmpp:blocking'><item jid='romeo@example.com'/></block></iq>");
+    let gone = juliet.hear("type='unavailable'");
+    assert!(gone.contains("from='romeo@example.com/"), "{gone}");
+    juliet.say("<iq type='set' id='b5'><unblock xmlns='urn:xmpp:blocking'><item jid='romeo@example.com'/></unblock></iq>");
+    let back = juliet.hear("from='romeo@example.com/");
+    assert!(!back.contains("type='unavailable'"), "{back}");
+}

@@ -160,7 +160,7 @@ fn bodies(message: &Message, dialect: Dialect, w: &mut Writer, losses: &mut Vec<
     for part in message.parts.iter().filter(|p| !plain(p)) {
         if is_html(part) && said.is_empty() {
             // XHTML-IM (XEP-0071) is deprecated: the text is kept, its looks are not.
-            body(part, &plain_text(&String::from_utf8_lossy(&part.body)), message, w);
+            body(part, &markup::html::plain(&String::from_utf8_lossy(&part.body)), message, w);
             said.push(part.lang.as_ref());
             losses.push(Loss::changed("html-body", "text", dialect, Dialect::Xmpp));
         } else if is_html(part) {
@@ -177,46 +177,6 @@ fn body(part: &Part, text: &str, message: &Message, w: &mut Writer) {
         w.attr_if("xml:lang", part.lang.as_deref());
     }
     w.text(text).end();
-}
-
-/// The words of an HTML document: tags out, the common entities resolved, breaks kept.
-fn plain_text(html: &str) -> String {
-    let mut out = String::with_capacity(html.len());
-    let mut rest = html;
-    while let Some(i) = rest.find('<') {
-        out.push_str(&rest[..i]);
-        let tag = &rest[i + 1..];
-        let end = tag.find('>').unwrap_or(tag.len());
-        let name: String =
-            tag[..end].chars().skip_while(|c| *c == '/').take_while(char::is_ascii_alphanumeric).collect();
-        let closes = tag.starts_with('/');
-        rest = tag.get(end + 1..).unwrap_or("");
-        match name.to_ascii_lowercase().as_str() {
-            "br" => out.push('\n'),
-            "p" | "div" | "li" | "tr" | "h1" | "h2" | "h3" if closes => out.push('\n'),
-            skipped @ ("style" | "script" | "head") if !closes => {
-                let close = format!("</{skipped}");
-                let at = rest.to_ascii_lowercase().find(&close).unwrap_or(rest.len());
-                rest = &rest[at..];
-            }
-            _ => {}
-        }
-    }
-    out.push_str(rest);
-    for (entity, plain) in [
-        ("&nbsp;", " "),
-        ("&lt;", "<"),
-        ("&gt;", ">"),
-        ("&quot;", "\""),
-        ("&#39;", "'"),
-        ("&apos;", "'"),
-        ("&amp;", "&"),
-    ] {
-        if out.contains(entity) {
-            out = out.replace(entity, plain);
-        }
-    }
-    out.trim().to_owned()
 }
 
 #[cfg(test)]
