@@ -84,15 +84,30 @@ impl Pipeline {
         self.judge_on(envelope, context, None)
     }
 
-    /// The same, leaving a span for each stage.
+    /// The same by the stages behind the one of this name.
+    pub(crate) fn judge_behind(&self, name: &str, envelope: &mut Envelope, context: &Context) -> Judgement {
+        let behind = self.0.iter().position(|stage| stage.name() == name).map_or(0, |at| at + 1);
+        Self::judge_by(&self.0[behind..], envelope, context, None)
+    }
+
+    /// The same by all, leaving a span for each stage.
     pub(crate) fn judge_on(
         &self,
         envelope: &mut Envelope,
         context: &Context,
         trail: Option<&Trail>,
     ) -> Judgement {
+        Self::judge_by(&self.0, envelope, context, trail)
+    }
+
+    fn judge_by(
+        stages: &[Box<dyn Stage>],
+        envelope: &mut Envelope,
+        context: &Context,
+        trail: Option<&Trail>,
+    ) -> Judgement {
         let mut judged = Judgement::default();
-        for stage in &self.0 {
+        for stage in stages {
             let begun = trail.map(|_| now());
             let mut verdict = stage.apply(envelope, context);
             // That something did not arrive is told whatever the rules say of its teller, but not in their words.

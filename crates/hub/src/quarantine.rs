@@ -103,17 +103,23 @@ impl Hub {
         }
     }
 
-    /// Lets one pass, as it was sent. It is a row of its own then, which names the one that was held. Blocks.
-    ///
-    /// # Errors
-    /// [`QuarantineError`]
-    pub fn release_held(self: &Arc<Self>, seq: Seq) -> Result<(), QuarantineError> {
+    /// The same, if there is something left of it to deliver.
+    fn held_whole(&self, seq: Seq) -> Result<Kept, QuarantineError> {
         let HeldRow { kept, .. } = self.held_row(seq)?;
         if kept.erased {
             let gone =
                 Refusal::new(Reason::Gone).with_text("its content was destroyed by the rule of retention");
             return Err(QuarantineError::Refused(gone));
         }
+        Ok(kept)
+    }
+
+    /// Lets one pass, as it was sent. It is a row of its own then, which names the one that was held. Blocks.
+    ///
+    /// # Errors
+    /// [`QuarantineError`]
+    pub fn release_held(self: &Arc<Self>, seq: Seq) -> Result<(), QuarantineError> {
+        let kept = self.held_whole(seq)?;
         let plan = match self.plan(&kept.envelope)? {
             Plan::Refuse(refusal) => return Err(QuarantineError::Refused(refusal)),
             plan => plan,
@@ -127,14 +133,32 @@ impl Hub {
     /// # Errors
     /// [`QuarantineError`]
     pub fn judge_held_again(self: &Arc<Self>, seq: Seq) -> Result<(), QuarantineError> {
-        let HeldRow { kept, .. } = self.held_row(seq)?;
+        self.judge_held(seq, None)
+    }
+
+    /// Goes on with one that waited for this stage, and need not any more: those behind it have not seen it yet. Blocks.
+    ///
+    /// # Errors
+    /// [`QuarantineError`]
+    pub fn go_on_with_held(self: &Arc<Self>, seq: Seq, stage: &str) -> Result<(), QuarantineError> {
+        self.judge_held(seq, Some(stage))
+    }
+
+    fn judge_held(self: &Arc<Self>, seq: Seq, behind: Option<&str>) -> Result<(), QuarantineError> {
+        let kept = self.held_whole(seq)?;
         let (mut envelope, rule) = (kept.envelope, kept.judged.held.map(|hold| hold.rule));
         let plan = self.plan(&envelope)?;
         let (acquainted, listed) = self.acquainted(&envelope, &plan);
         let is_here = !matches!(plan, Plan::Remote(_)) && self.hosts(envelope.to.address.domain());
         let context = Context { now: clock::wall(), acquainted, listed, is_here };
-        let mut judged = self.parts.pipeline.judge(&mut envelope, &context);
-        if judged.held.as_ref().map(|hold| &hold.rule) == rule.as_ref() {
+        let pipeline = &self.parts.pipeline;
+        let mut judged = match behind.map(|stage| (stage, pipeline.still_passes(&envelope))) {
+            None => pipeline.judge(&mut envelope, &context),
+            // Rules of today hold for it, too.
+            Some((_, Err(refusal))) => Judgement::refused(refusal),
+            Some((stage, Ok(()))) => pipeline.judge_behind(stage, &mut envelope, &context),
+        };
+        if behind.is_none() && judged.held.as_ref().map(|hold| &hold.rule) == rule.as_ref() {
             return Ok(());
         }
         if let (Plan::Refuse(refusal), None) = (&plan, &judged.refused) {

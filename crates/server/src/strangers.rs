@@ -27,7 +27,7 @@ pub fn attend(house: &House) {
             }
             Act::Ask { from, to, text } => hub.say_as(&from, &to, &text),
             Act::Release(rows) => drop(runtime.spawn_blocking(move || {
-                end(&rows, |seq| hub.release_held(seq));
+                end(&rows, |seq| hub.go_on_with_held(seq, hub::stages::SPIM));
             })),
             Act::Discard(rows) => drop(runtime.spawn_blocking(move || {
                 end(&rows, |seq| hub.discard_held(seq, false));

@@ -17,5 +17,5 @@ pub use identity::Identity;
 pub use limits::Limits;
 pub use outbreak::Outbreak;
 pub use policy::Policy;
-pub use spim::Spim;
+pub use spim::{SPIM, Spim};
 pub use throttle::Throttle;

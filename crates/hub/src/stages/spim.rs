@@ -14,9 +14,12 @@ pub struct Spim {
     pub partners: Arc<dyn Partners>,
 }
 
+/// The name of this stage, for what waited at it.
+pub const SPIM: &str = "spim";
+
 impl Stage for Spim {
     fn name(&self) -> &'static str {
-        "spim"
+        SPIM
     }
 
     fn apply(&self, envelope: &mut Envelope, context: &Context) -> Verdict {

@@ -148,7 +148,7 @@ fn what_a_stranger_may_not_send_is_dropped_held_or_asked_about() {
     let rules = |more: &str| format!("[spim]\npartners = true\n{more}");
     let example =
         Serve::start_in(directory("example.com", &rules("links = \"drop\"\n")), &["romeo", "juliet"], |_| {});
-    let people = ["nurse@acme.example", "peter@acme.example", "abram@acme.example"];
+    let people = ["nurse@acme.example", "peter@acme.example", "abram@acme.example", "gregory@acme.example"];
     let acme = Serve::start_in(directory("acme.example", ""), &people, |_| {});
     meet(&example, &acme);
     let mut romeo = online(&example, "romeo");
@@ -156,7 +156,7 @@ fn what_a_stranger_may_not_send_is_dropped_held_or_asked_about() {
     let now = |more: &str| {
         example.configure("", &config(&rules(more)));
         let (said, good) = example.reload();
-        assert!(good && said.contains("spim"), "{said}");
+        assert!(good, "{said}");
     };
 
     write(&mut nurse, ROMEO, "https://drop.example/");
@@ -184,6 +184,17 @@ fn what_a_stranger_may_not_send_is_dropped_held_or_asked_about() {
     write(&mut nurse, ROMEO, "https://again.example/");
     let seen = romeo.hear("https://again.example/");
     assert!(!seen.contains("what?"), "{seen}");
+
+    // Who answers has waited for the guard alone: what comes after it has not seen the message yet.
+    std::fs::write(example.path("evil.txt"), "evil.example\n").expect("writable");
+    now("links = \"challenge\"\n[[hygiene.list]]\nfile = \"evil.txt\"\n");
+    let mut gregory = at_acme(&acme, "gregory");
+    write(&mut gregory, ROMEO, "https://evil.example/");
+    let asked = gregory.hear("</message>");
+    write(&mut gregory, ROMEO, &sum(&asked).to_string());
+    let no = gregory.hear("</message>");
+    assert!(no.contains("type='error'"), "{no}");
+    assert!(says(&example, &["journal", "tail", "-n", "20"], "hygiene:list.evil").contains("spim:link"));
 
     // Somebody on a list.
     std::fs::write(example.path("bad.txt"), "peter@acme.example\n").expect("writable");
