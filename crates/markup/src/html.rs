@@ -43,8 +43,13 @@ pub fn plain(html: &str) -> String {
             "br" => out.push('\n'),
             "p" | "div" | "li" | "tr" | "h1" | "h2" | "h3" if closes => out.push('\n'),
             skipped @ ("style" | "script" | "head") if !closes => {
-                let close = format!("</{skipped}");
-                let at = rest.to_ascii_lowercase().find(&close).unwrap_or(rest.len());
+                let closes = |at: usize| {
+                    let name =
+                        rest.as_bytes()[at..].strip_prefix(b"</").and_then(|name| name.get(..skipped.len()));
+                    name.is_some_and(|name| name.eq_ignore_ascii_case(skipped.as_bytes()))
+                };
+                let at =
+                    rest.match_indices('<').map(|(at, _)| at).find(|at| closes(*at)).unwrap_or(rest.len());
                 rest = &rest[at..];
             }
             _ => {}
@@ -70,6 +75,12 @@ pub fn plain(html: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_no_reader_shows_is_left_out() {
+        let said = plain("a<STYLE>b{}</p></Style>c<script>d</script ><style>e</style>f<head>g");
+        assert_eq!(said, "acf");
+    }
 
     #[test]
     fn nothing_is_hidden_and_nothing_is_markup() {
