@@ -10,6 +10,7 @@ mod hygiene;
 mod imports;
 mod journal_row;
 mod machine;
+mod multipart;
 mod pidf;
 mod policy_text;
 mod pubsub;
@@ -40,6 +41,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("hygiene", hygiene::run),
     ("imports", imports::run),
     ("journal_row", journal_row::run),
+    ("multipart", multipart::run),
     ("pidf", pidf::run),
     ("policy_text", policy_text::run),
     ("pubsub", pubsub::run),

@@ -40,6 +40,12 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
              Require: MyFeatures.VitalMessageOption\r\n\r\nContent-type: text/plain; charset=utf-8\r\n\
              Content-ID: <1234567890@foo.com>\r\n\r\nhello",
         ]),
+        "multipart" => own(&[
+            "multipart/mixed; boundary=b\n--b\r\n\r\none\r\n--b\r\nContent-Type: multipart/alternative;boundary=\"c d\"\r\n\r\n\
+             --c d\r\nContent-Type: text/plain\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\ntw=F6\r\n--c d\r\n\
+             Content-Transfer-Encoding: base64\r\n\r\nPGI+\r\n--c d--\r\n--b--\r\n",
+            "multipart/encrypted\n--\r\n\r\n----",
+        ]),
         "pidf" => own(&[
             "<presence xmlns='urn:ietf:params:xml:ns:pidf' xmlns:r='urn:ietf:params:xml:ns:pidf:rpid' \
              entity='pres:a@b'><tuple id='ID-x'><status><basic>open</basic></status><contact priority='0.8'>im:a@b\

@@ -89,7 +89,7 @@ macro_rules! targets {
 }
 
 targets! {
-    cpim digest evidence hygiene imports journal_row pidf policy_text pubsub reports retention s2s_machine scram sip_machine
+    cpim digest evidence hygiene imports journal_row multipart pidf policy_text pubsub reports retention s2s_machine scram sip_machine
     sip_message sip_stream sip_trunk texts xmpp_machine xmpp_stream
 }
 

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use std::sync::LazyLock;
 
 /// Links of one envelope that are looked at.
-const LINKS: usize = 8;
+const LINKS: usize = 1_024;
 /// Files of one envelope that are looked at.
 const FILES: usize = 4;
 
@@ -37,17 +37,31 @@ impl From<Link> for Carried {
     }
 }
 
+/// Things of one envelope that are followed.
+const FOLLOWED: usize = 256;
+
+/// Those that are followed. Of more than anybody writes by hand it is a choice by their hashes: what all messages of a worm
+/// have in common is chosen in most of them or in none, whatever stands beside it.
+pub(crate) fn followed(carried: &[Carried]) -> Vec<&Carried> {
+    let mut all: Vec<_> = carried.iter().collect();
+    if all.len() > FOLLOWED {
+        all.sort_unstable_by_key(|one| (one.exact.kind == Kind::Link, one.exact.key));
+        all.truncate(FOLLOWED);
+    }
+    all
+}
+
 /// What an envelope carries that can spread: links, files, and the shape of its text.
 pub fn artefacts(envelope: &Envelope) -> Vec<Carried> {
     let mut all = Vec::new();
     match &envelope.event {
         Event::Message(message) => of_message(message, envelope, &mut all),
         Event::Subscribe(subscribe) => {
-            subscribe.note.iter().for_each(|note| push(&mut all, links(note, LINKS, |_| ())));
+            subscribe.note.iter().for_each(|note| push(&mut all, note, |_| ()));
         }
         Event::Publish(publish) => {
             for (_, note) in publish.tuples.iter().flat_map(|tuple| &tuple.notes) {
-                push(&mut all, links(note, LINKS, |_| ()));
+                push(&mut all, note, |_| ());
             }
         }
         // Not the links: every client's answer about itself has some.
@@ -57,8 +71,9 @@ pub fn artefacts(envelope: &Envelope) -> Vec<Carried> {
     all
 }
 
-fn push(all: &mut Vec<Carried>, links: Vec<Link>) {
-    for carried in links.into_iter().map(Carried::from) {
+/// The links of a text as a reader sees it. `between` hears what stands between them.
+fn push(all: &mut Vec<Carried>, text: &str, between: impl FnMut(&str)) {
+    for carried in links(&policy::clean(text), LINKS, between).into_iter().map(Carried::from) {
         if all.len() < LINKS && !all.contains(&carried) {
             all.push(carried);
         }
@@ -70,16 +85,16 @@ fn of_message(message: &Message, envelope: &Envelope, all: &mut Vec<Carried>) {
         [&envelope.from.address, &envelope.to.address].into_iter().flat_map(names_of).collect();
     let mut shape = Shape::default();
     if let Some(subject) = &message.subject {
-        push(all, links(subject, LINKS, |between| shape.add(between, &names)));
+        push(all, subject, |between| shape.add(between, &names));
     }
     let mut files = Vec::new();
     for part in &message.parts {
         match part.mime.get(..5).is_some_and(|mime| mime.eq_ignore_ascii_case("text/")) {
             true if part.is_plain_text() => {
                 let text = lossy(&part.body);
-                push(all, links(&text, LINKS, |between| shape.add(between, &names)));
+                push(all, &text, |between| shape.add(between, &names));
             }
-            true => push(all, links(&policy::markup(&part.body), LINKS, |_| ())),
+            true => push(all, &policy::markup(&part.body), |_| ()),
             false if files.len() < FILES && !part.body.is_empty() => {
                 files.push(Carried::from(Artefact::file(&Sha256::digest(&part.body))));
             }
@@ -87,7 +102,7 @@ fn of_message(message: &Message, envelope: &Envelope, all: &mut Vec<Carried>) {
         }
     }
     if let Some(original) = message.original.as_ref().filter(|original| has_more(original)) {
-        push(all, links(&policy::markup(&original.bytes), LINKS, |_| ()));
+        push(all, &policy::markup(&original.bytes), |_| ());
         hashes(original, all);
     }
     all.append(&mut files);

@@ -67,14 +67,8 @@ pub(crate) fn read(word: &str) -> Option<Link> {
         end -= 1;
     }
     let word = &word[..end];
-    let (rest, schemed) = match word.find("://") {
-        Some(at) => {
-            // Whatever stands before it without a space: "look:http://...".
-            let scheme = word[..at].rsplit(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
-            let known = ["http", "https", "ftp", "hxxp", "hxxps"];
-            known.iter().find(|name| scheme.eq_ignore_ascii_case(name))?;
-            (&word[at + 3..], true)
-        }
+    let (rest, schemed) = match scheme(word)? {
+        Some(rest) => (rest, true),
         None => (word, false),
     };
     let authority_end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
@@ -85,7 +79,8 @@ pub(crate) fn read(word: &str) -> Option<Link> {
         Some((host, "")) => (host, ""),
         _ => (authority, ""),
     };
-    let host = host.trim_end_matches('.').to_lowercase();
+    // As a browser takes it: decoded, and any full stop for a dot (UTS #46).
+    let host = decoded(host).replace('。', ".").trim_end_matches('.').to_lowercase();
     let host = host.strip_prefix("www.").map_or(host.clone(), str::to_owned);
     let tail = tail.split('#').next().unwrap_or_default();
     if !is_host(&host, schemed, !tail.is_empty()) {
@@ -129,6 +124,23 @@ pub(crate) fn read(word: &str) -> Option<Link> {
     }
     let folded = (folded != exact).then_some(folded);
     Some(Link { host, exact, folded })
+}
+
+/// What follows the scheme of a link; nothing where it has none, `None` where it has one that leads nowhere. Browsers take
+/// a backslash for a slash, and do without either after a scheme that they know.
+fn scheme(word: &str) -> Option<Option<&str>> {
+    const KNOWN: [&str; 5] = ["http", "https", "ftp", "hxxp", "hxxps"];
+    let mut unknown = false;
+    for (at, _) in word.match_indices(':') {
+        let (before, after) = (&word[..at], &word[at + 1..]);
+        // Whatever stands before it without a space: "look:http://...".
+        let name = before.rsplit(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+        if KNOWN.iter().any(|known| name.eq_ignore_ascii_case(known)) {
+            return Some(Some(after.trim_start_matches(['/', '\\'])));
+        }
+        unknown |= after.starts_with("//");
+    }
+    if unknown { None } else { Some(None) }
 }
 
 fn is_host(host: &str, schemed: bool, has_path: bool) -> bool {
@@ -218,6 +230,11 @@ mod tests {
             "http://user:pw@evil.example:80/omg.php",
             "(http://evil.example/omg.php),",
             "look:http://evil.example/OMG.php",
+            "http:\\\\evil.example\\omg.php",
+            "http:///evil.example/omg.php",
+            "http:evil.example/omg.php",
+            "http://%65vil.example/omg.php",
+            "http://evil。example/omg.php",
         ] {
             assert_eq!(exact(same).as_deref(), Some("evil.example/omg.php"), "{same}");
         }
@@ -252,19 +269,9 @@ mod tests {
         let exact: Vec<_> = found.iter().map(|l| l.exact.as_str()).collect();
         assert_eq!(exact, ["a.example/x", "b.example/y"]);
         assert_eq!(rest, "see   and nothing.else or 3.5 at 12:30");
-        for none in [
-            "",
-            ".",
-            ":",
-            "://",
-            "http://",
-            "http:///x",
-            "a:b",
-            "e.g./i.e.",
-            "../etc",
-            "é.é",
-            "mailto:a@b.example",
-        ] {
+        for none in
+            ["", ".", ":", "://", "http://", "a:b", "e.g./i.e.", "../etc", "é.é", "mailto:a@b.example"]
+        {
             assert_eq!(links(none, 8, |_| ()), [], "{none}");
         }
         assert_eq!(links("«http://a.example/é»", 8, |_| ())[0].exact, "a.example/é");

@@ -1,7 +1,7 @@
 //! The watch: looks at all that passes, finds outbreaks, and does what is in force about them.
 
 use crate::artefact::Artefact;
-use crate::gather::{Carried, artefacts};
+use crate::gather::{Carried, artefacts, followed};
 use crate::link;
 use crate::order::{Live, Order, Orders, Target};
 use crate::settings::Settings;
@@ -391,17 +391,8 @@ impl Outbreaks {
             let rule = format!("outbreak:{}", live.order.target.name());
             Err(Refusal::new(Reason::Policy).with_text(text).by_rule(rule))
         };
-        for domain in [from.domain(), to.domain()] {
-            if let Some(live) = orders.partners.get(domain).filter(|live| live.holds(now)) {
-                return no(live, ISOLATED);
-            }
-        }
-        if !orders.companies.is_empty() {
-            for partner in [from, to].into_iter().filter_map(|who| self.partner_of(who)) {
-                if let Some(live) = orders.companies.get(&partner).filter(|live| live.holds(now)) {
-                    return no(live, ISOLATED);
-                }
-            }
+        if let Some(live) = self.isolated(from, to, orders, now) {
+            return no(live, ISOLATED);
         }
         if !matches!(envelope.event, Event::Message(_) | Event::Opaque(_) | Event::Subscribe(_)) {
             return Ok(());
@@ -413,6 +404,22 @@ impl Outbreaks {
             Some(live) if matches!(envelope.event, Event::Message(_)) => no(live, STOPPED),
             _ => Ok(()),
         }
+    }
+
+    /// The order by which nothing passes between the servers of these two.
+    fn isolated<'a>(
+        &self,
+        from: &Address,
+        to: &Address,
+        orders: &'a Orders,
+        now: u64,
+    ) -> Option<&'a Arc<Live>> {
+        let holds = |live: &&Arc<Live>| live.holds(now);
+        let by_domain = |who: &Address| orders.partners.get(who.domain()).filter(holds);
+        let by_company = |who: &Address| orders.companies.get(&self.partner_of(who)?).filter(holds);
+        let both = [from, to];
+        let domain = both.into_iter().find_map(by_domain);
+        domain.or_else(|| both.into_iter().filter(|_| !orders.companies.is_empty()).find_map(by_company))
     }
 
     fn held(&self, live: &Live, envelope: &Envelope, now: u64, settings: &Settings) -> Hold {
@@ -448,8 +455,8 @@ impl ports::Watch for Outbreaks {
         let (settings, orders) = (*self.settings.read(), self.orders.read().clone());
         let now = envelope.at.unix_ms();
         self.may_pass(envelope, &orders, now, &settings)?;
-        let followed = settings.enabled && is_followed(&envelope.event);
-        if !followed && orders.artefacts.is_empty() {
+        let follows = settings.enabled && is_followed(&envelope.event);
+        if !follows && orders.artefacts.is_empty() {
             return Ok(None);
         }
         let carried = artefacts(envelope);
@@ -459,10 +466,10 @@ impl ports::Watch for Outbreaks {
             }
         }
         let (from, to) = (&envelope.from.address, &envelope.to.address);
-        if !followed || from == to {
+        if !follows || from == to {
             return Ok(None);
         }
-        for one in &carried {
+        for one in followed(&carried) {
             if contained(&orders, one, now).is_some() {
                 continue;
             }
@@ -491,18 +498,23 @@ impl ports::Watch for Outbreaks {
 
     fn still_passes(&self, envelope: &Envelope, now: Timestamp) -> Result<(), Refusal> {
         let orders = self.orders.read().clone();
-        if orders.artefacts.is_empty() {
-            return Ok(());
-        }
-        let found = artefacts(envelope)
-            .iter()
-            .find_map(|one| contained(&orders, one, now.unix_ms()).and_then(Result::ok));
-        found.map_or(Ok(()), |live| {
+        let (from, to, now) = (&envelope.from.address, &envelope.to.address, now.unix_ms());
+        let no = |live: &Live, text: &str| {
             live.stopped.fetch_add(1, Relaxed);
             self.counting.refused.fetch_add(1, Relaxed);
             let rule = format!("outbreak:{}", live.order.target.name());
-            let text = "it carries what spreads like a worm, and was not delivered";
             Err(Refusal::new(Reason::Policy).with_text(text).by_rule(rule))
-        })
+        };
+        if envelope.origin.vouch != Vouch::Server
+            && let Some(live) = self.isolated(from, to, &orders, now)
+        {
+            return no(live, ISOLATED);
+        }
+        if orders.artefacts.is_empty() {
+            return Ok(());
+        }
+        let found =
+            artefacts(envelope).iter().find_map(|one| contained(&orders, one, now).and_then(Result::ok));
+        found.map_or(Ok(()), |live| no(&live, "it carries what spreads like a worm, and was not delivered"))
     }
 }

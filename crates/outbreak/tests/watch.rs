@@ -337,3 +337,32 @@ fn senders_of_all_domains_of_a_partner_isolate_it() {
     let third = Address::parse("ceo@eu.acme.org").unwrap();
     assert!(world.send(&third, &person(3), 22_000, "hello").is_err());
 }
+
+#[test]
+fn decoys_hide_no_link() {
+    for decoys in [20, 100] {
+        let world = World::new();
+        let text = |to: u32| {
+            let decoys: String = (0..decoys)
+                .map(|n| format!("http://d{n}.example/{}/ ", "ab".repeat((to % 40) as usize)))
+                .collect();
+            format!("{decoys} http:\\\\%65vil。example/pic {}", "words ".repeat((to % 7) as usize))
+        };
+        world.outbreak(text);
+        let held = world.send(&person(9), &person(8), 10_000, "http://evil.example/pic");
+        assert!(held.unwrap().is_some(), "{decoys}");
+    }
+}
+
+#[test]
+fn what_waits_does_not_go_to_who_was_isolated_since() {
+    let world = World::new();
+    world.watch.know_by(Arc::new(Town));
+    let theirs = Address::parse("ceo@acme.test").unwrap();
+    let waiting = [(person(1), theirs.clone()), (theirs, person(1)), (person(1), person(2))]
+        .map(|(from, to)| envelope(&from, &to, 0, message("hello")));
+    let pass = || waiting.each_ref().map(|one| world.watch.still_passes(one, Timestamp(10)).is_ok());
+    assert_eq!(pass(), [true; 3]);
+    world.watch.stop(order(&world, "partner", "acme", None)).unwrap();
+    assert_eq!(pass(), [false, false, true]);
+}

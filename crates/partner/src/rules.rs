@@ -118,7 +118,7 @@ impl Snapshot {
             && let Some(feature) = features(envelope).iter().find(|feature| !allowed.contains(feature))
         {
             let text =
-                format!("this server has not agreed to exchange {} with {}", what(*feature), pair.remote);
+                format!("this server has not agreed to exchange {} with {}", what(feature), pair.remote);
             return soft(ours(rule(agreed, &format!("feature.{feature}")), text));
         }
         limits(agreed, envelope, way, envelope.at)

@@ -3,7 +3,7 @@
 use crate::content::{Detectors, Found, kind, kinds_of, texts};
 use crate::document::{Direction, Protocol, Verified};
 use crate::who::{Belonging, Society};
-use crate::{Feature, features};
+use crate::{Feature, Features, features};
 use model::{Dialect, Envelope, Event, Proof, Vouch};
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -28,7 +28,7 @@ pub struct Facts<'a> {
     pub(crate) envelope: &'a Envelope,
     pub(crate) from: Belonging,
     pub(crate) to: Belonging,
-    features: OnceCell<&'static [Feature]>,
+    features: OnceCell<Features>,
     texts: OnceCell<Vec<Cow<'a, str>>>,
     found: OnceCell<Found>,
 }
@@ -53,11 +53,11 @@ impl<'a> Facts<'a> {
         Self { file: Some(file), ..self }
     }
 
-    pub(crate) fn features(&self) -> &'static [Feature] {
+    pub(crate) fn features(&self) -> Features {
         if self.file.is_some() {
-            return &[Feature::Files];
+            return Feature::Files.into();
         }
-        self.features.get_or_init(|| features(self.envelope))
+        *self.features.get_or_init(|| features(self.envelope))
     }
 
     pub(crate) fn direction(&self) -> Direction {

@@ -61,3 +61,40 @@ impl fmt::Display for Feature {
         f.write_str(self.name())
     }
 }
+
+/// Several of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Features(u16);
+
+impl Features {
+    /// All of them.
+    pub const ALL: Self = Self((1 << Feature::ALL.len()) - 1);
+
+    /// With one more.
+    #[must_use]
+    pub fn and(self, feature: Feature) -> Self {
+        Self(self.0 | 1 << feature as u16)
+    }
+
+    /// With one less.
+    #[must_use]
+    pub fn without(self, feature: Feature) -> Self {
+        Self(self.0 & !(1 << feature as u16))
+    }
+
+    /// Is it among them?
+    pub fn contains(self, feature: &Feature) -> bool {
+        self.0 & 1 << *feature as u16 != 0
+    }
+
+    /// Each of them, in the order of [`Feature::ALL`].
+    pub fn iter(self) -> impl Iterator<Item = Feature> {
+        Feature::ALL.into_iter().filter(move |feature| self.contains(feature))
+    }
+}
+
+impl From<Feature> for Features {
+    fn from(feature: Feature) -> Self {
+        Self::default().and(feature)
+    }
+}

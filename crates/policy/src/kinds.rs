@@ -1,147 +1,143 @@
 //! What feature something is a use of.
 
-use crate::Feature;
+use crate::content::{decode, end_of_tag};
+use crate::{Feature, Features};
 use aho_corasick::{AhoCorasick, MatchKind};
 use memchr::memmem;
-use model::{Envelope, Event, Message, Opaque, ReceiptKind};
+use model::{Envelope, Event, Message, ReceiptKind, lossy};
 use std::sync::LazyLock;
 
-/// What an envelope uses; empty for what only keeps the rest going (service discovery, pings, errors).
-pub fn features(envelope: &Envelope) -> &'static [Feature] {
+/// What an envelope uses; nothing for what only keeps the rest going (service discovery, pings, errors).
+pub fn features(envelope: &Envelope) -> Features {
     match &envelope.event {
-        Event::Message(message) => match used(message) {
-            (false, false) => &[Feature::Im],
-            (true, false) => &[Feature::Im, Feature::Files],
-            (false, true) => &[Feature::Im, Feature::E2e],
-            (true, true) => &[Feature::Im, Feature::Files, Feature::E2e],
-        },
-        Event::Composing(_) => &[Feature::Typing],
+        Event::Message(message) => used(message).and(Feature::Im),
+        Event::Composing(_) => Feature::Typing.into(),
         // That something did not arrive must be told whatever was agreed; words about it are words.
         event @ Event::Receipt(receipt) if matches!(receipt.kind, ReceiptKind::Failed(_)) => {
-            if event.is_failure_with_words() { &[Feature::Im] } else { &[] }
+            if event.is_failure_with_words() { Feature::Im.into() } else { Features::default() }
         }
-        Event::Receipt(_) => &[Feature::Receipts],
+        Event::Receipt(_) => Feature::Receipts.into(),
         Event::Publish(_) | Event::Subscribe(_) | Event::Authorize(_) | Event::Notify(_) => {
-            &[Feature::Presence]
+            Feature::Presence.into()
         }
-        Event::Opaque(opaque) => talk(opaque),
-        Event::Call(_) => &[Feature::Calls],
+        Event::Opaque(opaque) => told(&opaque.original.bytes).without(Feature::E2e),
+        Event::Call(_) => Feature::Calls.into(),
     }
 }
 
-/// Namespace of what clients send beside the link of a file that they have uploaded (XEP-0066).
-const LINKED: &str = "jabber:x:oob";
-
-/// What a namespace cannot hide behind: a character reference, which would spell it another way.
-const DISGUISE: &str = "&#";
-
-/// Namespaces of what only the addressee can read: OMEMO, OpenPGP (XEP-0373, XEP-0027), RFC 3923, MLS, XEP-0380.
-const SEALED: &[&str] = &[
-    "eu.siacs.conversations.axolotl",
-    "urn:xmpp:omemo:",
-    "urn:xmpp:openpgp:",
-    "jabber:x:encrypted",
-    "urn:ietf:params:xml:ns:xmpp-e2e",
-    "urn:xmpp:mls",
-    "urn:xmpp:eme:",
+/// Words that tell what something is about: namespaces of XMPP, media types of SIP. Each that stands there counts, so that
+/// none hides behind another.
+const TELLING: &[(&str, Feature)] = &[
+    // Only the addressee can read it: OMEMO, OpenPGP (XEP-0373, XEP-0027), RFC 3923, MLS, XEP-0380.
+    ("eu.siacs.conversations.axolotl", Feature::E2e),
+    ("urn:xmpp:omemo:", Feature::E2e),
+    ("urn:xmpp:openpgp:", Feature::E2e),
+    ("jabber:x:encrypted", Feature::E2e),
+    ("urn:ietf:params:xml:ns:xmpp-e2e", Feature::E2e),
+    ("urn:xmpp:mls", Feature::E2e),
+    ("urn:xmpp:eme:", Feature::E2e),
+    // Files within (XEP-0231), behind a link (XEP-0066, XEP-0385, XEP-0447) or on a way of their own.
+    ("urn:xmpp:bob", Feature::Files),
+    ("jabber:x:oob", Feature::Files),
+    ("jabber:iq:oob", Feature::Files),
+    ("urn:xmpp:sims:", Feature::Files),
+    ("urn:xmpp:sfs:", Feature::Files),
+    ("urn:xmpp:http:upload", Feature::Files),
+    (JINGLE_FILES, Feature::Files),
+    ("http://jabber.org/protocol/si", Feature::Files),
+    ("http://jabber.org/protocol/bytestreams", Feature::Files),
+    ("http://jabber.org/protocol/ibb", Feature::Files),
+    ("urn:xmpp:jingle:apps:rtp", Feature::Calls),
+    (JINGLE, Feature::Calls),
+    ("urn:xmpp:call", Feature::Calls),
+    ("application/sdp", Feature::Calls),
+    ("http://jabber.org/protocol/muc", Feature::Rooms),
+    ("jabber:x:conference", Feature::Rooms),
+    ("urn:xmpp:mix", Feature::Rooms),
+    ("jabber:iq:search", Feature::Directory),
+    ("vcard-temp", Feature::Directory),
+    ("urn:ietf:params:xml:ns:vcard-4.0", Feature::Directory),
 ];
 
-/// Media types of the same.
-const SEALED_TYPES: &[&str] = &["application/pkcs7-mime", "application/pgp-encrypted", "multipart/encrypted"];
+/// Sessions of any kind (XEP-0166, XEP-0353), and those that carry a file (XEP-0234).
+const JINGLE: &str = "urn:xmpp:jingle";
+const JINGLE_FILES: &str = "urn:xmpp:jingle:apps:file-transfer";
 
-/// How an OTR message begins.
-const OTR: &[u8] = b"?OTR";
-
-/// What a message's rendering says it uses.
-#[derive(Default)]
-struct Told {
-    linked: bool,
-    sealed: bool,
-}
-
-impl Told {
-    /// Every message passes here: one look for the names, and one for what could hide them.
-    fn by(rendering: &[u8]) -> Self {
-        static NAMES: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
-            let all = std::iter::once(&LINKED).chain(SEALED);
-            // Of several ways of matching this one has the search by vector instructions.
-            AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(all).ok()
-        });
-        // What cannot be looked into counts as sealed.
-        let Some(names) = &*NAMES else { return Self { linked: true, sealed: true } };
-        let mut told = Self { linked: false, sealed: is_disguised(rendering) };
-        for found in names.find_iter(rendering) {
-            match found.pattern().as_usize() {
-                0 => told.linked = true,
-                _ => told.sealed = true,
+/// What a rendering says it is about. Every message passes here: one look for the words, and one for what hides them.
+fn told(rendering: &[u8]) -> Features {
+    static WORDS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
+        // Of several ways of matching this one has the search by vector instructions.
+        let words = TELLING.iter().map(|(word, _)| word);
+        AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(words).ok()
+    });
+    // What cannot be looked into may be anything.
+    let Some(words) = &*WORDS else { return Features::ALL };
+    let spelled = spelled(rendering);
+    let (mut all, mut session, mut file) = (Features::default(), false, false);
+    for text in [rendering, spelled.as_bytes()] {
+        for found in words.find_iter(text) {
+            match TELLING[found.pattern().as_usize()] {
+                (JINGLE, _) => session = true,
+                (word, feature) => {
+                    file |= word == JINGLE_FILES;
+                    all = all.and(feature);
+                }
             }
         }
-        told
     }
+    // A session that is not about a file is a call, or part of one.
+    if session && !file { all.and(Feature::Calls) } else { all }
 }
 
-/// Does a character reference stand before the text begins, or within a tag, where it spells out a name another way?
-fn is_disguised(rendering: &[u8]) -> bool {
-    static REFERENCE: LazyLock<memmem::Finder> = LazyLock::new(|| memmem::Finder::new(DISGUISE));
-    let (mut seen, mut in_tag) = (0, true);
-    for at in REFERENCE.find_iter(rendering) {
-        if let Some(last) = memchr::memrchr2(b'<', b'>', &rendering[seen..at]) {
-            in_tag = rendering[seen + last] == b'<';
-        }
-        if in_tag {
-            return true;
-        }
-        seen = at;
+/// The tags that have a character reference in them, which spells out a name another way, as they are meant.
+fn spelled(rendering: &[u8]) -> String {
+    static REFERENCE: LazyLock<memmem::Finder> = LazyLock::new(|| memmem::Finder::new("&#"));
+    let mut all = String::new();
+    if REFERENCE.find(rendering).is_none() {
+        return all;
     }
-    false
+    let text = lossy(rendering);
+    let mut rest = &*text;
+    while let Some(at) = rest.find('<') {
+        let end = end_of_tag(&rest[at..]).map_or(rest.len(), |end| at + end);
+        let tag = &rest[at..end];
+        if tag.contains("&#") && !tag.starts_with("<![") {
+            decode(tag, &mut all);
+        }
+        rest = &rest[end..];
+    }
+    all
 }
 
-/// What a message uses beside words: a file, encryption.
-fn used(message: &Message) -> (bool, bool) {
-    let told = message.original.as_ref().map_or_else(Told::default, |original| Told::by(&original.bytes));
-    let text = |mime: &str| mime.split('/').next().is_some_and(|kind| kind.eq_ignore_ascii_case("text"));
-    let has_file = message.parts.iter().any(|part| !text(&part.mime) && !part.mime.starts_with("message/"));
-    let typed = |mime: &str| {
-        let mime = mime.as_bytes();
-        SEALED_TYPES.iter().any(|t| mime.get(..t.len()).is_some_and(|m| m.eq_ignore_ascii_case(t.as_bytes())))
-    };
-    let sealed = message.parts.iter().any(|part| part.body.starts_with(OTR) || typed(&part.mime));
-    (has_file || told.linked, sealed || told.sealed)
+/// Media types that only the addressee can read.
+const SEALED_TYPES: &[&str] = &["application/pkcs7-mime", "application/pgp-encrypted", "multipart/encrypted"];
+
+/// What is encrypted within a text: OTR, wherever it stands, and OpenPGP (RFC 9580 section 6.2).
+const SEALED: &[&str] = &["?OTR", "-----BEGIN PGP MESSAGE-----"];
+
+/// What a message uses beside words.
+fn used(message: &Message) -> Features {
+    static MARKS: LazyLock<Vec<memmem::Finder>> =
+        LazyLock::new(|| SEALED.iter().map(|mark| memmem::Finder::new(*mark)).collect());
+    let mut all = message.original.as_ref().map_or_else(Features::default, |it| told(&it.bytes));
+    for part in &message.parts {
+        let is = |kind: &str| part.mime.get(..kind.len()).is_some_and(|it| it.eq_ignore_ascii_case(kind));
+        if !is("text/") {
+            all = all.and(Feature::Files);
+        }
+        if SEALED_TYPES.iter().any(|kind| is(kind))
+            || MARKS.iter().any(|mark| mark.find(&part.body).is_some())
+        {
+            all = all.and(Feature::E2e);
+        }
+    }
+    all
 }
 
 /// Is it encrypted between the people themselves? Who only writes about it is taken for encrypted as well, which costs
 /// less than the other mistake; what can be read is read all the same.
 pub fn is_encrypted(message: &Message) -> bool {
-    used(message).1
-}
-
-/// Words that tell what talk between devices is about: namespaces of XMPP, methods of SIP.
-const TELLING: &[(&str, &[Feature])] = &[
-    ("urn:xmpp:jingle:apps:file-transfer", &[Feature::Files]),
-    ("http://jabber.org/protocol/si", &[Feature::Files]),
-    ("http://jabber.org/protocol/bytestreams", &[Feature::Files]),
-    ("http://jabber.org/protocol/ibb", &[Feature::Files]),
-    ("jabber:iq:oob", &[Feature::Files]),
-    ("urn:xmpp:http:upload", &[Feature::Files]),
-    ("urn:xmpp:jingle", &[Feature::Calls]),
-    ("urn:xmpp:call", &[Feature::Calls]),
-    ("http://jabber.org/protocol/muc", &[Feature::Rooms]),
-    ("jabber:x:conference", &[Feature::Rooms]),
-    ("urn:xmpp:mix", &[Feature::Rooms]),
-    ("jabber:iq:search", &[Feature::Directory]),
-    ("vcard-temp", &[Feature::Directory]),
-    ("urn:ietf:params:xml:ns:vcard-4.0", &[Feature::Directory]),
-    ("application/sdp", &[Feature::Calls]),
-];
-
-fn talk(opaque: &Opaque) -> &'static [Feature] {
-    let bytes = &opaque.original.bytes;
-    let told = TELLING.iter().find(|(word, _)| memmem::find(bytes, word.as_bytes()).is_some());
-    match told {
-        Some((_, features)) => features,
-        None if memmem::find(bytes, DISGUISE.as_bytes()).is_some() => &Feature::ALL,
-        None => &[],
-    }
+    used(message).contains(&Feature::E2e)
 }
 
 #[cfg(test)]
@@ -157,14 +153,45 @@ mod tests {
             ("<message><body>&#233;</body><x xmlns='&#117;rn:xmpp:omemo:2'/></message>", true),
             ("<message><body>&#233; &#233;</body><x xmlns='urn:xmpp:mls:0'/></message>", true),
             ("<message><body>a &lt; &#62; b</body></message>", false),
+            ("<message><x a='>' xmlns='urn:xmpp:&#x6F;memo:2'/></message>", true),
+            ("<message><x title='caf&#233;'/></message>", false),
+            ("<message><body>urn:xmpp:&#x6F;memo:2</body></message>", false),
+            ("text/plain\r\n\r\nurn:xmpp:&#x6F;memo:2", false),
         ] {
-            assert_eq!(Told::by(rendering.as_bytes()).sealed, sealed, "{rendering}");
+            assert_eq!(told(rendering.as_bytes()).contains(&Feature::E2e), sealed, "{rendering}");
+        }
+    }
+
+    #[test]
+    fn nothing_hides_behind_something_else() {
+        let rendered = |xml: &'static str| {
+            used(&Message {
+                original: Some(Original { dialect: Dialect::Xmpp, bytes: xml.into() }),
+                parts: vec![Part::text("x", None)],
+                ..Message::default()
+            })
+        };
+        let written =
+            |text: &'static str| used(&Message { parts: vec![Part::text(text, None)], ..Message::default() });
+        for (used, uses) in [
+            (
+                rendered("<message><propose xmlns='urn:xmpp:jingle-message:0'/></message>"),
+                &[Feature::Calls][..],
+            ),
+            (rendered("<message><x xmlns='jabber:x:conference'/></message>"), &[Feature::Rooms]),
+            (rendered("<message><data xmlns='urn:xmpp:bob'/></message>"), &[Feature::Files]),
+            (rendered("<message><x xmlns='jabber:x&#58;oob'/></message>"), &[Feature::Files]),
+            (written(" ?OTR:AAMD"), &[Feature::E2e]),
+            (written("hello\n-----BEGIN PGP MESSAGE-----\n"), &[Feature::E2e]),
+            (written("hello"), &[]),
+        ] {
+            assert_eq!(used.iter().collect::<Vec<_>>(), uses);
         }
     }
 
     fn opaque(text: &'static str) -> Event {
         let original = Original { dialect: Dialect::Xmpp, bytes: text.into() };
-        Event::Opaque(Opaque { original, wants_answer: true })
+        Event::Opaque(model::Opaque { original, wants_answer: true })
     }
 
     #[test]
@@ -180,7 +207,6 @@ mod tests {
             }),
             ..Message::default()
         });
-        let all: &[Feature] = &Feature::ALL;
         for (event, uses) in [
             (message("text/plain"), &[Feature::Im][..]),
             (message("TEXT/html;charset=utf-8"), &[Feature::Im]),
@@ -195,7 +221,18 @@ mod tests {
                 &[Feature::Files],
             ),
             (opaque("<iq><vCard xmlns='vcard-temp'/></iq>"), &[Feature::Directory]),
-            (opaque("<iq><jingle xmlns='urn:xmpp:&#106;ingle:1'/></iq>"), all),
+            (opaque("<iq><jingle xmlns='urn:xmpp:&#106;ingle:1'/></iq>"), &[Feature::Calls]),
+            (
+                opaque("<iq><x xmlns='jabber:x:oob'/><jingle xmlns='urn:xmpp:jingle:1'/></iq>"),
+                &[Feature::Files, Feature::Calls],
+            ),
+            (
+                opaque(
+                    "<iq><jingle xmlns='urn:xmpp:jingle:1'><d xmlns='urn:xmpp:jingle:apps:rtp:1'/>\
+                     <d xmlns='urn:xmpp:jingle:apps:file-transfer:5'/></jingle></iq>",
+                ),
+                &[Feature::Files, Feature::Calls],
+            ),
         ] {
             let address = model::Address::parse("a@a.example").unwrap();
             let envelope = Envelope {
@@ -207,7 +244,7 @@ mod tests {
                 hops: 1,
                 event: event.clone(),
             };
-            assert_eq!(features(&envelope), uses, "{event:?}");
+            assert_eq!(features(&envelope).iter().collect::<Vec<_>>(), uses, "{event:?}");
         }
     }
 }

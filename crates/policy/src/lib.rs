@@ -16,7 +16,7 @@ mod who;
 
 pub use content::{clean, fold, markup, shown, texts};
 pub use facts::{FILE_HEAD, Facts, FileFacts};
-pub use feature::Feature;
+pub use feature::{Feature, Features};
 pub use kinds::{features, is_encrypted};
 pub use mistake::{Mistake, complaint, nearest, place};
 pub use policy::{Decision, Near, Policy, Said, Verdict};

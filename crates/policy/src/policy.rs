@@ -5,7 +5,7 @@ use crate::document::{Direction, Then};
 use crate::facts::Facts;
 use crate::index::{Bits, Index};
 use crate::rule::Rule;
-use crate::{Feature, Society, who};
+use crate::{Society, who};
 use jiff::tz::TimeZone;
 use model::{Event, Message, Part, ReceiptKind, Vouch};
 use std::fmt;
@@ -182,13 +182,13 @@ impl Policy {
     fn candidates(&self, facts: &Facts<'_>) -> Bits {
         let mut bits = self.from.of(&facts.envelope.from.address, &facts.from);
         bits.and(&self.to.of(&facts.envelope.to.address, &facts.to));
-        let at = |feature: Feature| Feature::ALL.iter().position(|f| *f == feature).unwrap_or_default();
-        match facts.features() {
-            [] => bits.and(&self.any_feature),
-            [one] => bits.and(&self.by_feature[at(*one)]),
-            several => {
+        let mut used = facts.features().iter();
+        match (used.next(), used.next()) {
+            (None, _) => bits.and(&self.any_feature),
+            (Some(one), None) => bits.and(&self.by_feature[one as usize]),
+            _ => {
                 let mut any = self.any_feature.clone();
-                several.iter().for_each(|feature| any.or(&self.by_feature[at(*feature)]));
+                facts.features().iter().for_each(|feature| any.or(&self.by_feature[feature as usize]));
                 bits.and(&any);
             }
         }

@@ -62,7 +62,7 @@ fn envelope(doc: &mut TantivyDocument, row: &Row, kept: &Kept, fields: &Fields) 
     if let Some(before) = kept.judged.released {
         doc.add_u64(fields.about, before.0);
     }
-    for feature in policy::features(envelope) {
+    for feature in policy::features(envelope).iter() {
         doc.add_text(fields.has, feature.name());
     }
     if let Event::Message(message) = &envelope.event

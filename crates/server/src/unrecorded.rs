@@ -54,9 +54,9 @@ impl Unrecorded for Exceptions {
         let fits =
             |open: &&FailOpen| self.is_with(open.partner.as_ref().map(|p| p.get_ref().as_str()), parties);
         // Two rules together may allow what neither does alone.
-        let allowed = |feature: &Feature| {
+        let allowed = |feature: Feature| {
             let names =
-                |open: &FailOpen| open.features.as_ref().is_none_or(|f| f.get_ref().contains(feature));
+                |open: &FailOpen| open.features.as_ref().is_none_or(|f| f.get_ref().contains(&feature));
             rules.iter().filter(fits).any(names)
         };
         rules.iter().any(|open| fits(&open)) && used.iter().all(allowed)

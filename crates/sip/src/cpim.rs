@@ -149,7 +149,7 @@ pub(crate) fn language(tag: &str) -> Option<String> {
 }
 
 /// Cuts a header block off at its blank line.
-fn block(bytes: &[u8]) -> Option<(&str, &[u8])> {
+pub(crate) fn block(bytes: &[u8]) -> Option<(&str, &[u8])> {
     let mut at = 0;
     loop {
         let line = bytes.get(at..)?;
@@ -164,7 +164,8 @@ fn block(bytes: &[u8]) -> Option<(&str, &[u8])> {
     }
 }
 
-fn fields(head: &str) -> Option<Vec<(String, String)>> {
+/// The headers of a block, a name and a value for each line.
+pub(crate) fn fields(head: &str) -> Option<Vec<(String, String)>> {
     let mut out = Vec::new();
     for line in head.lines() {
         // "Subject:;lang=fr text" and "imdn.Message-ID: x": the name ends at the first colon.

@@ -5,7 +5,8 @@
 //! its own.
 //!
 //! Five layers, each testable alone: [`wire`] bytes to typed units; [`transaction`] repeated datagrams to requests;
-//! [`machine`] dispatch and one file per method; the bodies ([`pidf`], [`cpim`], [`iscomposing`], [`imdn`]); and
+//! [`machine`] dispatch and one file per method; the bodies ([`pidf`], [`cpim`], [`iscomposing`], [`imdn`],
+//! [`multipart`]); and
 //! [`translate`], the pure tables between SIP and the model.
 
 mod config;
@@ -15,6 +16,7 @@ mod door;
 pub mod imdn;
 pub mod iscomposing;
 pub mod machine;
+pub mod multipart;
 pub mod pidf;
 pub mod transaction;
 mod transfer;

@@ -29,7 +29,7 @@ impl Mapped {
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{7f}'..='\u{84}' | '\u{86}'..='\u{9f}' | '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
         | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}'
-        | '\u{feff}' | '\u{e0000}'..='\u{e0fff}')
+        | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// Has it nothing but ASCII, all of which a reader sees?
@@ -159,6 +159,10 @@ pub(crate) fn fold_mapped(text: &str) -> Mapped {
         if compatible.is_ascii() {
             return compatible.chars().for_each(|c| push_folded(c, out));
         }
+        // An `I` of another script: what it looks like depends on the case.
+        if c.is_uppercase() && skeleton(&compatible).eq("l".chars()) {
+            return out.push('i');
+        }
         for c in skeleton(&compatible).filter(|c| !is_mark(*c)) {
             c.to_lowercase().for_each(|c| push_folded(c, out));
         }
@@ -262,6 +266,8 @@ mod tests {
             ("Falcon", "falcon"),
             ("fаlсоn", "falcon"), // Cyrillic а, с, о
             ("ｆａｌｃｏｎ", "falcon"),
+            ("p\u{406}n p\u{399}n", "pin pin"), // Cyrillic І, Greek Ι
+            ("f\u{3164}a\u{ffa0}l\u{1d173}con", "falcon"),
             ("f\u{200b}al\u{ad}con", "falcon"),
             ("fal\u{7f}con", "falcon"),
             ("f\u{80}al\u{9f}con", "falcon"),

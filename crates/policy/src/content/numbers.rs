@@ -80,6 +80,9 @@ fn separator(text: &[u8]) -> usize {
         // Most texts have no other dash.
         [byte, ..] if byte.is_ascii() => 0,
         // Dashes (general category Pd) that cleaning leaves, and the minus sign.
+        // Line ends of Unicode.
+        [0xe2, 0x80, 0xa8 | 0xa9, ..] => 3,
+        [0xc2, 0x85, ..] => 2,
         [0xe2, 0x80, 0x90..=0x95, ..] | [0xe2, 0x88, 0x92, ..] => 3,
         [0xe2, 0xb8, 0x97 | 0x9a | 0xba | 0xbb, ..] | [0xe2, 0xb9, 0x80 | 0x9d, ..] => 3,
         [0xe1, 0x90, 0x80, ..]
@@ -315,6 +318,7 @@ mod tests {
             ("4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1", "payment-card"),
             ("4111–1111–1111–1111", "payment-card"),
             ("4111\u{2010}1111—1111\u{2212}1111", "payment-card"),
+            ("4111\u{2028}1111\u{2029}1111\u{85}1111", "payment-card"),
             ("4111 - 1111 – 1111 - 1111", "payment-card"),
             ("4111  1111\t1111\r\n1111", "payment-card"),
             ("GB82 – WEST – 1234 – 5698 – 7654 – 32", "iban"),

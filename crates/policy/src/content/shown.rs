@@ -45,7 +45,8 @@ mod tests {
         let text =
             |text: &str, lang: Option<&str>| Part::text(text.to_owned(), lang.map(CompactString::from));
         let html = |body: &str| Part { mime: "text/html".into(), ..text(body, None) };
-        let file = Part { mime: "image/png".into(), ..text("x", None) };
+        let file = Part { mime: "image/png".into(), lang: None, body: b"\x89PNG"[..].into() };
+        let note = Part { mime: "application/x-note".into(), ..text("x", None) };
         for (parts, wanted) in [
             (vec![], ""),
             (vec![text("Lunch?", None)], "Lunch?"),
@@ -63,6 +64,7 @@ mod tests {
             ),
             (vec![text("Falconry is fun", None), html("<p>Falcon</p>")], "Falconry is fun\n[also] Falcon"),
             (vec![file, text("a", None), text("a", Some("en"))], "a"),
+            (vec![text("a", None), note], "a\n[also] x"),
         ] {
             let message = Message { parts, ..Message::default() };
             assert_eq!(shown(&message).trim(), wanted);

@@ -1,5 +1,6 @@
 //! The texts of an envelope: all that a person can have written, wherever it stands.
 
+use super::heads::heads;
 use model::{Event, Original, Part, ReceiptKind, lossy};
 use std::borrow::Cow;
 
@@ -39,6 +40,7 @@ pub fn texts(event: &Event) -> Vec<Cow<'_, str>> {
             None => {
                 all.extend(message.subject.as_deref().map(Cow::Borrowed));
                 all.extend(message.parts.iter().flat_map(of_part));
+                all.extend(heads(message).into_iter().map(Cow::Owned));
             }
         },
         Event::Receipt(receipt) => {
@@ -78,7 +80,9 @@ pub(super) fn of_part(part: &Part) -> impl Iterator<Item = Cow<'_, str>> {
     let is_html = mime.starts_with("text/html") || mime.contains("xhtml");
     let first = match () {
         () if is_html || mime.contains("xml") => Some(markup(&part.body)),
-        () => mime.starts_with("text/").then(|| lossy(&part.body)),
+        () if mime.starts_with("text/") => Some(lossy(&part.body)),
+        // Whatever its type is called, words can be read.
+        () => std::str::from_utf8(&part.body).ok().map(Cow::Borrowed),
     };
     let without = is_html.then(|| Cow::Owned(markup::html::plain(&lossy(&part.body))));
     let without = without.filter(|it| !first.as_ref().is_some_and(|first| says(first, it)));
@@ -153,7 +157,7 @@ pub fn markup(bytes: &[u8]) -> Cow<'_, str> {
 }
 
 /// Where the tag ends that the text begins with: not within quotes.
-fn end_of_tag(text: &str) -> Option<usize> {
+pub(crate) fn end_of_tag(text: &str) -> Option<usize> {
     if text.starts_with("<![CDATA[") {
         return text.find("]]>").map(|at| at + 3);
     }
@@ -192,7 +196,7 @@ fn attributes(mut rest: &str, out: &mut String) {
 }
 
 /// Resolves the references that XML has, numbers, and those of HTML for what stands in addresses; the `;` may be missing.
-fn decode(text: &str, out: &mut String) {
+pub(crate) fn decode(text: &str, out: &mut String) {
     let mut rest = text;
     while let Some(at) = memchr::memchr(b'&', rest.as_bytes()) {
         out.push_str(&rest[..at]);

@@ -46,6 +46,13 @@ const SIP_MESSAGES: &[(&str, &str, &str, &str, &str)] = &[
     ("text in Latin-1", "text/plain;charset=iso-8859-1", "", "", "Hi"),
     ("HTML alone", "text/html", "", "", "<p>Hi <b>there</b></p>"),
     (
+        "several parts (RFC 2046), which another SIP device gets as they came",
+        "multipart/mixed;boundary=b",
+        "",
+        "",
+        "--b\r\n\r\nHi\r\n--b\r\nContent-Type: image/png\r\n\r\n...\r\n--b--",
+    ),
+    (
         "CPIM with the wish for a receipt (RFC 5438)",
         "message/cpim",
         "",
@@ -119,6 +126,7 @@ fn from_xmpp(children: &str, cpim: bool) -> (String, Vec<Loss>) {
     let xml = format!("<message id='m-1'>{children}</message>");
     let event = stanza(&xml, |s, bytes, moved| xmpp::translate::message::read(s, "chat", bytes, moved));
     let context = sip_message::Context {
+        apart: false,
         cpim,
         from: "sip:juliet@example.com",
         to: "sip:romeo@example.com",
@@ -206,8 +214,14 @@ fn several_parts() -> Vec<Loss> {
     let mut losses = of(&["text/plain", "text/plain"]);
     losses.extend(of(&["text/plain", "text/html"]));
     let event = Event::Message(parts(&["text/plain", "image/png"]));
-    let context =
-        sip_message::Context { cpim: false, from: "sip:a@b", to: "sip:d@e", at: AT, dialect: Dialect::Xmpp };
+    let context = sip_message::Context {
+        cpim: false,
+        apart: false,
+        from: "sip:a@b",
+        to: "sip:d@e",
+        at: AT,
+        dialect: Dialect::Xmpp,
+    };
     losses.extend(sip_message::to_sip(&event, &context).expect("text").losses);
     losses
 }

@@ -57,6 +57,7 @@ const CHAPTERS: &[Chapter] = &[
     (
         "SIP/SIMPLE",
         &[
+            ("RFC 2046", "MIME: Media Types", "bodies of several parts"),
             ("RFC 3261", "SIP", "a registrar, message server and stateful proxy for calls"),
             ("RFC 3428", "MESSAGE", ""),
             ("RFC 3581", "`rport`", ""),
@@ -71,6 +72,7 @@ const CHAPTERS: &[Chapter] = &[
             ("RFC 4479", "Presence data model", "the person element"),
             ("RFC 4480", "RPID", "activities"),
             ("RFC 5438", "IMDN", "delivery and display"),
+            ("RFC 5621", "Message Body Handling", "bodies of several parts"),
             ("RFC 5626", "Outbound", "instance ids and CRLF keep-alive; no flow tokens"),
             ("RFC 5630", "`sips:`", "refused where TLS on every hop cannot be promised"),
             ("RFC 6026", "Transactions, corrected", ""),

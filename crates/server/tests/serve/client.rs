@@ -207,10 +207,15 @@ impl Phone {
 
     /// Answers a request with 200.
     pub fn accept(&mut self, request: &str) {
+        self.answer_with("200 OK", request);
+    }
+
+    /// Answers a request.
+    pub fn answer_with(&mut self, status: &str, request: &str) {
         let kept =
             |line: &&str| ["Via:", "From:", "To:", "Call-ID:", "CSeq:"].iter().any(|h| line.starts_with(h));
         let head: String = request.lines().filter(kept).map(|line| format!("{line}\r\n")).collect();
-        let text = format!("SIP/2.0 200 OK\r\n{head}Content-Length: 0\r\n\r\n");
+        let text = format!("SIP/2.0 {status}\r\n{head}Content-Length: 0\r\n\r\n");
         self.wire.write_all(text.as_bytes()).expect("the server reads");
     }
 }

@@ -121,3 +121,38 @@ fn a_resumed_session_gets_what_the_rules_of_now_let_pass() {
     assert!(romeo.hear("</message>").contains("nurse"));
     good(&serve, &["journal", "verify"]);
 }
+
+#[test]
+fn no_part_of_a_sip_body_hides_from_the_rules() {
+    let serve = Serve::start(&["romeo", "juliet"], LISTEN);
+    set(&serve, RULES);
+    let mut juliet = online(&serve, "juliet", "desk");
+    let mut hers = Phone::registered(serve.at("sip-tcp"), "juliet");
+    let mut romeo = Phone::registered(serve.at("sip-tcp"), "romeo");
+    let mixed = "multipart/mixed;boundary=b";
+    let good = "--b\r\n\r\ngood night\r\n--b\r\nContent-Type: text/html\r\n\r\n<i>adieu</i>\r\n--b--";
+    let kind = format!("Content-Type: {mixed}\r\n");
+    romeo.send("MESSAGE", "sip:juliet@example.com", "juliet", &kind, good);
+    let heard = juliet.hear("good night");
+    assert!(!heard.contains("--b"), "{heard}");
+    let request = until(&mut hers.wire, "--b--");
+    assert!(request.contains(good), "another phone gets it as it came: {request}");
+    // This one cannot read such a body, and gets what is in it.
+    hers.answer_with("415 Unsupported Media Type", &request);
+    let request = until(&mut hers.wire, "\r\n\r\ngood night");
+    assert!(request.contains("Content-Type: text/plain"), "{request}");
+    hers.accept(&request);
+    assert!(romeo.answer().starts_with("SIP/2.0 200"));
+    for (kind, body, status) in [
+        (mixed, "--b\r\nContent-Transfer-Encoding: base64\r\n\r\nZmFsY29u\r\n--b--", "403"),
+        (mixed, "--b\r\nContent-Disposition: attachment;filename=\"falcon.txt\"\r\n\r\nx\r\n--b--", "403"),
+        (mixed, "falcon\r\n--b\r\n\r\nx\r\n--b--", "400"),
+        ("application/x-notes", "falcon", "403"),
+        ("message/rfc822", "Subject: falcon\r\n\r\nx", "415"),
+    ] {
+        let kind = format!("Content-Type: {kind}\r\n");
+        romeo.send("MESSAGE", "sip:juliet@example.com", "juliet", &kind, body);
+        let answer = romeo.answer();
+        assert!(answer.starts_with(&format!("SIP/2.0 {status}")), "{kind}{body}: {answer}");
+    }
+}

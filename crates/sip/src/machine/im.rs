@@ -25,7 +25,8 @@ pub(super) struct SentMessage {
     envelope: Arc<Envelope>,
     delayed_since: Option<Timestamp>,
     losses: Vec<model::Loss>,
-    cpim: bool,
+    /// Content-Type of what was sent.
+    mime: String,
 }
 
 /// How somebody is reached, and what their device can read.
@@ -103,7 +104,7 @@ impl SipMachine {
             envelope: delivery.envelope,
             delayed_since: delivery.delayed_since,
             losses: Vec::new(),
-            cpim: false,
+            mime: String::new(),
         };
         self.try_message(now, sent, true);
     }
@@ -117,7 +118,8 @@ impl SipMachine {
         })
     }
 
-    fn try_message(&mut self, now: Now, mut sent: SentMessage, may_cpim: bool) {
+    /// `as_written`: in its sender's own form, or in ours with an envelope; else as plain as can be.
+    fn try_message(&mut self, now: Now, mut sent: SentMessage, as_written: bool) {
         let refuse =
             |this: &mut Self, no| this.out.push_back(Output::ack(sent.delivery, Outcome::Refused(no)));
         let Some(Road { target: uri, hop, cpim, composing }) = self.road(&sent.device) else {
@@ -129,7 +131,8 @@ impl SipMachine {
         let from = address::to_uri(&sent.envelope.from.address);
         let to = address::to_uri(&sent.device.address);
         let cx = Context {
-            cpim: may_cpim && cpim,
+            cpim: as_written && cpim,
+            apart: !as_written,
             from: &from,
             to: &to,
             at: sent.delayed_since.unwrap_or(sent.envelope.at),
@@ -146,7 +149,7 @@ impl SipMachine {
             let no = Refusal::new(Reason::TooLarge).with_text("too long for this recipient's connection");
             return refuse(self, no);
         }
-        sent.cpim = out.mime == message::CPIM;
+        sent.mime.clone_from(&out.mime);
         sent.losses = out.losses;
         let number = self.number();
         if self.transactions.request(now.tick, hop, &branch, "MESSAGE", number, bytes) {
@@ -204,12 +207,16 @@ impl SipMachine {
         };
         let status = response.status;
         if matches!(status, 406 | 415 | 488 | 606) {
-            if sent.cpim && !matches!(sent.envelope.event, Event::Receipt(_)) {
+            let is_cpim = sent.mime == message::CPIM;
+            if is_cpim && !matches!(sent.envelope.event, Event::Receipt(_)) {
                 // It does not open envelopes after all: once more without.
                 if let Some(b) = self.bindings.get_mut(&sent.device) {
                     b.cpim = false;
                 }
                 self.learn_cpim(&sent.device.address, false);
+                return self.try_message(now, sent, false);
+            }
+            if message::has_parts(&sent.mime) {
                 return self.try_message(now, sent, false);
             }
             if matches!(sent.envelope.event, Event::Composing(_)) {

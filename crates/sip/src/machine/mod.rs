@@ -41,7 +41,7 @@ use trunk::Trunk;
 /// Methods we serve (RFC 3261 20.5).
 const ALLOW: &str = "OPTIONS, REGISTER, MESSAGE, SUBSCRIBE, NOTIFY, PUBLISH, INVITE, ACK, CANCEL, BYE, UPDATE, PRACK, INFO, REFER";
 /// Bodies a MESSAGE may carry, the best known first.
-const ACCEPT: &str = "text/plain, text/html, message/cpim, application/im-iscomposing+xml, message/imdn+xml, application/pidf+xml";
+const ACCEPT: &str = "text/plain, text/html, message/cpim, application/im-iscomposing+xml, message/imdn+xml, multipart/mixed, multipart/alternative, application/pidf+xml";
 /// What we call ourselves.
 const SOFTWARE: &str = "Rialto";
 /// Requests of one connection in the hands of the hub, past which it is not read.

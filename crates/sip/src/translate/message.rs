@@ -7,6 +7,7 @@ use model::{
 };
 
 use crate::cpim::{Cpim, language};
+use crate::multipart::{is_multipart, pieces};
 use crate::translate::{address, charset};
 use crate::wire::{NameAddr, Params, Request};
 use crate::{imdn, iscomposing};
@@ -141,23 +142,45 @@ fn content(
                 Some((lang, text)) => (lang, Some(text)),
                 None => (None, incoming.subject.clone()),
             };
-            let part = Part {
-                mime: unspaced(mime).into(),
-                lang: lang.as_deref().map(Into::into),
-                body: text(mime, body)?,
-            };
+            let parts = parts(mime, lang.as_deref(), body)?;
             Ok(Event::Message(Message {
                 id: cpim.id.unwrap_or_default().into(),
                 thread,
                 subject,
                 lang: lang.or(subject_lang).map(Into::into),
-                parts: vec![part],
+                parts,
                 wants: cpim.wants,
                 lasting: true,
                 original,
             }))
         }
     }
+}
+
+/// What the body says, each part for itself. Where several say something in the same form and language, one behind the
+/// other: a client shows one of each.
+fn parts(mime: &str, lang: Option<&str>, body: &[u8]) -> Result<Vec<Part>, Refusal> {
+    let part = |mime: &str, lang: Option<&str>, body: &[u8]| match base(mime).starts_with("message/") {
+        // A mail, or a reference to what lies elsewhere: nobody here could say what is in it.
+        true => Err(Refusal::new(Reason::NotAcceptable).with_text("a message within a message")),
+        false => {
+            Ok(Part { mime: unspaced(mime).into(), lang: lang.map(Into::into), body: text(mime, body)? })
+        }
+    };
+    if !is_multipart(&base(mime)) {
+        return Ok(vec![part(mime, lang, body)?]);
+    }
+    let mut parts: Vec<Part> = Vec::new();
+    let bad = |text: &str| Refusal::new(Reason::BadRequest).with_text(text);
+    for piece in pieces(mime, body).map_err(bad)?.iter().filter(|piece| !piece.body.is_empty()) {
+        let next = part(&piece.mime, piece.lang.as_deref().or(lang), &piece.body)?;
+        let same = |it: &&mut Part| it.mime == next.mime && it.lang == next.lang;
+        match parts.iter_mut().find(same).filter(|it| it.mime.starts_with("text/")) {
+            Some(before) => before.body = [&before.body[..], b"\n", &next.body[..]].concat().into(),
+            None => parts.push(next),
+        }
+    }
+    if parts.is_empty() { Err(bad("empty message")) } else { Ok(parts) }
 }
 
 /// The body with its type, as `Original` of this dialect holds it.
@@ -173,6 +196,11 @@ fn open_original(original: Option<&Original>) -> Option<(String, Bytes)> {
     let at = original.bytes.windows(4).position(|w| w == b"\r\n\r\n")?;
     let mime = std::str::from_utf8(&original.bytes[..at]).ok()?;
     Some((mime.to_owned(), original.bytes.slice(at + 4..)))
+}
+
+/// Is it a type of several parts that could be sent as one?
+pub fn has_parts(mime: &str) -> bool {
+    is_multipart(&base(mime))
 }
 
 fn base(mime: &str) -> String {
@@ -218,6 +246,8 @@ pub struct Outgoing {
 pub struct Context<'a> {
     /// The device is known to read CPIM.
     pub cpim: bool,
+    /// It refused this message once, and may read it in one part.
+    pub apart: bool,
     /// Sender as URI.
     pub from: &'a str,
     /// Addressee as URI.
@@ -286,6 +316,7 @@ fn message_to_sip(m: &Message, cx: &Context<'_>) -> Result<Outgoing, Refusal> {
     // SIP to SIP: the sender's own body, as long as this device can open its envelope.
     if let Some((mime, body)) = open_original(m.original.as_ref())
         && (cx.cpim || base(&mime) != CPIM)
+        && !(cx.apart && is_multipart(&base(&mime)))
     {
         let (lang, subject) = (lang(m.parts.first()), m.subject.clone());
         return Ok(Outgoing { mime, lang, subject, call_id, body: body.to_vec(), losses });

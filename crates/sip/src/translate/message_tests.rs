@@ -12,7 +12,8 @@ fn incoming<'a>(mime: &str, body: &'a [u8]) -> Incoming<'a> {
 }
 
 fn cx(cpim: bool) -> Context<'static> {
-    Context { cpim, from: "sip:a@x", to: "sip:b@y", at: Timestamp(0), dialect: Dialect::Xmpp }
+    let (from, to) = ("sip:a@x", "sip:b@y");
+    Context { cpim, apart: false, from, to, at: Timestamp(0), dialect: Dialect::Xmpp }
 }
 
 #[test]
@@ -196,4 +197,48 @@ fn the_language_is_that_of_the_body_which_is_sent() {
     assert_eq!(said(None, None), None);
     assert_eq!(said(Some("en"), None).as_deref(), Some("en"));
     assert_eq!(said(Some("en"), Some("fr")).as_deref(), Some("fr"));
+}
+
+#[test]
+fn a_body_of_several_parts_is_taken_apart_and_passes_as_it_came() {
+    let mixed = "multipart/mixed;boundary=b";
+    let body = "--b\r\n\r\none\r\n--b\r\nContent-Type: multipart/alternative;boundary=c\r\n\r\n\
+                --c\r\nContent-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n\
+                tw=F6\r\n--c\r\nContent-Type: text/html\r\nContent-Language: de\r\n\r\n<b>zwei</b>\r\n--c--\r\n\
+                --b\r\nContent-Type: image/png\r\n\r\n\x01\r\n--b--";
+    let Event::Message(m) = from_sip(&incoming(mixed, body.as_bytes())).unwrap().event else { panic!() };
+    let said: Vec<_> =
+        m.parts.iter().map(|p| (p.mime.as_str(), p.lang.as_deref().unwrap_or(""), &p.body[..])).collect();
+    let wanted: [(_, _, &[u8]); 3] = [
+        ("text/plain", "cs", "one\ntwö".as_bytes()),
+        ("text/html", "de", b"<b>zwei</b>"),
+        ("image/png", "cs", b"\x01"),
+    ];
+    assert_eq!(said, wanted);
+    let event = Event::Message(m);
+    let out = to_sip(&event, &cx(false)).unwrap();
+    assert_eq!((out.mime.as_str(), &out.body[..], out.losses.len()), (mixed, body.as_bytes(), 0));
+    // Who does not take it so may take one part.
+    let out = to_sip(&event, &Context { apart: true, ..cx(false) }).unwrap();
+    assert_eq!((out.mime.as_str(), &out.body[..]), ("text/plain;charset=UTF-8", "one\ntwö".as_bytes()));
+    assert_eq!(out.losses.iter().map(|l| l.what.as_str()).collect::<Vec<_>>(), ["html-body", "body-part"]);
+}
+
+#[test]
+fn what_nobody_could_look_into_is_refused() {
+    let inside = "--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: x\r\n\r\nfalcon\r\n--b--";
+    for (mime, body, reason) in [
+        ("message/rfc822", "Subject: x\r\n\r\nfalcon", Reason::NotAcceptable),
+        ("message/external-body", "x", Reason::NotAcceptable),
+        ("multipart/mixed;boundary=b", inside, Reason::NotAcceptable),
+        ("multipart/mixed;boundary=b", "falcon", Reason::BadRequest),
+        ("multipart/mixed;boundary=b", "--b\r\n\r\n\r\n--b--", Reason::BadRequest),
+    ] {
+        let no = from_sip(&incoming(mime, body.as_bytes())).unwrap_err();
+        assert_eq!(no.reason, reason, "{mime} {body:?}");
+    }
+    // Encrypted for one person: nobody else could take it apart, and rules know it for what it is.
+    let sealed = from_sip(&incoming("multipart/encrypted;boundary=b", b"--b")).unwrap();
+    let Event::Message(m) = sealed.event else { panic!() };
+    assert!(m.parts[0].mime.starts_with("multipart/encrypted"));
 }
