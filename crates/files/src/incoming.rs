@@ -1,6 +1,6 @@
 //! A file on its way in.
 
-use crate::slots::Promise;
+use crate::slots::Kept;
 use policy::FILE_HEAD;
 use sha2::{Digest, Sha256};
 use std::fs::File;
@@ -40,7 +40,7 @@ impl From<io::Error> for Broken {
 
 /// A file that is being received. Dropped before it is complete, nothing is left of it.
 pub struct Incoming {
-    pub(crate) promise: Promise,
+    pub(crate) promise: Kept,
     pub(crate) file: File,
     pub(crate) part: PathBuf,
     pub(crate) head: Vec<u8>,
@@ -51,7 +51,7 @@ pub struct Incoming {
 }
 
 impl Incoming {
-    pub(crate) fn new(promise: Promise, (file, part): (File, PathBuf)) -> Self {
+    pub(crate) fn new(promise: Kept, (file, part): (File, PathBuf)) -> Self {
         Self { promise, file, part, head: Vec::new(), hasher: Sha256::new(), came: 0, settled: false }
     }
 

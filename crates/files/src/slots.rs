@@ -3,6 +3,8 @@
 use model::{Address, Timestamp};
 use parking_lot::Mutex;
 use std::collections::HashMap;
+use std::ops::Deref;
+use std::sync::Arc;
 use store::Trouble;
 
 /// How long a slot waits for its file, in milliseconds.
@@ -37,22 +39,54 @@ impl Promise {
     }
 }
 
-/// Promises by their tokens.
+/// Promises by their tokens, and what is on its way.
 #[derive(Default)]
-pub(crate) struct Slots(Mutex<HashMap<String, Promise>>);
+pub(crate) struct Slots {
+    all: Mutex<HashMap<String, Promise>>,
+    sending: Sending,
+}
+
+/// Bytes that each account is sending.
+type Sending = Arc<Mutex<HashMap<Address, u64>>>;
+
+/// A promise that is being kept; its bytes count until it is dropped.
+pub(crate) struct Kept {
+    promise: Promise,
+    sending: Sending,
+}
+
+impl Deref for Kept {
+    type Target = Promise;
+
+    fn deref(&self) -> &Promise {
+        &self.promise
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        let mut sending = self.sending.lock();
+        let Some(bytes) = sending.get_mut(&self.promise.owner) else { return };
+        *bytes = bytes.saturating_sub(self.promise.size);
+        if *bytes == 0 {
+            sending.remove(&self.promise.owner);
+        }
+    }
+}
 
 impl Slots {
-    /// Bytes and number of what an account was promised and has not sent yet.
+    /// Bytes of what an account was promised and has not sent whole, and the number of what it has not begun to send.
     pub fn open(&self, owner: &Address, now: Timestamp) -> (u64, usize) {
-        let slots = self.0.lock();
+        let slots = self.all.lock();
         let theirs = slots.values().filter(|slot| slot.owner == *owner && slot.until > now);
-        theirs.fold((0, 0), |(bytes, n), slot| (bytes + slot.size, n + 1))
+        let sending = self.sending.lock().get(owner).copied().unwrap_or_default();
+        theirs.fold((sending, 0), |(bytes, n), slot| (bytes + slot.size, n + 1))
     }
 
     /// Keeps a promise under its token; `false` where there are too many.
     pub fn promise(&self, token: &str, promise: Promise, now: Timestamp) -> bool {
         let theirs = self.open(&promise.owner, now).1;
-        let mut slots = self.0.lock();
+        let mut slots = self.all.lock();
         if slots.len() >= OF_ALL {
             slots.retain(|_, slot| slot.until > now);
         }
@@ -65,17 +99,20 @@ impl Slots {
 
     /// The size that was promised under a token.
     pub fn size(&self, token: &str, now: Timestamp) -> Option<u64> {
-        self.0.lock().get(token).filter(|slot| slot.until > now).map(|slot| slot.size)
+        self.all.lock().get(token).filter(|slot| slot.until > now).map(|slot| slot.size)
     }
 
     /// Uses one up.
-    pub fn take(&self, token: &str, now: Timestamp) -> Option<Promise> {
-        self.0.lock().remove(token).filter(|slot| slot.until > now)
+    pub fn take(&self, token: &str, now: Timestamp) -> Option<Kept> {
+        let mut slots = self.all.lock();
+        let promise = slots.remove(token).filter(|slot| slot.until > now)?;
+        *self.sending.lock().entry(promise.owner.clone()).or_default() += promise.size;
+        Some(Kept { promise, sending: self.sending.clone() })
     }
 
     /// Forgets those that nobody used.
     pub fn tidy(&self, now: Timestamp) {
-        self.0.lock().retain(|_, slot| slot.until > now);
+        self.all.lock().retain(|_, slot| slot.until > now);
     }
 }
 
@@ -98,7 +135,11 @@ mod tests {
         let promise = |size| Promise::new(me.clone(), "a".into(), String::new(), size, start).unwrap();
         assert!(slots.promise("one", promise(5), start) && slots.promise("two", promise(7), start));
         assert_eq!((slots.open(&me, start), slots.size("one", start)), ((12, 2), Some(5)));
-        assert!(slots.take("one", start).is_some() && slots.take("one", start).is_none());
+        let kept = slots.take("one", start).unwrap();
+        assert!(slots.take("one", start).is_none());
+        assert_eq!(slots.open(&me, start), (12, 1), "what is on its way counts");
+        drop(kept);
+        assert_eq!(slots.open(&me, start), (7, 1));
         let late = Timestamp(1_000 + TERM);
         assert!(slots.size("two", late).is_none() && slots.take("two", late).is_none());
         for n in 0..OF_ONE {

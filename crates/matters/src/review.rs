@@ -296,8 +296,8 @@ impl Reviews {
         Ok(Ranges::of(all))
     }
 
-    /// What was decided, row by row, as CSV (RFC 4180); a row without a decision is there, too.
-    pub fn csv(&self, name: &str) -> Result<String, MatterError> {
+    /// What was decided, row by row, as CSV (RFC 4180), with notes or without; a row without a decision is there, too.
+    pub fn csv(&self, name: &str, notes: bool) -> Result<String, MatterError> {
         let (review, decided) = (self.named(name)?, self.decisions(name)?);
         let mut out = "row,reviewed,privileged,tags,note,by,at\r\n".to_owned();
         for row in rows_of(&review).iter() {
@@ -305,7 +305,7 @@ impl Reviews {
             let d = decided.get(&row).unwrap_or(&none);
             let at = if d.at > 0 { Timestamp(d.at).to_string() } else { String::new() };
             let tags = d.tags.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-            let texts = [tags.as_str(), &d.note, &d.by, &at].map(quoted).join(",");
+            let texts = [tags.as_str(), if notes { &d.note } else { "" }, &d.by, &at].map(quoted).join(",");
             let yes = |is: bool| if is { "yes" } else { "no" };
             out += &format!("{row},{},{},{texts}\r\n", yes(d.reviewed), yes(d.privileged));
         }

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use store::SqliteReader;
 
 /// The manifest's name within a backup.
@@ -88,21 +88,16 @@ fn fill(
     reader.copy_to(&store, |done, total| listener.hear("copying", done, total))?;
     let mut names = vec![STORE.to_owned(), CONFIG.to_owned()];
     copy(config_file, &to.join(CONFIG))?;
-    if with_keys && let Some((certificate, key)) = &config.tls {
-        fs::DirBuilder::new().mode(0o700).create(to.join("tls"))?;
-        for (name, file) in [("tls/cert.pem", certificate), ("tls/key.pem", key)] {
-            copy(file, &to.join(name))?;
-            names.push(name.to_owned());
-        }
-    }
     if with_keys {
-        names.extend(kept_certificates(config, to)?);
-        // Checkpoints of before and after a restore are then signed with one key.
-        if config.signing_key().exists() {
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(to.join("data"))?;
-            copy(&config.signing_key(), &to.join(SIGNING_KEY))?;
-            names.push(SIGNING_KEY.to_owned());
+        for (name, file) in keys(config) {
+            let copied = to.join(&name);
+            if let Some(dir) = copied.parent() {
+                fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+            }
+            copy(&file, &copied)?;
+            names.push(name);
         }
+        names.extend(kept_certificates(config, to)?);
     }
     // After the store, which then names none that has not come yet.
     names.extend(contents(config, to, listener)?);
@@ -127,6 +122,35 @@ fn fill(
     write(&to.join(MANIFEST), &mut &text[..])?;
     sync_directory(to)?;
     Ok(manifest)
+}
+
+/// Certificates and keys that the configuration names, those of our own authority, and what checkpoints are signed with, so that
+/// those of before and after a restore are by one key: names within a backup, and where they are now.
+fn keys(config: &Config) -> BTreeMap<String, PathBuf> {
+    let mut all = BTreeMap::new();
+    let named = |file: &Path, otherwise: String| match file.strip_prefix(config.base()) {
+        // Where the configuration of the restored server looks for it.
+        Ok(below) if below.components().all(|c| matches!(c, Component::Normal(_))) => {
+            below.to_str().map_or(otherwise, str::to_owned)
+        }
+        _ => otherwise,
+    };
+    if let Some((certificate, key)) = &config.tls {
+        all.insert("tls/cert.pem".to_owned(), certificate.clone());
+        all.insert("tls/key.pem".to_owned(), key.clone());
+    }
+    for files in &config.tls_domains {
+        let domain = files.domain.as_deref().unwrap_or_default();
+        for (file, end) in [(&files.certificate, "pem"), (&files.key, "key")] {
+            all.insert(named(file, format!("tls/{domain}.{end}")), file.clone());
+        }
+    }
+    let own = [("ca.pem", config.base()), ("tls/ca-key.pem", config.base())];
+    let own = own.map(|(name, dir)| (name.to_owned(), dir.join(name)));
+    let revoked = ("data/ca.crl".to_owned(), config.data.join("ca.crl"));
+    let signing = (SIGNING_KEY.to_owned(), config.signing_key());
+    all.extend(own.into_iter().chain([revoked, signing]).filter(|(_, file)| file.exists()));
+    all
 }
 
 /// The contents of uploaded files. What is destroyed meanwhile was destroyed by rule, and is left out.

@@ -194,7 +194,9 @@ impl Pieces {
 fn waits(request: &admin::Request) -> Failure {
     let act = admin::ACTS.iter().find(|act| act.name == request.act && act.method == request.method);
     let then = match act.map(|act| act.second) {
-        Some(Second::Grants | Second::Blind) => "; after that, say the same again",
+        Some(Second::Grants | Second::Blind) => {
+            "; after that, say the same again (`7d` and `12h` are another time on another day and in another hour)"
+        }
         _ => "",
     };
     let until = model::Timestamp(request.until);

@@ -265,12 +265,14 @@ async fn keep_certificates(
     let (renewed, journal) = (live.clone(), store.clone());
     let issued = move |domain: &str| {
         let mut act = record::Act::done("certificate", "server").on(domain);
-        if let Err(failure) = renewed.renew_certificates() {
+        let used = renewed.renew_certificates();
+        if let Err(failure) = &used {
             tracing::error!(%failure, "the new certificate cannot be used");
             act.result = format!("refused: {failure}");
         }
         let journal = journal.clone();
         tokio::task::spawn_blocking(move || act.note(journal.as_ref(), crate::clock::now()));
+        used.is_ok()
     };
     let keeper = Keeper::start(&live.in_force().config(), Box::new(issued)).await?;
     if let Some(keeper) = &keeper {

@@ -63,9 +63,11 @@ impl Guard {
     /// Lets pass what has waited long enough, and ends what nobody answered for. To be called every few seconds. Blocks:
     /// it also looks at the lists' files, and writes down what is remembered.
     pub fn look_around(&self, now: u64) {
-        let (pass, lapsed) = self.waiting.due(now);
-        self.act(Act::Release(pass));
-        self.act(Act::Discard(lapsed));
+        let over = self.waiting.due(now);
+        // Who has waited once does not wait again for each message.
+        over.pairs.into_iter().for_each(|pair| self.contacts.note(pair, now));
+        self.act(Act::Release(over.pass));
+        self.act(Act::Discard(over.lapsed));
         let lists = self.settings().lists.clone();
         self.lists.set(&lists);
         self.write_down(WRITTEN, now);

@@ -8,7 +8,7 @@ use crate::lists::Lists;
 use crate::recent::Recent;
 use crate::repute::{Mark, Repute};
 use crate::settings::{Answer, Greylist, ListSource, Node, Settings};
-use crate::waiting::{Reply, Waiting};
+use crate::waiting::{Reply, Room, Waiting};
 use hygiene::leads_somewhere;
 use meter::{Meters, Rate};
 use model::{Address, Envelope, Event, Hold, Outcome, Reason, Refusal, Seq, Term, Timestamp};
@@ -95,7 +95,7 @@ pub struct Guard {
     colleagues: AtomicBool,
     pub(crate) blocks: RwLock<HashMap<String, Block>>,
     pub(crate) known: Known,
-    contacts: Recent,
+    pub(crate) contacts: Recent,
     grey: Recent,
     senders: Meters<u64>,
     domains: Meters<u64>,
@@ -272,7 +272,11 @@ impl Guard {
     }
 
     fn challenge(&self, from: &Address, to: &Address, now: u64) -> Option<Ruling> {
-        let question = self.waiting.ask(pair(to, from), now, PATIENCE).ok()?;
+        let question = match self.waiting.ask(pair(to, from), now, PATIENCE) {
+            Ok(question) => question,
+            Err(Room::Full) => return Some(later()),
+            Err(_) => return None,
+        };
         if let Some(question) = question {
             let text = format!(
                 "{to} does not know you. To have your message delivered, answer this with a number: {question}?"
@@ -308,7 +312,8 @@ impl Guard {
         if !opens(&envelope.event) || self.contacts.when(key, now.saturating_sub(FIRST)).is_some() {
             return Ruling::Pass;
         }
-        if let Err(wait) = self.may_meet(from, now, settings) {
+        // Whose first message waits has met them already.
+        if let Err(wait) = if self.waiting.has(key) { Ok(()) } else { self.may_meet(from, now, settings) } {
             self.count("rate");
             let text = format!("{RATE}: {} minutes", wait.div_ceil(60_000));
             return Ruling::Refuse(Refusal::new(Reason::Overloaded).with_text(text).by_rule("spim:rate"));
@@ -351,10 +356,11 @@ impl Guard {
             }
             Greylist::Hold if can_wait => {
                 self.count("greylist");
-                let then = now + settings.greylist_for;
-                let waits =
-                    self.waiting.until(key, then).then(|| Hold { rule: "spim:greylist".into(), text: None });
-                waits.map(Ruling::Hold)
+                match self.waiting.until(key, now + settings.greylist_for) {
+                    Room::Waits => Some(Ruling::Hold(Hold { rule: "spim:greylist".into(), text: None })),
+                    Room::Full => Some(later()),
+                    Room::None => None,
+                }
             }
             _ => match self.grey.when(sender, now.saturating_sub(FIRST)) {
                 Some(since) if now >= since + settings.greylist_for => None,
@@ -363,8 +369,7 @@ impl Guard {
                         self.grey.note(sender, now);
                     }
                     self.count("greylist");
-                    let later = Refusal::new(Reason::Overloaded).with_text(LATER).by_rule("spim:greylist");
-                    Some(Ruling::Refuse(later))
+                    Some(later())
                 }
             },
         }
@@ -390,6 +395,11 @@ impl Guard {
             }
         }
     }
+}
+
+/// Not now.
+fn later() -> Ruling {
+    Ruling::Refuse(Refusal::new(Reason::Overloaded).with_text(LATER).by_rule("spim:greylist"))
 }
 
 fn refusal(rule: &str, text: &str) -> Refusal {

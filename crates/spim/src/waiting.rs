@@ -24,10 +24,34 @@ enum Until {
 #[derive(Debug)]
 struct Wait {
     until: Until,
+    /// Messages that were told to wait; their rows follow.
+    told: usize,
     rows: Vec<Seq>,
     tries: u8,
     /// The answer came before the row's number did.
     over: bool,
+}
+
+/// Is there room for one more that waits?
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// It waits.
+    Waits,
+    /// Enough of this pair waits already.
+    Full,
+    /// Too many pairs wait.
+    None,
+}
+
+/// What is over.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Over {
+    /// Rows that pass now.
+    pub pass: Vec<Seq>,
+    /// The pairs that had to wait for them, and need not any more.
+    pub pairs: Vec<u64>,
+    /// Rows for which no answer came.
+    pub lapsed: Vec<Seq>,
 }
 
 /// What an answer is worth.
@@ -51,51 +75,61 @@ pub(crate) struct Waiting {
 const WORDS: [&str; 8] = ["two", "three", "four", "five", "six", "seven", "eight", "nine"];
 
 impl Waiting {
-    /// What this pair sends waits until then. False where there is no room.
-    pub fn until(&self, pair: u64, then: u64) -> bool {
+    /// Does something of this pair wait?
+    pub fn has(&self, pair: u64) -> bool {
+        self.all.lock().contains_key(&pair)
+    }
+
+    /// What this pair sends waits until then.
+    pub fn until(&self, pair: u64, then: u64) -> Room {
         self.open(pair, Until::Then(then))
     }
 
-    /// What this pair sends waits for an answer. Gives the question where it is a new one; `Err` where there is no room.
-    pub fn ask(&self, pair: u64, now: u64, patience: u64) -> Result<Option<String>, ()> {
-        if self.all.lock().contains_key(&pair) {
-            return Ok(None);
-        }
+    /// What this pair sends waits for an answer. Gives the question where it is a new one.
+    ///
+    /// # Errors
+    /// [`Room`] where there is none.
+    pub fn ask(&self, pair: u64, now: u64, patience: u64) -> Result<Option<String>, Room> {
+        let is_new = !self.has(pair);
         let dice = self.dice.hash_one((pair, now)) as usize;
         let (one, other) = (dice % 8, dice / 8 % 8);
         let answer = u32::try_from(one + other + 4).unwrap_or_default();
         match self.open(pair, Until::Answer(answer, now + patience)) {
-            true => Ok(Some(format!("how much is {} and {}", WORDS[one], WORDS[other]))),
-            false => Err(()),
+            Room::Waits => Ok(is_new.then(|| format!("how much is {} and {}", WORDS[one], WORDS[other]))),
+            no => Err(no),
         }
     }
 
-    fn open(&self, pair: u64, until: Until) -> bool {
+    fn open(&self, pair: u64, until: Until) -> Room {
         let mut all = self.all.lock();
         if all.len() >= MOST && !all.contains_key(&pair) {
-            return false;
+            return Room::None;
         }
-        all.entry(pair).or_insert_with(|| Wait { until, rows: Vec::new(), tries: 0, over: false });
-        true
+        let fresh = || Wait { until, told: 0, rows: Vec::new(), tries: 0, over: false };
+        let wait = all.entry(pair).or_insert_with(fresh);
+        if wait.told >= ROWS {
+            return Room::Full;
+        }
+        wait.told += 1;
+        Room::Waits
     }
 
     /// A row of this pair waits under this number. Gives it back if its wait is over already.
     pub fn note(&self, pair: u64, seq: Seq) -> Option<Seq> {
         let mut all = self.all.lock();
-        let wait = all.get_mut(&pair)?;
+        let Some(wait) = all.get_mut(&pair) else { return Some(seq) };
         if wait.over {
             all.remove(&pair);
             return Some(seq);
         }
-        if wait.rows.len() < ROWS {
-            wait.rows.push(seq);
-        }
+        wait.rows.push(seq);
         None
     }
 
     /// A row that waited when the process began.
     pub fn restore(&self, pair: u64, seq: Seq, then: u64) {
-        if self.until(pair, then) {
+        // What waited then waits, however much it is.
+        if self.until(pair, then) != Room::None {
             self.note(pair, seq);
         }
     }
@@ -125,21 +159,22 @@ impl Waiting {
         self.all.lock().remove(&pair).map(|wait| wait.rows).unwrap_or_default()
     }
 
-    /// What is over: rows that pass now, and rows for which no answer came.
-    pub fn due(&self, now: u64) -> (Vec<Seq>, Vec<Seq>) {
-        let (mut pass, mut lapsed) = (Vec::new(), Vec::new());
-        self.all.lock().retain(|_, wait| match wait.until {
+    /// What is over by now.
+    pub fn due(&self, now: u64) -> Over {
+        let mut over = Over::default();
+        self.all.lock().retain(|pair, wait| match wait.until {
             Until::Then(then) if then <= now => {
-                pass.append(&mut wait.rows);
+                over.pass.append(&mut wait.rows);
+                over.pairs.push(*pair);
                 false
             }
             Until::Answer(_, until) if until <= now => {
-                lapsed.append(&mut wait.rows);
+                over.lapsed.append(&mut wait.rows);
                 false
             }
             _ => true,
         });
-        (pass, lapsed)
+        over
     }
 
     pub fn len(&self) -> usize {
@@ -190,20 +225,35 @@ mod tests {
         waiting.note(4, Seq(11));
         (100..103).for_each(|n| assert_eq!(waiting.answer(4, &n.to_string(), 0), Reply::Wrong));
         assert_eq!(waiting.answer(4, &answer.to_string(), 0), Reply::Wrong);
-        assert_eq!(waiting.due(100), (vec![], vec![Seq(11)]));
+        assert_eq!(waiting.due(100), Over { lapsed: vec![Seq(11)], ..Over::default() });
         assert_eq!(waiting.len(), 0);
     }
 
     #[test]
     fn time_and_the_addressee_end_a_wait() {
         let waiting = Waiting::default();
-        assert!(waiting.until(1, 50) && waiting.until(2, 60));
+        assert_eq!([waiting.until(1, 50), waiting.until(2, 60)], [Room::Waits, Room::Waits]);
         waiting.note(1, Seq(1));
         waiting.note(1, Seq(2));
         waiting.restore(2, Seq(3), 60);
-        assert_eq!(waiting.due(49), (vec![], vec![]));
-        assert_eq!(waiting.due(50), (vec![Seq(1), Seq(2)], vec![]));
+        assert_eq!(waiting.due(49), Over::default());
+        let over = Over { pass: vec![Seq(1), Seq(2)], pairs: vec![1], lapsed: vec![] };
+        assert_eq!(waiting.due(50), over);
         assert_eq!(waiting.wanted(2), [Seq(3)]);
         assert_eq!(waiting.len(), 0);
+        // A row whose wait ended before it had a number.
+        assert_eq!(waiting.note(2, Seq(4)), Some(Seq(4)));
+    }
+
+    #[test]
+    fn none_waits_that_nobody_would_let_go() {
+        let waiting = Waiting::default();
+        (0..ROWS).for_each(|_| assert_eq!(waiting.until(1, 50), Room::Waits));
+        assert_eq!(waiting.until(1, 50), Room::Full);
+        (0..ROWS as u64).for_each(|n| assert_eq!(waiting.note(1, Seq(n)), None));
+        assert_eq!(waiting.due(50).pass.len(), ROWS);
+        assert_eq!(waiting.until(1, 90), Room::Waits);
+        (0..ROWS).for_each(|n| assert_eq!(waiting.ask(2, 0, 100).unwrap().is_some(), n == 0));
+        assert_eq!(waiting.ask(2, 0, 100), Err(Room::Full));
     }
 }

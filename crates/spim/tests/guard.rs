@@ -127,7 +127,8 @@ fn a_greylist_makes_newcomers_wait() {
     let done = Arc::new(Mutex::new(Vec::new()));
     let hear = done.clone();
     guard.act_by(move |act| hear.lock().unwrap().push(act));
-    guard.set(Settings { greylist: Greylist::Hold, ..settings });
+    let settings = Settings { greylist: Greylist::Hold, ..settings };
+    guard.set(settings.clone());
     for (n, from) in [(1, "a@one.example"), (2, "a@two.example")] {
         let held = message(from, "romeo@example.com", 0, "hello");
         let Ruling::Hold(hold) = guard.look(&held, ABROAD) else { panic!() };
@@ -136,8 +137,12 @@ fn a_greylist_makes_newcomers_wait() {
     guard.look(&message("romeo@example.com", "a@two.example", 1, "hello"), HERE);
     guard.look_around(5 * MINUTE - 1);
     assert_eq!(std::mem::take(&mut *done.lock().unwrap()), [Act::Release(vec![Seq(2)])]);
+    // Others of the same pair wait with it, and use up nothing more of what a stranger may.
+    guard.set(Settings { sender_contacts: 1, ..settings });
+    assert_eq!(sent(&guard, "a@one.example", "romeo", 1, "again"), "held spim:greylist");
     guard.look_around(5 * MINUTE);
     assert_eq!(*done.lock().unwrap(), [Act::Release(vec![Seq(1)])]);
+    assert_eq!(sent(&guard, "a@one.example", "romeo", 6 * MINUTE, "and again"), "passes", "it has waited");
 }
 
 #[test]

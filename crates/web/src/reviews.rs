@@ -75,6 +75,11 @@ pub struct DecisionList {
     pub rows: Vec<Decision>,
 }
 
+/// A note may quote what it is about.
+fn sees_notes(who: &Who) -> bool {
+    who.may("review.content")
+}
+
 /// A row of a review with its content.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct ReviewRow {
@@ -160,11 +165,12 @@ fn begin(desk: &Desk, who: &Who, new: &NewReview, question: &str) -> Result<Revi
     Ok(desk.reviews.begin((&new.name, &new.matter), question, &found, sample, who.as_str(), now())?)
 }
 
-/// Rows of a review with what was decided, without content.
+/// Rows of a review with what was decided, without content; notes only for those who may read content.
 #[utoipa::path(get, path = "/v1/reviews/{name}/rows", params(Which), responses(
     (status = 200, body = DecisionList), (status = 404, body = ProblemBody)))]
 pub async fn rows(
     State(desk): State<Arc<Desk>>,
+    who: Who,
     Path(name): Path<String>,
     Query(which): Query<Which>,
 ) -> Result<Json<DecisionList>, Problem> {
@@ -180,7 +186,11 @@ pub async fn rows(
         let all =
             all.iter().map(|row| decided.remove(&row).unwrap_or(Decision { row, ..Decision::default() }));
         let limit = which.limit.unwrap_or(PAGE).clamp(1, PAGE);
-        Ok(Json(DecisionList { rows: all.filter(wanted).take(limit).collect() }))
+        let mut rows: Vec<_> = all.filter(wanted).take(limit).collect();
+        if !sees_notes(&who) {
+            rows.iter_mut().for_each(|row| row.note.clear());
+        }
+        Ok(Json(DecisionList { rows }))
     })
     .await
 }
@@ -241,7 +251,7 @@ pub async fn mark(
     .await
 }
 
-/// What was decided, row by row, as CSV.
+/// What was decided, row by row, as CSV; notes only for those who may read content.
 #[utoipa::path(get, path = "/v1/reviews/{name}/decisions", responses(
     (status = 200, body = String, content_type = "text/csv"), (status = 404, body = ProblemBody)))]
 pub async fn export(
@@ -249,8 +259,11 @@ pub async fn export(
     who: Who,
     Path(name): Path<String>,
 ) -> Result<Response, Problem> {
-    let csv =
-        blocking(move || desk.act(&who, "review.export", &name, || Ok(desk.reviews.csv(&name)?))).await?;
+    let csv = blocking(move || {
+        let notes = sees_notes(&who);
+        desk.act(&who, "review.export", &name, || Ok(desk.reviews.csv(&name, notes)?))
+    })
+    .await?;
     Ok(([(CONTENT_TYPE, "text/csv; charset=utf-8")], csv).into_response())
 }
 

@@ -64,6 +64,12 @@ impl Who {
         Self { name, role: Some(role), how: Some(how), approved: None }
     }
 
+    /// May they do this act? Who needs no role may do all.
+    pub(crate) fn may(&self, act: &str) -> bool {
+        let mut acts = admin::ACTS.iter().filter(|one| one.name == act);
+        self.role.is_none_or(|role| acts.any(|act| act.is_for(role)))
+    }
+
     /// The same with the word of a second one.
     pub(crate) fn approved(self, approved: Approved) -> Self {
         Self { approved: Some(approved), ..self }

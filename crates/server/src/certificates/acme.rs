@@ -31,8 +31,8 @@ pub struct Keeper {
     hurry: Arc<Notify>,
 }
 
-/// What is told of each certificate that was issued: its domain.
-pub type Issued = Box<dyn Fn(&str) + Send + Sync>;
+/// What is told of each certificate that was issued: its domain. False where it could not be used, and is to be told again.
+pub type Issued = Box<dyn Fn(&str) -> bool + Send + Sync>;
 
 /// A keeper at work.
 pub struct Kept {
@@ -78,14 +78,18 @@ impl Keeper {
     async fn keep(self, issued: Issued) {
         let mut pause = FIRST_PAUSE;
         let mut at_once = false;
+        let mut unused: Vec<String> = Vec::new();
         loop {
+            unused.retain(|domain| !issued(domain));
             let mut failed = false;
             let domains: Vec<String> = self.config.domains.iter().map(|d| d.domain().to_owned()).collect();
             for domain in domains.iter().filter(|d| at_once || self.is_due(d)) {
                 match self.issue(domain).await {
                     Ok(()) => {
                         tracing::info!(domain, "a certificate was issued");
-                        issued(domain);
+                        if !issued(domain) && !unused.contains(domain) {
+                            unused.push(domain.clone());
+                        }
                     }
                     Err(why) => {
                         failed = true;
@@ -93,6 +97,7 @@ impl Keeper {
                     }
                 }
             }
+            failed |= !unused.is_empty();
             let next = if failed { pause } else { LOOK };
             pause = if failed { (pause * 2).min(LONGEST_PAUSE) } else { FIRST_PAUSE };
             at_once = tokio::select! {
@@ -132,10 +137,7 @@ impl Keeper {
         }
         let key = order.finalize().await.map_err(words)?;
         let chain = order.poll_certificate(&RetryPolicy::default()).await.map_err(words)?;
-        let files = shelf::files(&self.config, domain);
-        // The key first: whoever reads between the two sees a pair that does not fit, and keeps the old one.
-        shelf::put(&files.key, key.as_bytes()).map_err(|f| f.to_string())?;
-        shelf::put(&files.certificate, chain.as_bytes()).map_err(|f| f.to_string())
+        shelf::put_pair(&self.config, domain, key.as_bytes(), chain.as_bytes()).map_err(|f| f.to_string())
     }
 
     async fn answer(

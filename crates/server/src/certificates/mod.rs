@@ -38,6 +38,10 @@ pub fn files(config: &Config) -> Vec<KeyFiles> {
 /// # Errors
 /// [`Failure`] with file and line.
 pub fn open(config: &Config) -> Result<Option<Arc<Tls>>, Failure> {
+    for domain in &config.domains {
+        // Where nobody but the server may write, it is the server that sees to it.
+        let _ = shelf::settle(config, domain.domain());
+    }
     let files = files(config);
     if files.is_empty() {
         return Ok(None);

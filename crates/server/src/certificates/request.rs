@@ -53,8 +53,7 @@ pub fn install(config: &Config, domain: &str, chain: &Path) -> Result<Paper, Fai
     let text = fs::read(chain).map_err(|e| Failure::new(format!("{}: {e}", chain.display())))?;
     if fits(&waiting) == Some(true) {
         let key = fs::read(&waiting).map_err(|e| Failure::new(format!("{}: {e}", waiting.display())))?;
-        shelf::put(&files.key, &key)?;
-        shelf::put(&files.certificate, &text)?;
+        shelf::put_pair(config, &domain, &key, &text)?;
         let _ = fs::remove_file(&waiting);
     } else if fits(&files.key) == Some(true) {
         shelf::put(&files.certificate, &text)?;

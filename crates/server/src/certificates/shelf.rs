@@ -1,5 +1,6 @@
 //! The certificates that this server keeps by itself, below its data: `certificates/DOMAIN.pem` and `DOMAIN.key`.
 
+use crate::backup::sync_directory;
 use crate::config::Config;
 use crate::failure::Failure;
 use net::KeyFiles;
@@ -22,6 +23,44 @@ pub fn files(config: &Config, domain: &str) -> KeyFiles {
 /// Where a key waits whose certificate was asked for and has not come.
 pub fn next_key(config: &Config, domain: &str) -> PathBuf {
     dir(config).join(format!("{domain}.next.key"))
+}
+
+/// Where key and chain are that came together, until both are in their places.
+fn fresh(config: &Config, domain: &str) -> KeyFiles {
+    files(config, &format!("{domain}.fresh"))
+}
+
+/// Puts a key and its chain in place: both, or neither.
+///
+/// # Errors
+/// [`Failure`] naming the file.
+pub fn put_pair(config: &Config, domain: &str, key: &[u8], chain: &[u8]) -> Result<(), Failure> {
+    let fresh = fresh(config, domain);
+    // Once the chain is there the pair is whole.
+    put(&fresh.key, key)?;
+    put(&fresh.certificate, chain)?;
+    settle(config, domain)
+}
+
+/// Goes on with a pair that was whole, and not in its place when the server ended.
+///
+/// # Errors
+/// [`Failure`] naming the file.
+pub fn settle(config: &Config, domain: &str) -> Result<(), Failure> {
+    let (fresh, files) = (fresh(config, domain), files(config, domain));
+    if !fresh.certificate.exists() {
+        return Ok(());
+    }
+    let wrong =
+        |path: &Path, e: std::io::Error| Failure::new(format!("cannot write {}: {e}", path.display()));
+    match fs::rename(&fresh.key, &files.key) {
+        // It was there already.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        done => done.map_err(|e| wrong(&files.key, e))?,
+    }
+    sync_directory(&dir(config))?;
+    fs::rename(&fresh.certificate, &files.certificate).map_err(|e| wrong(&files.certificate, e))?;
+    sync_directory(&dir(config))
 }
 
 /// What is shown until the first certificate comes. Made by [`make_stand_in`].
@@ -62,7 +101,8 @@ pub fn put(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
             fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
         file.write_all(bytes)?;
         file.sync_all()?;
-        fs::rename(&part, path)
+        fs::rename(&part, path)?;
+        path.parent().map_or(Ok(()), |dir| fs::File::open(dir)?.sync_all())
     })();
     written.map_err(failed)
 }

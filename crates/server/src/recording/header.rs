@@ -1,6 +1,7 @@
 //! SIP headers without names: what is not known to be harmless is masked.
 
 use super::cast::{Cast, masked};
+use std::fmt::Write as _;
 
 /// Name in lower case and in full, and value, of each header; folded lines are joined.
 pub(super) fn lines(head: &str) -> Vec<(String, String)> {
@@ -72,28 +73,30 @@ pub(super) fn value(name: &str, value: &str, cast: &mut Cast) -> String {
         | "refer-to" => addresses(value, cast),
         "call-id" => call_id(value, cast),
         "sip-if-match" | "sip-etag" => cast.id(value),
-        "cseq"
-        | "max-forwards"
-        | "expires"
-        | "min-expires"
-        | "content-length"
-        | "content-type"
-        | "event"
-        | "accept"
-        | "supported"
-        | "require"
-        | "proxy-require"
-        | "allow"
-        | "allow-events"
-        | "subscription-state"
-        | "mime-version"
-        | "content-encoding"
-        | "content-disposition"
-        | "accept-encoding" => cast.word(value),
+        "cseq" | "max-forwards" | "expires" | "min-expires" | "content-length" | "event" | "accept"
+        | "supported" | "require" | "proxy-require" | "allow" | "allow-events" | "subscription-state"
+        | "mime-version" | "content-encoding" | "accept-encoding" => cast.word(value),
+        "content-type" | "content-disposition" => typed(value, cast),
         // Its requests are paced.
         "user-agent" if value.starts_with("Purple/") => format!("Purple/{}", masked(&value[7..])),
         _ => masked(value),
     }
+}
+
+/// A type, or what is to be done with a body, without the name of a file.
+pub(super) fn typed(value: &str, cast: &mut Cast) -> String {
+    let mut parts = split(value, ';').into_iter();
+    let mut out = cast.word(parts.next().unwrap_or_default().trim());
+    for part in parts {
+        let (name, value) = part.split_once('=').unwrap_or((&part, ""));
+        let name = name.trim();
+        let shown = match name.to_ascii_lowercase().as_str() {
+            "charset" | "handling" | "boundary" => cast.word(value.trim()),
+            _ => masked(value.trim()),
+        };
+        let _ = write!(out, ";{}={shown}", cast.word(name));
+    }
+    out
 }
 
 fn call_id(value: &str, cast: &mut Cast) -> String {

@@ -197,7 +197,7 @@ fn cpim(text: &str, cast: &mut Cast) -> String {
     let lines = inner.split("\r\n").map(|line| match line.split_once(':') {
         Some((name, value)) if name.eq_ignore_ascii_case("content-type") => {
             kind = value.trim().to_ascii_lowercase();
-            format!("{name}:{}", cast.word(value))
+            format!("{name}: {}", header::typed(value, cast))
         }
         _ => masked(line),
     });

@@ -58,7 +58,7 @@ fn one_for_each_domain() {
 
 #[test]
 fn a_request_goes_out_and_a_chain_comes_back() {
-    let server = Serve::start(&[], LISTEN);
+    let mut server = Serve::start(&[], LISTEN);
     let authority = Authority::new(&server.path("other-ca.pem"));
     let out = server.path("request.pem");
     let asked = server.run(&["certificate", "request", "example.com", "--out", out.to_str().unwrap()]);
@@ -95,8 +95,26 @@ fn a_request_goes_out_and_a_chain_comes_back() {
     let mut restore = crate::harness::rialto();
     let restored = restore.arg("restore").arg(&copy).arg("--data").arg(&place).output().unwrap();
     assert!(restored.status.success(), "{}", said(&restored));
-    let name = "data/certificates/example.com.key";
-    assert_eq!(std::fs::read(place.join(name)).unwrap(), std::fs::read(server.path(name)).unwrap());
+    for name in ["data/certificates/example.com.key", "ca.pem"] {
+        assert_eq!(
+            std::fs::read(place.join(name)).unwrap(),
+            std::fs::read(server.path(name)).unwrap(),
+            "{name}"
+        );
+    }
+    // Killed between the two files of a pair, or before both: the next start goes on.
+    for key_too in [false, true] {
+        let shelf = server.path("data/certificates");
+        let at = |end: &str| shelf.join(format!("example.com.{end}"));
+        std::fs::rename(at("pem"), at("fresh.pem")).unwrap();
+        if key_too {
+            std::fs::rename(at("key"), at("fresh.key")).unwrap();
+        }
+        server.crash_and_restart();
+        assert!(at("pem").exists() && at("key").exists() && !at("fresh.pem").exists());
+        let addr = server.at("xmpps-c2s");
+        assert!(tls_for(connect(addr), &server.path("other-ca.pem"), "example.com").is_some());
+    }
     let list = server.run(&["certificate", "list"]);
     assert!(said(&list).contains("by CN=Another authority"), "{}", said(&list));
     let renewed = server.run(&["certificate", "renew"]);
