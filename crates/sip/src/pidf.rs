@@ -16,6 +16,12 @@ pub const MIME: &str = "application/pidf+xml";
 const MAX_TUPLES: usize = 32;
 /// Longest note kept, in characters.
 const MAX_NOTE: usize = 1024;
+/// What is kept of a document takes at most so many bytes when it is written, so that whoever reads as we do reads it all:
+/// what is said of the person once is written for each device.
+const MAX_WRITTEN: usize = 48 * 1024;
+/// A tuple without its device's name, its contact and its notes, and a note without its text.
+const BARE_TUPLE: usize = 256;
+const BARE_NOTE: usize = 64;
 
 /// Reads the tuples of a document. `None` if it is no presence document.
 pub fn parse(body: &[u8], now: Timestamp) -> Option<Vec<Tuple>> {
@@ -29,7 +35,13 @@ pub fn parse(body: &[u8], now: Timestamp) -> Option<Vec<Tuple>> {
     let mut general: Vec<_> = notes(&root);
     general.extend(person.map(notes).unwrap_or_default());
     let mut out = Vec::new();
+    let mut room = MAX_WRITTEN;
+    let mut fits = |size: usize| room.checked_sub(size).map(|left| room = left).is_some();
     for t in root.nodes.iter().filter(|n| n.name == "tuple").take(MAX_TUPLES) {
+        let device = t.attr("id").and_then(device_of_id);
+        if !fits(BARE_TUPLE + device.as_ref().map_or(0, |d| id_of_device(d.as_str()).len())) {
+            break;
+        }
         let status = t.child("status");
         // Without <basic/> the tuple says nothing about reachability; being listed is taken as open.
         let basic = match status.and_then(|s| s.child("basic")).map(|b| b.text.trim()) {
@@ -47,15 +59,17 @@ pub fn parse(body: &[u8], now: Timestamp) -> Option<Vec<Tuple>> {
         if own.is_empty() {
             own.clone_from(&general);
         }
+        let address = contact.map(|c| c.text.trim()).filter(|c| !c.is_empty() && fits(escaped(c).len()));
+        own.retain(|(lang, text)| {
+            fits(BARE_NOTE + lang.as_ref().map_or(0, |l| l.len()) + escaped(text).len())
+        });
         out.push(Tuple {
-            device: t.attr("id").and_then(device_of_id),
+            device,
             basic,
             activity,
             priority: contact.and_then(|c| c.attr("priority")).and_then(priority_of),
             notes: own,
-            contact: contact
-                .map(|c| c.text.trim().into())
-                .filter(|c: &compact_str::CompactString| !c.is_empty()),
+            contact: address.map(Into::into),
             at: now,
             original: None,
         });

@@ -119,3 +119,18 @@ fn no_document_no_tuples() {
     assert!(parse(b"", Timestamp(0)).is_none());
     assert_eq!(parse(b"<presence/>", Timestamp(0)).unwrap().len(), 0);
 }
+
+#[test]
+fn what_is_kept_of_a_document_can_be_written_and_read_again() {
+    let note = format!("<note>{}</note>", ">".repeat(1024));
+    let person = format!("<person>{}</person>", note.repeat(8));
+    let contact = format!("<contact>{}</contact>", "'".repeat(700));
+    let tuple = |n| format!("<tuple id='{n}{}'>{contact}</tuple>", "!".repeat(700));
+    let tuples: String = (0..30).map(tuple).collect();
+    let tuples = parse(format!("<presence>{person}{tuples}</presence>").as_bytes(), Timestamp(1)).unwrap();
+    assert!(tuples.len() > 1 && !tuples[0].notes.is_empty(), "the first have all there is room for");
+    let doc = PresenceDoc { presentity: Address::parse("a@b").unwrap(), tuples };
+    let written = render(&doc, "pres:a@b");
+    assert!(written.len() < 64 * 1024, "{}", written.len());
+    assert_eq!(parse(written.as_bytes(), Timestamp(1)).unwrap().len(), doc.tuples.len());
+}

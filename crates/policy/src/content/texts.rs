@@ -22,6 +22,9 @@ const WRITTEN: &[&str] = &[
     "value",
 ];
 
+/// Those of them that lead somewhere.
+const LEADING: &[&str] = &["href", "src", "uri", "url"];
+
 /// Elements that stand within a word and do not end it.
 const INLINE: &[&str] = &[
     "a", "abbr", "acronym", "b", "bdi", "bdo", "big", "cite", "code", "del", "dfn", "em", "font", "i", "ins",
@@ -188,7 +191,13 @@ fn attributes(mut rest: &str, out: &mut String) {
             None => after.split_at(after.find(char::is_whitespace).unwrap_or(after.len())),
         };
         if WRITTEN.iter().any(|written| name.eq_ignore_ascii_case(written)) {
+            let begun = out.len();
             decode(value, out);
+            if LEADING.iter().any(|leading| name.eq_ignore_ascii_case(leading)) {
+                // As a browser reads a URL (WHATWG URL, section 4.4).
+                let link = out.split_off(begun);
+                out.extend(link.chars().filter(|c| !matches!(c, '\t' | '\n' | '\r')));
+            }
             out.push('\n');
         }
         rest = left;
@@ -291,6 +300,7 @@ mod tests {
             ("<p x='>4111 1111 http://evil.example/", "\n4111 1111 http://evil.example/"),
             ("<a href=http://evil.example/x>t</a>", "t\nhttp://evil.example/x\n"),
             ("<a download href=\"http://evil.example/\">t</a>", "t\nhttp://evil.example/\n"),
+            ("<a href='ht&#10;tp://ev\til.example/'>t</a>", "t\nhttp://evil.example/\n"),
             ("f&#97lcon evil&period;example &#x0000000000000000000066;", "falcon evil.example f"),
             ("fal<cite>con</cite>", "falcon"),
             ("a <falcon", "a \n\nfalcon\n"),

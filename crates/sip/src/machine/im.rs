@@ -11,6 +11,7 @@ use model::{
 use sha2::{Digest as _, Sha256};
 
 use super::registrar::Binding;
+use super::tickets::Draft;
 use super::{ACCEPT, Job, SOFTWARE, Sent, SipMachine, Waiting};
 use crate::transaction::Hop;
 use crate::translate::message::{self, Context, Incoming, Outgoing};
@@ -76,7 +77,8 @@ impl SipMachine {
         let full = to.device.is_some();
         let waiting = Waiting::Message { owed: job.receipt(), full };
         let named = self.trunk.is_some().then(|| named(&job, &from, &to)).flatten();
-        self.submit_as(named, now, from, to, hops(&job), event, waiting);
+        let draft = Draft::new(from, to, event).after(hops(&job)).named(named);
+        self.submit(now, draft, waiting);
     }
 
     /// A body in a form that nobody here can read (RFC 3261 21.4.13).

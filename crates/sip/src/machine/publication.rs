@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use connector::{Flow, Output};
-use model::{Address, Ask, Endpoint, Event, LeaseKey, MAX_HOPS, Now, Outcome, Publish, Tick, Tuple};
+use model::{Address, Ask, Endpoint, Event, LeaseKey, Now, Outcome, Publish, Tick, Tuple};
 
 use super::registrar::presence_key;
+use super::tickets::Draft;
 use super::{Due, Job, Owed, SipMachine, Waiting, inherit};
 use crate::pidf;
 use crate::transaction::Hop;
@@ -139,7 +140,7 @@ impl SipMachine {
         let from = publication.device.clone().unwrap_or_else(|| to.clone());
         self.timers.insert((until, Due::Publication(lineage.to_owned())));
         self.publications.insert(lineage.to_owned(), publication);
-        self.submit(now, from, to, MAX_HOPS, event, Waiting::Nothing);
+        self.submit(now, Draft::new(from, to, event), Waiting::Nothing);
     }
 
     /// A PUBLISH with SIP-If-Match: refresh, modify or remove (RFC 3903 6 steps 4 to 6).
@@ -174,7 +175,7 @@ impl SipMachine {
         let hops = super::im::hops(&job);
         let waiting =
             Waiting::Publish(Box::new(Publishing { owed: job.receipt(), lineage, publication, secs }));
-        self.submit(now, from, to, hops, event, waiting);
+        self.submit(now, Draft::new(from, to, event).after(hops), waiting);
     }
 
     /// The hub took it, or did not.

@@ -2,8 +2,7 @@
 
 use bytes::Bytes;
 use model::{
-    Address, Answer, Ask, Basic, Device, Endpoint, Event, LeaseKey, MAX_HOPS, Now, Publish, Refusal, Tick,
-    Tuple,
+    Address, Answer, Ask, Basic, Device, Endpoint, Event, LeaseKey, Now, Publish, Refusal, Tick, Tuple,
 };
 use sha2::{Digest as _, Sha256};
 use std::net::SocketAddr;
@@ -11,6 +10,7 @@ use std::time::Duration;
 
 use connector::Output;
 
+use super::tickets::Draft;
 use super::{Due, Job, SipMachine, Waiting, inherit};
 use crate::transaction::Hop;
 use crate::wire::{Contact, NameAddr, clean, quote};
@@ -222,7 +222,7 @@ impl SipMachine {
         let tuple = Tuple::plain(endpoint.device.clone(), Basic::Open, now.wall);
         let event = Event::Publish(Publish { key: presence_key(&endpoint), tuples: vec![tuple], secs: None });
         let to = Endpoint::bare(endpoint.address.clone());
-        self.submit(now, endpoint, to, MAX_HOPS, event, Waiting::Nothing);
+        self.submit(now, Draft::new(endpoint, to, event), Waiting::Nothing);
     }
 
     /// 200 with all contacts of the account that this machine knows (RFC 3261 10.3 step 8).

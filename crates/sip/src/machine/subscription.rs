@@ -14,6 +14,7 @@ use model::{
 };
 use sha2::{Digest as _, Sha256};
 
+use super::tickets::Draft;
 use super::trunk::cseq_after;
 use super::{Due, Job, Owed, SOFTWARE, Sent, SipMachine, Waiting, inherit};
 use crate::pidf;
@@ -205,7 +206,8 @@ impl SipMachine {
         waiting: Waiting,
     ) {
         let event = Event::Subscribe(Subscribe { term, note: None, original: None });
-        self.submit(now, Endpoint::bare(watcher), Endpoint::bare(presentity), hops, event, waiting);
+        let draft = Draft::new(Endpoint::bare(watcher), Endpoint::bare(presentity), event).after(hops);
+        self.submit(now, draft, waiting);
     }
 
     fn lease(&mut self, key: &LeaseKey, watch: &Watch, secs: u32) {

@@ -8,6 +8,32 @@ use model::{
 
 use super::{PATIENCE, SipMachine, Waiting};
 
+/// An event that is to be handed to the hub, without what the machine itself knows of it.
+pub(super) struct Draft {
+    id: Option<EnvelopeId>,
+    from: Endpoint,
+    to: Endpoint,
+    hops: u8,
+    event: Event,
+}
+
+impl Draft {
+    /// Something of our own, as fresh as can be.
+    pub(super) fn new(from: Endpoint, to: Endpoint, event: Event) -> Self {
+        Self { id: None, from, to, hops: MAX_HOPS, event }
+    }
+
+    /// Something that came over others: so many hops are left to it.
+    pub(super) fn after(self, hops: u8) -> Self {
+        Self { hops, ..self }
+    }
+
+    /// What has an id already.
+    pub(super) fn named(self, id: Option<EnvelopeId>) -> Self {
+        Self { id, ..self }
+    }
+}
+
 impl SipMachine {
     pub(super) fn ticket(&mut self, now: Now, waiting: Waiting) -> Ticket {
         // Tickets are numbered in time order, so the oldest stand first.
@@ -27,62 +53,29 @@ impl SipMachine {
         self.out.push_back(Output::Ask { ticket, ask });
     }
 
-    /// Hands an event to the hub. Nobody waits for the outcome of `Waiting::Nothing`.
-    pub(super) fn submit(
-        &mut self,
-        now: Now,
-        from: Endpoint,
-        to: Endpoint,
-        hops: u8,
-        event: Event,
-        waiting: Waiting,
-    ) {
-        self.submit_as(None, now, from, to, hops, event, waiting);
-    }
-
-    /// The same of what has an id already.
-    #[allow(clippy::too_many_arguments)]
-    pub(super) fn submit_as(
-        &mut self,
-        named: Option<EnvelopeId>,
-        now: Now,
-        from: Endpoint,
-        to: Endpoint,
-        hops: u8,
-        event: Event,
-        waiting: Waiting,
-    ) {
+    /// Hands something to the hub. Nobody waits for the outcome of `Waiting::Nothing`.
+    pub(super) fn submit(&mut self, now: Now, draft: Draft, waiting: Waiting) {
         let vouch = match self.trunk.is_some() {
-            false => Vouch::Account(from.address.clone()),
-            true if self.config.serves(from.address.domain()) => Vouch::Server,
+            false => Vouch::Account(draft.from.address.clone()),
+            true if self.config.serves(draft.from.address.domain()) => Vouch::Server,
             // Servers that speak SIP are proved by certificate (RFC 5922) and in no other way.
-            true => Vouch::Domain(from.address.to_domain(), Proof::Certificate),
+            true => Vouch::Domain(draft.from.address.to_domain(), Proof::Certificate),
         };
-        self.submit_by(vouch, named, now, from, to, hops, event, waiting);
+        self.submit_by(vouch, now, draft, waiting);
     }
 
     /// What we conclude of somebody elsewhere, whoever this connection was proved to be: nobody else answers for it.
     pub(super) fn conclude(&mut self, now: Now, of: Endpoint, to: Endpoint, event: Event) {
-        self.submit_by(Vouch::Server, None, now, of, to, MAX_HOPS, event, Waiting::Nothing);
+        self.submit_by(Vouch::Server, now, Draft::new(of, to, event), Waiting::Nothing);
     }
 
-    #[allow(clippy::too_many_arguments)]
-    fn submit_by(
-        &mut self,
-        vouch: Vouch,
-        named: Option<EnvelopeId>,
-        now: Now,
-        from: Endpoint,
-        to: Endpoint,
-        hops: u8,
-        event: Event,
-        waiting: Waiting,
-    ) {
+    fn submit_by(&mut self, vouch: Vouch, now: Now, draft: Draft, waiting: Waiting) {
         // Of a call only a refusal comes so; what comes of it comes over its lines.
         let outcome_wanted = !matches!(waiting, Waiting::Nothing | Waiting::Call(_));
         let security = if self.tls { Security::Tls } else { Security::Plain };
+        let Draft { id, from, to, hops, event } = draft;
         let envelope = Box::new(Envelope {
-            id: named.unwrap_or_else(|| EnvelopeId::v7(now.wall.unix_ms(), self.dice.u128())),
+            id: id.unwrap_or_else(|| EnvelopeId::v7(now.wall.unix_ms(), self.dice.u128())),
             at: now.wall,
             origin: Origin { dialect: Dialect::Sip, security, vouch },
             from,

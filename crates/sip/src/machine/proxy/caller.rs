@@ -11,6 +11,7 @@ use model::{
 use super::best::{Last, best, challenges, told};
 use super::{CANCEL, MAX_CALLS, RINGING, SILENCE};
 use crate::machine::im::hops;
+use crate::machine::tickets::Draft;
 use crate::machine::{Due, Job, Owed, SOFTWARE, SipMachine, Waiting};
 use crate::transaction::{Hop, LONG, ServerId};
 use crate::translate::{address, refusal};
@@ -83,7 +84,7 @@ impl SipMachine {
         let event = Event::Call(Call { original, opens: !tagged, wants_answer: !ack });
         let hops = hops(&job).max(1);
         if ack {
-            return self.submit(now, from, to, hops, event, Waiting::Nothing);
+            return self.submit(now, Draft::new(from, to, event).after(hops), Waiting::Nothing);
         }
         let number = self.number();
         if invite {
@@ -107,7 +108,7 @@ impl SipMachine {
             due,
         };
         self.calls().callers.insert(number, caller);
-        self.submit(now, from, to, hops, event, Waiting::Call(number));
+        self.submit(now, Draft::new(from, to, event).after(hops), Waiting::Call(number));
     }
 
     /// The device that speaks. A phone is found again in its call by the device it registered.

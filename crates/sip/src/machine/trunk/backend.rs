@@ -15,6 +15,7 @@ use model::{
 use super::Asked;
 pub(super) use super::dialog::Backend;
 use super::dialog::key_of;
+use crate::machine::tickets::Draft;
 use crate::machine::{Due, Job, SOFTWARE, Sent, SipMachine, Waiting};
 use crate::pidf;
 use crate::transaction::Hop;
@@ -384,7 +385,7 @@ impl SipMachine {
     pub(super) fn decided(&mut self, now: Now, back: &Backend, decision: Decision, waiting: Waiting) {
         let (from, to) = (Endpoint::bare(back.presentity.clone()), Endpoint::bare(back.watcher.clone()));
         let event = Event::Authorize(Authorize { decision, original: None });
-        self.submit(now, from, to, MAX_HOPS, event, waiting);
+        self.submit(now, Draft::new(from, to, event), waiting);
     }
 
     /// When it runs out, by the seconds they say.

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use connector::{Flow, Output};
-use model::{Address, DomainPair, Endpoint, Event, MAX_HOPS, Now, Opener, Subscribe, Term, Tick};
+use model::{Address, DomainPair, Endpoint, Event, Now, Opener, Subscribe, Term, Tick};
 use std::collections::BTreeMap;
 
 use super::Asked;
 use super::backend::Backend;
+use crate::machine::tickets::Draft;
 use crate::machine::{Due, SipMachine, Waiting};
 use crate::transaction::LONG;
 
@@ -104,7 +105,7 @@ impl SipMachine {
             let look =
                 Event::Subscribe(Subscribe { term: Term::Once { key: None }, note: None, original: None });
             let (from, to) = (Endpoint::bare(watcher), Endpoint::bare(presentity));
-            self.submit(now, from, to, MAX_HOPS, look, Waiting::Nothing);
+            self.submit(now, Draft::new(from, to, look), Waiting::Nothing);
         }
     }
 }

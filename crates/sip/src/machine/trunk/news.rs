@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use model::{Address, Basic, Decision, Device, Endpoint, Event, LeaseKey, MAX_HOPS, Now, Publish, Tuple};
+use model::{Address, Basic, Decision, Device, Endpoint, Event, LeaseKey, Now, Publish, Tuple};
 
 use super::Asked;
 use super::backend::{Act, Backend};
 use super::dialog::{is_once, key_of};
+use crate::machine::tickets::Draft;
 use crate::machine::{Job, SipMachine, Waiting};
 use crate::pidf;
 use crate::translate::address;
@@ -174,7 +175,8 @@ impl SipMachine {
             tuples.push(Tuple::plain(None, Basic::Closed, now.wall));
         }
         let event = Event::Publish(Publish { key: key.clone(), tuples, secs: None });
-        self.submit(now, Endpoint::bare(presentity.clone()), to, MAX_HOPS, event, Waiting::Nothing);
+        let draft = Draft::new(Endpoint::bare(presentity.clone()), to, event);
+        self.submit(now, draft, Waiting::Nothing);
     }
 }
 
