@@ -43,7 +43,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "multipart" => own(&[
             "multipart/mixed; boundary=b\n--b\r\n\r\none\r\n--b\r\nContent-Type: multipart/alternative;boundary=\"c d\"\r\n\r\n\
              --c d\r\nContent-Type: text/plain\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\ntw=F6\r\n--c d\r\n\
-             Content-Transfer-Encoding: base64\r\n\r\nPGI+\r\n--c d--\r\n--b--\r\n",
+             Content-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\nPGI+\r\n--c d--\r\n--b--\r\n",
             "multipart/encrypted\n--\r\n\r\n----",
         ]),
         "pidf" => own(&[

@@ -65,7 +65,7 @@ pub enum Input<'a> {
     /// News for a device this machine bound.
     Notice(Endpoint, Notice),
     /// The envelope submitted under this ticket is committed to the journal. Frees the window; says nothing about
-    /// delivery. Events that are not journalled are kept at once.
+    /// delivery. Events that are not journalled are kept at once. Where the outcome is wanted it may come only with that.
     Kept(Ticket),
     /// How the submission ended. Comes always after `Kept` (or instead of it, when the envelope was refused before
     /// the journal could take it), within 5 seconds; for `outcome_wanted: false` only refusals come.

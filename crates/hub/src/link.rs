@@ -148,6 +148,15 @@ impl LinkCore {
     /// Queues an event. A machine that lags too far behind is told to end, once, and then nothing more; one that
     /// has ended is told nothing, its deliveries go back when the link is dropped.
     pub fn send(&self, event: HubEvent) {
+        self.put(event, true);
+    }
+
+    /// The same of what a machine may hear together with something else that is sure to come: no reason to wake it.
+    pub fn send_along(&self, event: HubEvent) {
+        self.put(event, false);
+    }
+
+    fn put(&self, event: HubEvent, wakes: bool) {
         if self.closed.load(Ordering::Acquire) {
             return;
         }
@@ -159,7 +168,7 @@ impl LinkCore {
         queue.overrun = queue.events.len() >= limit;
         let event = if queue.overrun { HubEvent::Overrun } else { event };
         queue.events.push_back(event);
-        let waker = queue.waker.take();
+        let waker = if wakes || queue.overrun { queue.waker.take() } else { None };
         drop(queue);
         if let Some(waker) = waker {
             waker.wake();

@@ -131,7 +131,12 @@ impl Hub {
             }
         };
         self.repeats_end(&committed.envelope, None);
-        committed.link.send(HubEvent::Kept(committed.ticket));
+        let kept = HubEvent::Kept(committed.ticket);
+        match committed.outcome_wanted {
+            // The outcome follows.
+            true => committed.link.send_along(kept),
+            false => committed.link.send(kept),
+        }
         if let Plan::Remote(account) = &committed.plan {
             let account = account.clone();
             return match committed.envelope.event {

@@ -1,6 +1,6 @@
 //! The server's end, as every connection and shard hears of it.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
@@ -8,6 +8,8 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 #[derive(Default)]
 pub(crate) struct Draining {
     token: CancellationToken,
+    /// The same for whoever has a waker there already: the token's locks are everybody's.
+    told: AtomicBool,
     go_to: OnceLock<Arc<str>>,
     /// Shards of datagram sockets with something open.
     shards: AtomicUsize,
@@ -19,7 +21,14 @@ impl Draining {
         if let Some(go_to) = go_to {
             let _ = self.go_to.set(go_to);
         }
+        // Before those who listen wake.
+        self.told.store(true, Ordering::Release);
         self.token.cancel();
+    }
+
+    /// Has it begun?
+    pub fn has_begun(&self) -> bool {
+        self.told.load(Ordering::Acquire)
     }
 
     /// Where clients should go instead.

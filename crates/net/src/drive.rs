@@ -88,6 +88,8 @@ struct Driver {
     draining: Arc<Draining>,
     errand: Option<oneshot::Sender<Result<(), Refusal>>>,
     drain: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    /// It will wake this task, which is one for as long as there is a connection.
+    drain_wakes: bool,
 }
 
 /// Drives one connection from its first byte to its last.
@@ -111,6 +113,7 @@ pub(crate) async fn drive(stream: tokio::net::TcpStream, gear: Gear) {
         rein: pass.as_ref().map(|pass| Box::new(pass.rein(server))),
         timer: None,
         drain: Some(Box::pin(drain.begun())),
+        drain_wakes: false,
         draining: drain,
         errand,
     };
@@ -390,6 +393,7 @@ impl Driver {
 
     fn poll_time(&mut self, cx: &mut Context<'_>) -> Result<bool, Broken> {
         if let Some(drain) = &mut self.drain
+            && (!std::mem::replace(&mut self.drain_wakes, true) || self.draining.has_begun())
             && drain.as_mut().poll(cx).is_ready()
         {
             self.drain = None;

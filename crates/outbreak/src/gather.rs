@@ -8,10 +8,10 @@ use base64::engine::general_purpose::STANDARD;
 use memchr::memmem;
 use model::{Address, Envelope, Event, Message, Original, lossy};
 use sha2::{Digest, Sha256};
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::LazyLock;
 
-/// Links of one envelope that are looked at.
-const LINKS: usize = 1_024;
 /// Files of one envelope that are looked at.
 const FILES: usize = 4;
 
@@ -40,12 +40,12 @@ impl From<Link> for Carried {
 /// Things of one envelope that are followed.
 const FOLLOWED: usize = 256;
 
-/// Those that are followed. Of more than anybody writes by hand it is a choice by their hashes: what all messages of a worm
-/// have in common is chosen in most of them or in none, whatever stands beside it.
-pub(crate) fn followed(carried: &[Carried]) -> Vec<&Carried> {
+/// Those that are followed. Of more than anybody writes by hand it is a choice that nobody can foresee, and the same for
+/// each message: what all messages of a worm have in common is chosen in most of them or in none.
+pub(crate) fn followed<'a>(carried: &'a [Carried], dice: &RandomState) -> Vec<&'a Carried> {
     let mut all: Vec<_> = carried.iter().collect();
     if all.len() > FOLLOWED {
-        all.sort_unstable_by_key(|one| (one.exact.kind == Kind::Link, one.exact.key));
+        all.sort_by_cached_key(|one| (one.exact.kind == Kind::Link, dice.hash_one(one.exact.key)));
         all.truncate(FOLLOWED);
     }
     all
@@ -71,13 +71,15 @@ pub fn artefacts(envelope: &Envelope) -> Vec<Carried> {
     all
 }
 
-/// The links of a text as a reader sees it. `between` hears what stands between them.
+/// The links of a text as a reader sees it, each once. `between` hears what stands between them.
 fn push(all: &mut Vec<Carried>, text: &str, between: impl FnMut(&str)) {
-    for carried in links(&policy::clean(text), LINKS, between).into_iter().map(Carried::from) {
-        if all.len() < LINKS && !all.contains(&carried) {
-            all.push(carried);
-        }
+    let found = links(&policy::clean(text), usize::MAX, between);
+    if found.is_empty() {
+        return;
     }
+    // Their number is bounded by the size of a message.
+    let mut seen: HashSet<_> = all.iter().map(|one| one.exact.key).collect();
+    all.extend(found.into_iter().map(Carried::from).filter(|one| seen.insert(one.exact.key)));
 }
 
 fn of_message(message: &Message, envelope: &Envelope, all: &mut Vec<Carried>) {

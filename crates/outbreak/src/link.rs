@@ -39,10 +39,11 @@ pub(crate) fn links(text: &str, most: usize, mut between: impl FnMut(&str)) -> V
         let end = text[mark..].find(is_border).map_or(text.len(), |i| mark + i);
         let word = &text[begin..end];
         let may_be = memchr::memchr3(b'/', b'?', b'\\', word.as_bytes()).is_some();
-        if let Some(link) = may_be.then(|| read(word)).flatten() {
+        let read = if may_be { read_all(word) } else { [None, None] };
+        if read.iter().any(Option::is_some) {
             between(&text[plain..begin]);
             plain = end;
-            found.push(link);
+            found.extend(read.into_iter().flatten());
         }
         at = end.max(mark + 1);
     }
@@ -60,6 +61,11 @@ fn border_len(text: &str, at: usize) -> usize {
 
 /// Reads one word as a link.
 pub(crate) fn read(word: &str) -> Option<Link> {
+    read_all(word).into_iter().flatten().next()
+}
+
+/// A word as the link that it begins with, and as the one that begins within it.
+fn read_all(word: &str) -> [Option<Link>; 2] {
     let word = word.trim_start_matches(['(', '[', ',', '.', ';', ':', '!', '?']);
     let word = word.trim_end_matches([')', ']', ',', '.', ';', ':', '!', '?']);
     let mut end = word.len().min(LONGEST);
@@ -67,10 +73,18 @@ pub(crate) fn read(word: &str) -> Option<Link> {
         end -= 1;
     }
     let word = &word[..end];
-    let (rest, schemed) = match scheme(word)? {
-        Some(rest) => (rest, true),
-        None => (word, false),
-    };
+    match scheme(word) {
+        Scheme::At(at, rest) => {
+            let before = word[..at].contains(['/', '?', '#', '\\']);
+            [if before { place(word, false) } else { None }, place(rest, true)]
+        }
+        Scheme::None => [place(word, false), None],
+        Scheme::Other => [None, None],
+    }
+}
+
+/// Reads what follows the scheme of a link, or a link without one.
+fn place(rest: &str, schemed: bool) -> Option<Link> {
     let authority_end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
     let (authority, tail) = rest.split_at(authority_end);
     let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| if schemed { host } else { "" });
@@ -126,9 +140,18 @@ pub(crate) fn read(word: &str) -> Option<Link> {
     Some(Link { host, exact, folded })
 }
 
-/// What follows the scheme of a link; nothing where it has none, `None` where it has one that leads nowhere. Browsers take
-/// a backslash for a slash, and do without either after a scheme that they know.
-fn scheme(word: &str) -> Option<Option<&str>> {
+/// The scheme of a link.
+enum Scheme<'a> {
+    /// It ends here, and this follows.
+    At(usize, &'a str),
+    /// There is none.
+    None,
+    /// It leads nowhere.
+    Other,
+}
+
+/// Browsers take a backslash for a slash, and do without either after a scheme that they know.
+fn scheme(word: &str) -> Scheme<'_> {
     const KNOWN: [&str; 5] = ["http", "https", "ftp", "hxxp", "hxxps"];
     let mut unknown = false;
     for (at, _) in word.match_indices(':') {
@@ -136,11 +159,11 @@ fn scheme(word: &str) -> Option<Option<&str>> {
         // Whatever stands before it without a space: "look:http://...".
         let name = before.rsplit(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
         if KNOWN.iter().any(|known| name.eq_ignore_ascii_case(known)) {
-            return Some(Some(after.trim_start_matches(['/', '\\'])));
+            return Scheme::At(at, after.trim_start_matches(['/', '\\']));
         }
         unknown |= after.starts_with("//");
     }
-    if unknown { None } else { Some(None) }
+    if unknown { Scheme::Other } else { Scheme::None }
 }
 
 fn is_host(host: &str, schemed: bool, has_path: bool) -> bool {
@@ -273,6 +296,10 @@ mod tests {
             ["", ".", ":", "://", "http://", "a:b", "e.g./i.e.", "../etc", "é.é", "mailto:a@b.example"]
         {
             assert_eq!(links(none, 8, |_| ()), [], "{none}");
+        }
+        for word in ["www.evil.example/omg?x=http:r4nd.example", "evil.example/omg?x=http://r4nd.example/a"] {
+            let hosts: Vec<_> = links(word, 8, |_| ()).into_iter().map(|link| link.host).collect();
+            assert_eq!(hosts, ["evil.example", "r4nd.example"], "{word}");
         }
         assert_eq!(links("«http://a.example/é»", 8, |_| ())[0].exact, "a.example/é");
     }

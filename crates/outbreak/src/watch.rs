@@ -10,6 +10,7 @@ use model::{Address, Envelope, Event, Hold, Reason, Refusal, Timestamp, Vouch};
 use parking_lot::{Mutex, RwLock};
 use policy::Society;
 use std::collections::{HashMap, HashSet};
+use std::hash::RandomState;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use store::{Partners, Shelf, Trouble};
@@ -96,6 +97,7 @@ pub struct Outbreaks {
     tracker: Tracker,
     orders: RwLock<Arc<Orders>>,
     pushers: Mutex<Pushers>,
+    dice: RandomState,
     counting: Counting,
     society: OnceLock<Arc<dyn Society>>,
     hearer: OnceLock<Hearer>,
@@ -119,6 +121,7 @@ impl Outbreaks {
             tracker: Tracker::default(),
             orders: RwLock::new(Arc::new(orders)),
             pushers: Mutex::default(),
+            dice: RandomState::new(),
             counting: Counting::default(),
             society: OnceLock::new(),
             hearer: OnceLock::new(),
@@ -469,7 +472,7 @@ impl ports::Watch for Outbreaks {
         if !follows || from == to {
             return Ok(None);
         }
-        for one in followed(&carried) {
+        for one in followed(&carried, &self.dice) {
             if contained(&orders, one, now).is_some() {
                 continue;
             }

@@ -4,7 +4,7 @@ use crate::content::{decode, end_of_tag};
 use crate::{Feature, Features};
 use aho_corasick::{AhoCorasick, MatchKind};
 use memchr::memmem;
-use model::{Envelope, Event, Message, ReceiptKind, lossy};
+use model::{Dialect, Envelope, Event, Message, Original, ReceiptKind, lossy};
 use std::sync::LazyLock;
 
 /// What an envelope uses; nothing for what only keeps the rest going (service discovery, pings, errors).
@@ -20,7 +20,7 @@ pub fn features(envelope: &Envelope) -> Features {
         Event::Publish(_) | Event::Subscribe(_) | Event::Authorize(_) | Event::Notify(_) => {
             Feature::Presence.into()
         }
-        Event::Opaque(opaque) => told(&opaque.original.bytes).without(Feature::E2e),
+        Event::Opaque(opaque) => told(&opaque.original).without(Feature::E2e),
         Event::Call(_) => Feature::Calls.into(),
     }
 }
@@ -64,7 +64,7 @@ const JINGLE: &str = "urn:xmpp:jingle";
 const JINGLE_FILES: &str = "urn:xmpp:jingle:apps:file-transfer";
 
 /// What a rendering says it is about. Every message passes here: one look for the words, and one for what hides them.
-fn told(rendering: &[u8]) -> Features {
+fn told(original: &Original) -> Features {
     static WORDS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
         // Of several ways of matching this one has the search by vector instructions.
         let words = TELLING.iter().map(|(word, _)| word);
@@ -72,10 +72,12 @@ fn told(rendering: &[u8]) -> Features {
     });
     // What cannot be looked into may be anything.
     let Some(words) = &*WORDS else { return Features::ALL };
-    let spelled = spelled(rendering);
+    let (rendering, is_xml) = (&original.bytes[..], original.dialect == Dialect::Xmpp);
+    let spelled = if is_xml { spelled(rendering) } else { String::new() };
     let (mut all, mut session, mut file) = (Features::default(), false, false);
     for text in [rendering, spelled.as_bytes()] {
-        for found in words.find_iter(text) {
+        // Service discovery names namespaces without using them, and so do people.
+        for found in words.find_iter(text).filter(|it| !is_xml || is_declared(&text[..it.start()])) {
             match TELLING[found.pattern().as_usize()] {
                 (JINGLE, _) => session = true,
                 (word, feature) => {
@@ -87,6 +89,15 @@ fn told(rendering: &[u8]) -> Features {
     }
     // A session that is not about a file is a call, or part of one.
     if session && !file { all.and(Feature::Calls) } else { all }
+}
+
+/// Does a namespace begin behind this, as far as one tag tells?
+fn is_declared(before: &[u8]) -> bool {
+    let Some((b'\'' | b'"', before)) = before.split_last() else { return false };
+    let Some((b'=', before)) = before.trim_ascii_end().split_last() else { return false };
+    let name = before.trim_ascii_end();
+    let begins = name.iter().rposition(|b| b.is_ascii_whitespace() || *b == b'/').map_or(0, |at| at + 1);
+    name[begins..].starts_with(b"xmlns")
 }
 
 /// The tags that have a character reference in them, which spells out a name another way, as they are meant.
@@ -119,7 +130,7 @@ const SEALED: &[&str] = &["?OTR", "-----BEGIN PGP MESSAGE-----"];
 fn used(message: &Message) -> Features {
     static MARKS: LazyLock<Vec<memmem::Finder>> =
         LazyLock::new(|| SEALED.iter().map(|mark| memmem::Finder::new(*mark)).collect());
-    let mut all = message.original.as_ref().map_or_else(Features::default, |it| told(&it.bytes));
+    let mut all = message.original.as_ref().map_or_else(Features::default, told);
     for part in &message.parts {
         let is = |kind: &str| part.mime.get(..kind.len()).is_some_and(|it| it.eq_ignore_ascii_case(kind));
         if !is("text/") {
@@ -143,7 +154,7 @@ pub fn is_encrypted(message: &Message) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::{Dialect, Original, Part};
+    use model::Part;
 
     #[test]
     fn references_hide_no_name_and_writing_one_is_no_crime() {
@@ -156,9 +167,12 @@ mod tests {
             ("<message><x a='>' xmlns='urn:xmpp:&#x6F;memo:2'/></message>", true),
             ("<message><x title='caf&#233;'/></message>", false),
             ("<message><body>urn:xmpp:&#x6F;memo:2</body></message>", false),
-            ("text/plain\r\n\r\nurn:xmpp:&#x6F;memo:2", false),
+            ("<message><body>'urn:xmpp:omemo:2' and xmlns='urn:xmpp:omemo:2'</body></message>", true),
+            ("<message><body>see \"urn:xmpp:omemo:2\"</body></message>", false),
+            ("<message><a:x xmlns:a = \"urn:xmpp:omemo:2\"/></message>", true),
         ] {
-            assert_eq!(told(rendering.as_bytes()).contains(&Feature::E2e), sealed, "{rendering}");
+            let original = Original { dialect: Dialect::Xmpp, bytes: rendering.as_bytes().to_vec().into() };
+            assert_eq!(told(&original).contains(&Feature::E2e), sealed, "{rendering}");
         }
     }
 
@@ -221,6 +235,13 @@ mod tests {
                 &[Feature::Files],
             ),
             (opaque("<iq><vCard xmlns='vcard-temp'/></iq>"), &[Feature::Directory]),
+            (
+                opaque(
+                    "<iq type='result'><query xmlns='http://jabber.org/protocol/disco#info'>\
+                     <feature var='urn:xmpp:jingle:1'/><feature var='http://jabber.org/protocol/muc'/></query></iq>",
+                ),
+                &[],
+            ),
             (opaque("<iq><jingle xmlns='urn:xmpp:&#106;ingle:1'/></iq>"), &[Feature::Calls]),
             (
                 opaque("<iq><x xmlns='jabber:x:oob'/><jingle xmlns='urn:xmpp:jingle:1'/></iq>"),

@@ -142,7 +142,9 @@ fn keys(config: &Config) -> BTreeMap<String, PathBuf> {
     for files in &config.tls_domains {
         let domain = files.domain.as_deref().unwrap_or_default();
         for (file, end) in [(&files.certificate, "pem"), (&files.key, "key")] {
-            all.insert(named(file, format!("tls/{domain}.{end}")), file.clone());
+            let otherwise = format!("tls/{domain}.{end}");
+            let name = named(file, otherwise.clone());
+            all.insert(if all.contains_key(&name) { otherwise } else { name }, file.clone());
         }
     }
     let own = [("ca.pem", config.base()), ("tls/ca-key.pem", config.base())];
@@ -192,7 +194,9 @@ fn kept_certificates(config: &Config, to: &Path) -> Result<Vec<String>, Failure>
     for file in files {
         let file = file?;
         let Ok(name) = file.file_name().into_string() else { continue };
-        if file.file_type()?.is_file() && !name.ends_with(".part") {
+        // One of them may be there already, by the configuration.
+        let is_new = !to.join(SHELF).join(&name).exists();
+        if file.file_type()?.is_file() && !name.ends_with(".part") && is_new {
             names.push(format!("{SHELF}/{name}"));
             copy(&file.path(), &to.join(SHELF).join(name))?;
         }

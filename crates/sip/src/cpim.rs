@@ -2,7 +2,7 @@
 
 use model::{Timestamp, Wants};
 
-use crate::transfer;
+use crate::content::Content;
 use crate::wire::clean;
 
 const IMDN: &str = "urn:ietf:params:imdn";
@@ -28,14 +28,16 @@ pub struct Cpim {
     pub lang: Option<String>,
     /// The content, its transfer encoding undone.
     pub body: Vec<u8>,
+    /// It had one.
+    pub encoded: bool,
 }
 
 impl Cpim {
     /// Reads an envelope (RFC 3862 2). Line ends may be bare LF: some senders write them.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let (head, rest) = block(bytes)?;
-        let (mime, body) = block(rest)?;
-        let mut out = Self { mime: "text/plain".to_owned(), body: body.to_vec(), ..Self::default() };
+        let Content { mime, lang, body, encoded } = Content::read(rest, true).ok()?;
+        let mut out = Self { mime, lang, body, encoded, ..Self::default() };
         let mut prefix = "imdn".to_owned();
         let fields = fields(head)?;
         // Each with the prefix of its namespace, if it has one (RFC 3862 2.2).
@@ -93,15 +95,6 @@ impl Cpim {
         if senders != 1 || head.replace("\r\n", "\n").contains('\r') {
             out.from.clear();
         }
-        for (name, value) in self::fields(mime)? {
-            if name.eq_ignore_ascii_case("content-type") {
-                out.mime = value.trim().to_owned();
-            } else if name.eq_ignore_ascii_case("content-language") {
-                out.lang = language(value.trim());
-            } else if name.eq_ignore_ascii_case("content-transfer-encoding") {
-                out.body = transfer::decode(value.trim(), body)?;
-            }
-        }
         Some(out)
     }
 
@@ -149,7 +142,7 @@ pub(crate) fn language(tag: &str) -> Option<String> {
 }
 
 /// Cuts a header block off at its blank line.
-pub(crate) fn block(bytes: &[u8]) -> Option<(&str, &[u8])> {
+fn block(bytes: &[u8]) -> Option<(&str, &[u8])> {
     let mut at = 0;
     loop {
         let line = bytes.get(at..)?;
@@ -164,8 +157,7 @@ pub(crate) fn block(bytes: &[u8]) -> Option<(&str, &[u8])> {
     }
 }
 
-/// The headers of a block, a name and a value for each line.
-pub(crate) fn fields(head: &str) -> Option<Vec<(String, String)>> {
+fn fields(head: &str) -> Option<Vec<(String, String)>> {
     let mut out = Vec::new();
     for line in head.lines() {
         // "Subject:;lang=fr text" and "imdn.Message-ID: x": the name ends at the first colon.
@@ -232,7 +224,7 @@ mod tests {
             assert_eq!(c.subject, Some((Some("fr".into()), "beau temps".into())));
             assert_eq!(c.id.as_deref(), Some("34jk324j"));
             assert_eq!(c.wants, Wants { delivered: true, displayed: true });
-            assert_eq!(c.mime, "text/plain; charset=utf-8");
+            assert_eq!(c.mime, "text/plain;charset=utf-8");
             assert!(c.body.starts_with(b"Hello: there"));
         }
     }
@@ -249,6 +241,7 @@ mod tests {
             mime: "text/plain".into(),
             lang: Some("de".into()),
             body: b"hi\r\n\r\nho".to_vec(),
+            encoded: false,
         };
         assert_eq!(Cpim::parse(&c.render()), Some(c));
     }

@@ -6,10 +6,11 @@
 //!
 //! Five layers, each testable alone: [`wire`] bytes to typed units; [`transaction`] repeated datagrams to requests;
 //! [`machine`] dispatch and one file per method; the bodies ([`pidf`], [`cpim`], [`iscomposing`], [`imdn`],
-//! [`multipart`]); and
+//! [`multipart`], [`content`]); and
 //! [`translate`], the pure tables between SIP and the model.
 
 mod config;
+pub mod content;
 pub mod cpim;
 pub mod digest;
 mod door;

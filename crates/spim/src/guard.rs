@@ -493,8 +493,10 @@ impl ports::Spim for Guard {
     fn held(&self, envelope: &Envelope, hold: &Hold, seq: Seq) {
         let (from, to) = (&envelope.from.address, &envelope.to.address);
         if hold.rule == "spim:greylist" || hold.rule == "spim:challenge" {
-            let over = self.waiting.note(pair(to, from), seq);
-            self.act(Act::Release(over.into_iter().collect()));
+            let (key, asked) = (pair(to, from), hold.rule == "spim:challenge");
+            let over = self.waiting.note(key, seq).into_iter().collect();
+            // Its wait ended before it had a number: by an answer, or because none came.
+            self.act(if asked && !self.known.has(key) { Act::Discard(over) } else { Act::Release(over) });
         } else if hold.rule.starts_with("hygiene:") || hold.rule.starts_with("outbreak:") {
             self.found(envelope, Mark::Held);
         }

@@ -160,7 +160,8 @@ pub(crate) fn fold_mapped(text: &str) -> Mapped {
             return compatible.chars().for_each(|c| push_folded(c, out));
         }
         // An `I` of another script: what it looks like depends on the case.
-        if c.is_uppercase() && skeleton(&compatible).eq("l".chars()) {
+        let looks_like = |text: &str, letter: &str| skeleton(text).eq(letter.chars());
+        if c.is_uppercase() && looks_like(&compatible, "l") && looks_like(&compatible.to_lowercase(), "i") {
             return out.push('i');
         }
         for c in skeleton(&compatible).filter(|c| !is_mark(*c)) {
@@ -267,6 +268,7 @@ mod tests {
             ("fаlсоn", "falcon"), // Cyrillic а, с, о
             ("ｆａｌｃｏｎ", "falcon"),
             ("p\u{406}n p\u{399}n", "pin pin"), // Cyrillic І, Greek Ι
+            ("fa\u{4c0}con", "falcon"),         // palochka
             ("f\u{3164}a\u{ffa0}l\u{1d173}con", "falcon"),
             ("f\u{200b}al\u{ad}con", "falcon"),
             ("fal\u{7f}con", "falcon"),

@@ -29,13 +29,19 @@ pub(super) fn heads(message: &Message) -> Vec<String> {
     all.filter(|text| !said(text)).collect()
 }
 
-/// The names that its parameters give a file.
+/// The names that its parameters give a file: what stands in quotation marks may have any sign in it.
 fn named(value: &str) -> Option<Cow<'_, str>> {
-    let names = value.split(';').skip(1).filter_map(|param| {
-        let (name, value) = param.split_once('=')?;
-        name.trim().to_ascii_lowercase().contains("name").then(|| value.trim().trim_matches('"'))
+    let (mut quoted, mut names) = (false, Vec::new());
+    let params = value.split(|c| {
+        quoted ^= c == '"';
+        c == ';' && !quoted
     });
-    let names: Vec<&str> = names.collect();
+    for param in params.skip(1) {
+        let (name, value) = param.split_once('=').unwrap_or_default();
+        if name.to_ascii_lowercase().contains("name") {
+            names.push(value.trim().trim_matches('"'));
+        }
+    }
     (!names.is_empty()).then(|| Cow::Owned(names.join("\n")))
 }
 
@@ -48,14 +54,14 @@ mod tests {
     fn what_a_client_may_show_is_read_and_the_rest_is_not() {
         let body = "message/cpim\r\n\r\nFrom: \"Falcon One\" <sip:a@b>\r\nTo: <sip:c@d>\r\nSubject:;lang=fr le faucon\r\n\
                     Subject: same\r\nimdn.Message-ID: 4111111111111111\r\n\r\nContent-Type: image/png; name=\"f.png\"\r\n\
-                    content-disposition: attachment; filename=secret plans.pdf; size=3\r\n\r\nFrom me: x";
+                    content-disposition: attachment; filename=\"x;secret plans.pdf\"; size=3\r\n\r\nFrom me: x";
         let original = |dialect| Some(Original { dialect, bytes: body.as_bytes().to_vec().into() });
         let message = |dialect| Message {
             original: original(dialect),
             subject: Some("same".into()),
             ..Message::default()
         };
-        let wanted = ["Falcon One", ";lang=fr le faucon", "f.png", "secret plans.pdf"];
+        let wanted = ["Falcon One", ";lang=fr le faucon", "f.png", "x;secret plans.pdf"];
         assert_eq!(heads(&message(Dialect::Sip)), wanted);
         assert!(heads(&message(Dialect::Xmpp)).is_empty());
     }

@@ -85,11 +85,17 @@ pub(super) fn of_part(part: &Part) -> impl Iterator<Item = Cow<'_, str>> {
         () if is_html || mime.contains("xml") => Some(markup(&part.body)),
         () if mime.starts_with("text/") => Some(lossy(&part.body)),
         // Whatever its type is called, words can be read.
-        () => std::str::from_utf8(&part.body).ok().map(Cow::Borrowed),
+        () => is_readable(&part.body).then(|| lossy(&part.body)),
     };
     let without = is_html.then(|| Cow::Owned(markup::html::plain(&lossy(&part.body))));
     let without = without.filter(|it| !first.as_ref().is_some_and(|first| says(first, it)));
     first.into_iter().chain(without)
+}
+
+/// Is most of it text, even if some is not?
+fn is_readable(body: &[u8]) -> bool {
+    let text = |b: &&u8| matches!(b, b' '..=b'~' | b'\t' | b'\n' | b'\r');
+    std::str::from_utf8(body).is_ok() || body.iter().filter(text).count() * 8 > body.len() * 7
 }
 
 /// Does one say all that the other does, however it is broken into lines?

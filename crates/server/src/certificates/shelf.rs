@@ -1,6 +1,5 @@
 //! The certificates that this server keeps by itself, below its data: `certificates/DOMAIN.pem` and `DOMAIN.key`.
 
-use crate::backup::sync_directory;
 use crate::config::Config;
 use crate::failure::Failure;
 use net::KeyFiles;
@@ -51,16 +50,24 @@ pub fn settle(config: &Config, domain: &str) -> Result<(), Failure> {
     if !fresh.certificate.exists() {
         return Ok(());
     }
-    let wrong =
-        |path: &Path, e: std::io::Error| Failure::new(format!("cannot write {}: {e}", path.display()));
-    match fs::rename(&fresh.key, &files.key) {
-        // It was there already.
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        done => done.map_err(|e| wrong(&files.key, e))?,
-    }
-    sync_directory(&dir(config))?;
-    fs::rename(&fresh.certificate, &files.certificate).map_err(|e| wrong(&files.certificate, e))?;
-    sync_directory(&dir(config))
+    let dir = dir(config);
+    let moved = (|| {
+        for (from, to) in [(&fresh.key, &files.key), (&fresh.certificate, &files.certificate)] {
+            match fs::rename(from, to) {
+                // It was there already, or somebody else did it just now.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                done => done?,
+            }
+            lasting(&dir)?;
+        }
+        Ok(())
+    })();
+    moved.map_err(|e: std::io::Error| Failure::new(format!("cannot write in {}: {e}", dir.display())))
+}
+
+/// Makes the names in a directory last.
+fn lasting(dir: &Path) -> std::io::Result<()> {
+    fs::File::open(dir)?.sync_all()
 }
 
 /// What is shown until the first certificate comes. Made by [`make_stand_in`].
@@ -102,7 +109,7 @@ pub fn put(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&part, path)?;
-        path.parent().map_or(Ok(()), |dir| fs::File::open(dir)?.sync_all())
+        path.parent().map_or(Ok(()), lasting)
     })();
     written.map_err(failed)
 }

@@ -90,11 +90,10 @@ pub(super) fn typed(value: &str, cast: &mut Cast) -> String {
     for part in parts {
         let (name, value) = part.split_once('=').unwrap_or((&part, ""));
         let name = name.trim();
-        let shown = match name.to_ascii_lowercase().as_str() {
-            "charset" | "handling" | "boundary" => cast.word(value.trim()),
-            _ => masked(value.trim()),
+        let _ = match name.to_ascii_lowercase().as_str() {
+            "charset" | "handling" | "boundary" => write!(out, ";{name}={}", cast.word(value.trim())),
+            _ => write!(out, ";{}={}", masked(name), masked(value.trim())),
         };
-        let _ = write!(out, ";{}={shown}", cast.word(name));
     }
     out
 }

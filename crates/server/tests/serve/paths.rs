@@ -144,8 +144,12 @@ fn no_part_of_a_sip_body_hides_from_the_rules() {
     hers.accept(&request);
     assert!(romeo.answer().starts_with("SIP/2.0 200"));
     for (kind, body, status) in [
+        (mixed, "--b\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nf=61lcon\r\n--b--", "403"),
+        ("multipart / mixed;boundary=b", "--b\r\n\r\nfalcon\r\n--b--", "403"),
         (mixed, "--b\r\nContent-Transfer-Encoding: base64\r\n\r\nZmFsY29u\r\n--b--", "403"),
+        ("application/x-notes", "falcon \u{fffd} and more", "403"),
         (mixed, "--b\r\nContent-Disposition: attachment;filename=\"falcon.txt\"\r\n\r\nx\r\n--b--", "403"),
+        (mixed, "--b\r\nContent-Type : x/y\r\n\r\nx\r\n--b--", "400"),
         (mixed, "falcon\r\n--b\r\n\r\nx\r\n--b--", "400"),
         ("application/x-notes", "falcon", "403"),
         ("message/rfc822", "Subject: falcon\r\n\r\nx", "415"),

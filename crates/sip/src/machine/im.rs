@@ -28,6 +28,8 @@ pub(super) struct SentMessage {
     losses: Vec<model::Loss>,
     /// Content-Type of what was sent.
     mime: String,
+    /// It was sent as its sender wrote it, or in an envelope, and can be sent plainer.
+    as_written: bool,
 }
 
 /// How somebody is reached, and what their device can read.
@@ -107,6 +109,7 @@ impl SipMachine {
             delayed_since: delivery.delayed_since,
             losses: Vec::new(),
             mime: String::new(),
+            as_written: true,
         };
         self.try_message(now, sent, true);
     }
@@ -152,6 +155,7 @@ impl SipMachine {
             return refuse(self, no);
         }
         sent.mime.clone_from(&out.mime);
+        sent.as_written = as_written;
         sent.losses = out.losses;
         let number = self.number();
         if self.transactions.request(now.tick, hop, &branch, "MESSAGE", number, bytes) {
@@ -218,7 +222,7 @@ impl SipMachine {
                 self.learn_cpim(&sent.device.address, false);
                 return self.try_message(now, sent, false);
             }
-            if message::has_parts(&sent.mime) {
+            if message::has_parts(&sent.mime) && sent.as_written {
                 return self.try_message(now, sent, false);
             }
             if matches!(sent.envelope.event, Event::Composing(_)) {

@@ -89,7 +89,7 @@ impl Translated {
 /// # Errors
 /// The refusal to answer with: nothing in it, or an envelope that cannot be opened.
 pub fn from_sip(incoming: &Incoming<'_>) -> Result<Translated, Refusal> {
-    let mime = incoming.mime.clone().unwrap_or_else(|| "text/plain".to_owned());
+    let mime = incoming.mime.as_deref().map_or_else(|| "text/plain".to_owned(), tight);
     let original = Some(original(&mime, incoming.body));
     if base(&mime) != CPIM {
         let event = content(incoming, &mime, incoming.body, None, original)?;
@@ -142,7 +142,9 @@ fn content(
                 Some((lang, text)) => (lang, Some(text)),
                 None => (None, incoming.subject.clone()),
             };
-            let parts = parts(mime, lang.as_deref(), body)?;
+            let (parts, encoded) = parts(mime, lang.as_deref(), body)?;
+            // Who does not undo an encoding would show what nobody has looked at.
+            let original = original.filter(|_| !encoded && !cpim.encoded);
             Ok(Event::Message(Message {
                 id: cpim.id.unwrap_or_default().into(),
                 thread,
@@ -158,8 +160,8 @@ fn content(
 }
 
 /// What the body says, each part for itself. Where several say something in the same form and language, one behind the
-/// other: a client shows one of each.
-fn parts(mime: &str, lang: Option<&str>, body: &[u8]) -> Result<Vec<Part>, Refusal> {
+/// other: a client shows one of each. And whether one of them was encoded for transfer.
+fn parts(mime: &str, lang: Option<&str>, body: &[u8]) -> Result<(Vec<Part>, bool), Refusal> {
     let part = |mime: &str, lang: Option<&str>, body: &[u8]| match base(mime).starts_with("message/") {
         // A mail, or a reference to what lies elsewhere: nobody here could say what is in it.
         true => Err(Refusal::new(Reason::NotAcceptable).with_text("a message within a message")),
@@ -168,19 +170,23 @@ fn parts(mime: &str, lang: Option<&str>, body: &[u8]) -> Result<Vec<Part>, Refus
         }
     };
     if !is_multipart(&base(mime)) {
-        return Ok(vec![part(mime, lang, body)?]);
+        return Ok((vec![part(mime, lang, body)?], false));
     }
-    let mut parts: Vec<Part> = Vec::new();
+    let (mut parts, mut encoded): (Vec<Part>, _) = (Vec::new(), false);
     let bad = |text: &str| Refusal::new(Reason::BadRequest).with_text(text);
-    for piece in pieces(mime, body).map_err(bad)?.iter().filter(|piece| !piece.body.is_empty()) {
+    for piece in pieces(mime, body).map_err(bad)? {
         let next = part(&piece.mime, piece.lang.as_deref().or(lang), &piece.body)?;
+        encoded |= piece.encoded;
+        if next.body.is_empty() {
+            continue;
+        }
         let same = |it: &&mut Part| it.mime == next.mime && it.lang == next.lang;
         match parts.iter_mut().find(same).filter(|it| it.mime.starts_with("text/")) {
             Some(before) => before.body = [&before.body[..], b"\n", &next.body[..]].concat().into(),
             None => parts.push(next),
         }
     }
-    if parts.is_empty() { Err(bad("empty message")) } else { Ok(parts) }
+    if parts.is_empty() { Err(bad("empty message")) } else { Ok((parts, encoded)) }
 }
 
 /// The body with its type, as `Original` of this dialect holds it.
@@ -205,6 +211,12 @@ pub fn has_parts(mime: &str) -> bool {
 
 fn base(mime: &str) -> String {
     mime.split(';').next().unwrap_or("").trim().to_ascii_lowercase()
+}
+
+/// Without the blanks that may stand around the slash (RFC 3261 section 25.1), so that a type has one spelling.
+fn tight(mime: &str) -> String {
+    let (base, params) = mime.split_at(mime.find(';').unwrap_or(mime.len()));
+    base.chars().filter(|c| !c.is_whitespace()).chain(params.chars()).collect()
 }
 
 fn unspaced(mime: &str) -> String {
