@@ -57,6 +57,8 @@ const CHAPTERS: &[Chapter] = &[
     (
         "SIP/SIMPLE",
         &[
+            ("RFC 2045", "MIME: Format of Bodies", "headers of a content, without comments"),
+            ("RFC 2231", "MIME Parameter Values in pieces or encoded", "refused"),
             ("RFC 2046", "MIME: Media Types", "bodies of several parts"),
             ("RFC 3261", "SIP", "a registrar, message server and stateful proxy for calls"),
             ("RFC 3428", "MESSAGE", ""),
