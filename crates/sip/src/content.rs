@@ -104,7 +104,8 @@ impl Typed {
         let mut params: Vec<(String, String)> = Vec::new();
         while let Some(param) = rest.strip_prefix(';') {
             let (name, value) = param.trim_start_matches([' ', '\t']).split_once('=')?;
-            let (value, after) = match value.strip_prefix('"') {
+            let quoted = value.strip_prefix('"');
+            let (value, after) = match quoted {
                 Some(quoted) => quoted.split_once('"')?,
                 None => value.split_at(value.find([';', ' ', '\t']).unwrap_or(value.len())),
             };
@@ -114,7 +115,7 @@ impl Typed {
                 || name.contains('*')
                 || params.iter().any(|(said, _)| *said == name)
                 || !value.chars().all(plain)
-                || (!param.contains('"') && !is_token(value))
+                || (quoted.is_none() && !is_token(value))
             {
                 return None;
             }
@@ -164,6 +165,8 @@ mod tests {
             ("attachment;filename*=utf-8''f%61lcon.pdf", None),
             ("attachment;filename*0=fal;filename*1=con.pdf", None),
             ("text/plain (falcon)", None),
+            ("multipart/mixed;boundary=b\"c", None),
+            ("multipart/mixed;x=a\";boundary=b;y=\"z", None),
             ("text/plain;charset", None),
             ("text/plain;", None),
         ] {
