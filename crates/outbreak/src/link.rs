@@ -93,11 +93,10 @@ fn place(rest: &str, schemed: bool) -> Option<Link> {
         Some((host, "")) => (host, ""),
         _ => (authority, ""),
     };
-    // As a browser takes it: decoded, and any full stop for a dot (UTS #46).
-    let host = decoded(host).replace('。', ".").trim_end_matches('.').to_lowercase();
-    let host = host.strip_prefix("www.").map_or(host.clone(), str::to_owned);
+    let host = followed(host);
+    let host = host.strip_prefix("www.").unwrap_or(&host);
     let tail = tail.split('#').next().unwrap_or_default();
-    if !is_host(&host, schemed, !tail.is_empty()) {
+    if !is_host(host, schemed, !tail.is_empty()) {
         return None;
     }
     let port = match port {
@@ -122,7 +121,7 @@ fn place(rest: &str, schemed: bool) -> Option<Link> {
         exact += "=";
         exact += value;
     }
-    let mut folded = format!("{}{port}", folded_host(&host));
+    let mut folded = format!("{}{port}", folded_host(host));
     for segment in &segments {
         folded.push('/');
         folded += if is_token(segment) { "*" } else { segment };
@@ -137,7 +136,22 @@ fn place(rest: &str, schemed: bool) -> Option<Link> {
         folded += "=";
     }
     let folded = (folded != exact).then_some(folded);
-    Some(Link { host, exact, folded })
+    Some(Link { host: host.to_owned(), exact, folded })
+}
+
+/// A host as a browser follows it: decoded, in ASCII (UTS #46), an IPv4 address with four numbers however it was written.
+fn followed(host: &str) -> String {
+    let host = host.trim_end_matches('.');
+    let usual = |b: u8| b.is_ascii_alphanumeric() || b == b'.' || b == b'-';
+    let last = host.rsplit('.').next().unwrap_or_default();
+    if host.bytes().all(usual) && !last.starts_with(|c: char| c.is_ascii_digit()) {
+        return host.to_ascii_lowercase();
+    }
+    // What no browser follows may still be followed by something else.
+    url::Host::parse(host).map_or_else(
+        |_| decoded(host).to_lowercase(),
+        |host| host.to_string().trim_end_matches('.').to_owned(),
+    )
 }
 
 /// The scheme of a link.
@@ -176,7 +190,9 @@ fn is_host(host: &str, schemed: bool, has_path: bool) -> bool {
         return false;
     }
     let last = host.rsplit('.').next().unwrap_or_default();
-    let named = host.contains('.') && last.chars().count() >= 2 && last.chars().all(char::is_alphabetic);
+    let named = host.contains('.')
+        && last.len() >= 2
+        && (last.bytes().all(|b| b.is_ascii_alphabetic()) || last.starts_with("xn--"));
     // Without a scheme it must look like one: a name with a path.
     schemed || (named && has_path)
 }
@@ -261,6 +277,22 @@ mod tests {
         ] {
             assert_eq!(exact(same).as_deref(), Some("evil.example/omg.php"), "{same}");
         }
+        for same in
+            ["http://3221226219/a", "http://0xC0.0.2.0353/a", "http://192.0.2.235/a", "http:192.0.747/%61"]
+        {
+            assert_eq!(exact(same).as_deref(), Some("192.0.2.235/a"), "{same}");
+        }
+        for same in [
+            "http://bücher.example/a",
+            "http://xn--bcher-kva.example/a",
+            "BÜCHER.example/a",
+            "http://b%C3%BCcher．example/a",
+        ] {
+            assert_eq!(exact(same).as_deref(), Some("xn--bcher-kva.example/a"), "{same}");
+        }
+        assert_eq!(exact("пример.рф/a"), exact("http://xn--e1afmkfd.xn--p1ai/a"));
+        assert_eq!(exact("http://[2001:DB8:0::1]/a"), exact("http://[2001:db8::1]/a"));
+        assert_eq!(exact("http://ev_il.example/a").as_deref(), Some("ev_il.example/a"));
         assert_eq!(exact("http://h.example?b=2&a=1"), exact("http://h.example/?a=1&b=2"));
         assert_ne!(exact("http://h.example/?a=1"), exact("http://h.example/?a=2"));
     }
