@@ -91,11 +91,28 @@ pub(super) fn typed(value: &str, cast: &mut Cast) -> String {
         let (name, value) = part.split_once('=').unwrap_or((&part, ""));
         let name = name.trim();
         let _ = match name.to_ascii_lowercase().as_str() {
-            "charset" | "handling" | "boundary" => write!(out, ";{name}={}", cast.word(value.trim())),
+            "boundary" => write!(out, ";{name}={}", requoted(value.trim(), |live| cast.id(live))),
+            "charset" | "handling" => write!(out, ";{name}={}", cast.word(value.trim())),
             _ => write!(out, ";{}={}", masked(name), masked(value.trim())),
         };
     }
     out
+}
+
+/// The boundary of a type of several parts.
+pub(super) fn boundary(mime: &str) -> Option<String> {
+    split(mime, ';').into_iter().find_map(|part| {
+        let (name, value) = part.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("boundary").then(|| value.trim().trim_matches('"').to_owned())
+    })
+}
+
+/// Another value, between quotation marks if the one was.
+fn requoted(value: &str, other: impl FnOnce(&str) -> String) -> String {
+    match value.strip_prefix('"').and_then(|value| value.strip_suffix('"')) {
+        Some(inner) => format!("\"{}\"", other(inner)),
+        None => other(value),
+    }
 }
 
 fn call_id(value: &str, cast: &mut Cast) -> String {

@@ -4,6 +4,7 @@
 //! told again, without names, words and secrets, to a machine as the tests have it ([`shadow`]); what that one
 //! answers is the transcript. So it replays as it is, and nothing of the live machine's answers is in it.
 
+mod body;
 mod cast;
 mod header;
 mod log;

@@ -1,10 +1,10 @@
 //! SIP agents, told again.
 
+use super::body;
 use super::cast::{Cast, masked};
 use super::header;
 use super::log::{Entry, Taken};
 use super::shadow::Shadow;
-use super::xml;
 use model::{Answer, Credential, Decision, Delivery, Event, Ticket, WatchState};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -119,13 +119,13 @@ impl Agents {
                 _ => header::value(&name, &value, cast),
             };
             if name == "content-type" {
-                kind = value.trim().to_ascii_lowercase();
+                value.clone_into(&mut kind);
             }
             block.push(format!("{}: {shown}", cast.word(&header::spelled(&name))));
         }
         if !body.is_empty() {
             block.push(String::new());
-            block.push(self::body(body, &kind, cast).replace("\r\n", "\n"));
+            block.push(body::told(body, &kind, cast).replace("\r\n", "\n"));
         }
         shadow.message(from, &block.join("\n"));
     }
@@ -165,47 +165,6 @@ fn proof(
     };
     let shown = format!("@digest({algorithm} {user} {password} {method} {uri} {count} {nonce} {realm})");
     (shown, Some((algorithm.into(), user, realm)))
-}
-
-/// A body without what people said.
-fn body(text: &str, kind: &str, cast: &mut Cast) -> String {
-    if kind.starts_with("message/cpim") {
-        return cpim(text, cast);
-    }
-    if kind.contains("+xml") {
-        return xml::redacted(text, cast);
-    }
-    masked(text)
-}
-
-/// RFC 3862: headers, headers of the content, content.
-fn cpim(text: &str, cast: &mut Cast) -> String {
-    let mut parts = text.splitn(3, "\r\n\r\n");
-    let mut out = Vec::new();
-    let head = parts.next().unwrap_or_default().split("\r\n").map(|line| match line.split_once(": ") {
-        Some((name @ ("From" | "To"), value)) => format!("{name}: {}", header::addresses(value, cast)),
-        Some((name @ "imdn.Message-ID", value)) => format!("{name}: {}", cast.id(value)),
-        Some((name @ ("NS" | "DateTime" | "imdn.Disposition-Notification"), value)) => {
-            format!("{name}: {}", cast.word(value))
-        }
-        Some((name, value)) => format!("{}: {}", masked(name), masked(value)),
-        None => masked(line),
-    });
-    out.push(head.collect::<Vec<_>>().join("\r\n"));
-    let inner = parts.next().unwrap_or_default();
-    let mut kind = String::new();
-    let lines = inner.split("\r\n").map(|line| match line.split_once(':') {
-        Some((name, value)) if name.eq_ignore_ascii_case("content-type") => {
-            kind = value.trim().to_ascii_lowercase();
-            format!("{name}: {}", header::typed(value, cast))
-        }
-        _ => masked(line),
-    });
-    out.push(lines.collect::<Vec<_>>().join("\r\n"));
-    if let Some(content) = parts.next() {
-        out.push(if kind.contains("+xml") { xml::redacted(content, cast) } else { masked(content) });
-    }
-    out.join("\r\n\r\n")
 }
 
 /// A delivery in the words of this door's transcripts.

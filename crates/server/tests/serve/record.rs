@@ -22,7 +22,7 @@ const DOMAIN: &str = "acme-works.test";
 const UDP: &str = "\n[[sip.listen]]\naddress = \"127.0.0.1:0\"\ntransport = \"udp\"\n";
 
 /// Nothing of this may be in a file.
-const PRIVATE: [&str; 12] = [
+const PRIVATE: [&str; 15] = [
     PASSWORD,
     "wrong one",
     "acme",
@@ -31,6 +31,9 @@ const PRIVATE: [&str; 12] = [
     "handkerchief",
     "moor of venice",
     "honest iago",
+    "of iago",
+    "cassio",
+    "brabantio",
     "workbench",
     "sad at heart",
     "127.0.0.1",
@@ -180,6 +183,13 @@ fn converse(server: &Serve) {
     let end = until(&mut wire, "\r\n\r\n");
     assert!(end.starts_with("SIP/2.0 200"), "{end}");
     until(&mut desk, "honest iago");
+    let parts = "Content-Type: multipart/mixed; boundary=\"of iago\"\r\n";
+    let body = "--of iago\r\nContent-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\naG9uZXN0IGNhc3Npbw==\r\n\
+                --of iago\r\n\r\nhonest brabantio\r\n--of iago--\r\n";
+    say(&mut wire, &phone.request("MESSAGE", &target, "desdemona", parts, body));
+    let end = until(&mut wire, "\r\n\r\n");
+    assert!(end.starts_with("SIP/2.0 200"), "{end}");
+    until(&mut desk, "honest brabantio");
     say(
         &mut wire,
         &phone.request("SUBSCRIBE", &target, "desdemona", "Event: presence\r\nExpires: 600\r\n", ""),
