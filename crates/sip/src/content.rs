@@ -3,7 +3,6 @@
 //! Rules and record see what is read here, and a device gets the body as it came and reads it for itself. So nothing
 //! is guessed: whatever two readers could understand in two ways is refused.
 
-use crate::cpim::language;
 use crate::transfer;
 
 /// Bytes and lines of a block of headers.
@@ -80,6 +79,13 @@ fn header(line: &[u8]) -> Option<(String, &str)> {
     let good = !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic());
     let value = value.trim_matches([' ', '\t']);
     (good && !value.chars().any(char::is_control)).then(|| (name.to_ascii_lowercase(), value))
+}
+
+/// A language tag, if it looks like one (RFC 5646 section 2.1).
+pub(crate) fn language(tag: &str) -> Option<String> {
+    let plausible =
+        matches!(tag.len(), 1..=64) && tag.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    plausible.then(|| tag.to_owned())
 }
 
 /// A type, or a disposition, with its parameters (RFC 2045 section 5.1), without anything that readers differ about:

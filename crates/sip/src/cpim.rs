@@ -2,7 +2,7 @@
 
 use model::{Timestamp, Wants};
 
-use crate::content::Content;
+use crate::content::{Content, language};
 use crate::wire::clean;
 
 const IMDN: &str = "urn:ietf:params:imdn";
@@ -132,13 +132,6 @@ impl Cpim {
         out.extend_from_slice(&self.body);
         out
     }
-}
-
-/// A language tag, if it looks like one (RFC 5646 section 2.1).
-pub(crate) fn language(tag: &str) -> Option<String> {
-    let plausible =
-        matches!(tag.len(), 1..=64) && tag.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    plausible.then(|| tag.to_owned())
 }
 
 /// Cuts a header block off at its blank line.

@@ -4,7 +4,7 @@
 //! The reader goes by local names and ignores what it does not know; the publisher's own text travels beside as
 //! `Original`, so nothing is lost between SIP users.
 
-use crate::cpim::language;
+use crate::content::language;
 use crate::xml::{self, Node};
 use markup::xml::escaped;
 use model::{Activity, Basic, Device, PresenceDoc, Timestamp, Tuple};

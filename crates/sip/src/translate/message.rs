@@ -6,7 +6,8 @@ use model::{
     Wants,
 };
 
-use crate::cpim::{Cpim, language};
+use crate::content::language;
+use crate::cpim::Cpim;
 use crate::multipart::{is_multipart, pieces};
 use crate::translate::{address, charset};
 use crate::wire::{NameAddr, Params, Request};
