@@ -54,8 +54,24 @@ pub fn complaint(message: &str) -> String {
     let wrong = names.next().filter(|_| message.starts_with("unknown"));
     match wrong.and_then(|wrong| nearest(wrong, names)) {
         Some(meant) => format!("{message}; did you mean `{meant}`?"),
-        None => message.to_owned(),
+        None => match number(message) {
+            Some((said, most)) => format!("{said}expected a whole number from 0 to {most}"),
+            None => message.to_owned(),
+        },
     }
+}
+
+/// What stands before the name of a type that only programmers know, and its greatest number.
+fn number(message: &str) -> Option<(&str, u64)> {
+    let (said, kind) = message.split_at(message.rfind("expected ")?);
+    let most = match kind.strip_prefix("expected ")? {
+        "u8" => u8::MAX.into(),
+        "u16" => u16::MAX.into(),
+        "u32" => u32::MAX.into(),
+        "u64" | "usize" => i64::MAX.cast_unsigned(),
+        _ => return None,
+    };
+    Some((said, most))
 }
 
 /// Edits between two words, a swap of neighbours counting as two.

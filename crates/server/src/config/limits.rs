@@ -4,7 +4,8 @@ use hub::{Limit, Rates};
 use meter::Rate;
 use net::{Admission, Pace};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Limits. Every one can be reached by somebody: what happens then is said in the handbook.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
@@ -13,15 +14,19 @@ pub struct Limits {
     /// Messages a second one account may send on average. Rates below that are not set follow it; 0 switches it and them off.
     pub messages_per_second: u32,
     /// Messages one account may send at once.
+    #[serde(deserialize_with = "some")]
     pub burst: u32,
     /// Most bytes of one message.
+    #[serde(deserialize_with = "some")]
     pub message_bytes: usize,
     /// Failed logins after which an address must wait before it tries the same account again, a minute at first and an hour at
     /// most; ten times as many at all accounts together. Nobody else has to wait. 0 switches that off.
     pub login_failures: u32,
     /// Connections in all.
+    #[serde(deserialize_with = "some")]
     pub connections: usize,
     /// Connections from one address; an IPv6 /64 counts as one.
+    #[serde(deserialize_with = "some")]
     pub connections_per_source: usize,
     /// Connections a minute from one address, and so many at once; 0 switches the limit off.
     pub connections_per_minute: u32,
@@ -128,6 +133,15 @@ impl Limits {
     pub fn shown(&self) -> String {
         format!("{:?}, {:?}", self.rates(), self.admission().pace)
     }
+}
+
+/// With 0 of it nothing could be done.
+fn some<'de, T: Deserialize<'de> + Default + PartialEq, D: Deserializer<'de>>(
+    from: D,
+) -> Result<T, D::Error> {
+    let some = T::deserialize(from)?;
+    let none = some == T::default();
+    if none { Err(D::Error::custom("0 lets nothing through: write a number from 1")) } else { Ok(some) }
 }
 
 #[cfg(test)]

@@ -21,6 +21,12 @@ impl Mistake {
         Self { file: file.to_owned(), place: None, what, line: String::new() }
     }
 
+    pub(super) fn no_text(file: &Path, error: &std::string::FromUtf8Error) -> Self {
+        let at = error.utf8_error().valid_up_to();
+        let why = "this is no UTF-8: save the file as UTF-8, or write the line anew";
+        Self::at(file, &String::from_utf8_lossy(error.as_bytes()), at..at, why)
+    }
+
     pub(super) fn at(file: &Path, text: &str, span: Range<usize>, what: impl Into<String>) -> Self {
         let (line, column, shown) = policy::place(text, span.start);
         Self { file: file.to_owned(), place: Some((line, column)), what: what.into(), line: shown.to_owned() }

@@ -5,6 +5,7 @@ mod control;
 mod file;
 mod hygiene;
 mod limits;
+mod listeners;
 mod mail;
 mod mistake;
 mod outbreak;
@@ -140,7 +141,8 @@ impl Config {
     /// # Errors
     /// [`Mistake`] with file, line, column and remedy.
     pub fn load(path: &Path) -> Result<Self, Mistake> {
-        let text = std::fs::read_to_string(path).map_err(|e| Mistake::unreadable(path, &e))?;
+        let bytes = std::fs::read(path).map_err(|e| Mistake::unreadable(path, &e))?;
+        let text = String::from_utf8(bytes).map_err(|e| Mistake::no_text(path, &e))?;
         Self::with(path, &text, &Overrides::among(std::env::vars_os()))
     }
 
@@ -164,10 +166,12 @@ impl Config {
             // As addresses have it, whichever way it is written (RFC 7622 section 3.2).
             let name = xmpp::jid::domain(domain.get_ref()).ok();
             let address = name.and_then(|name| Address::new("", &name).ok());
-            domains.push(
-                address
-                    .ok_or_else(|| wrong("this is no domain name; write something like \"example.com\""))?,
-            );
+            let address = address
+                .ok_or_else(|| wrong("this is no domain name; write something like \"example.com\""))?;
+            if domains.contains(&address) {
+                return Err(wrong("this domain is named already: take it out here"));
+            }
+            domains.push(address);
         }
         if domains.is_empty() {
             return Err(Mistake::at(
@@ -239,17 +243,7 @@ impl Config {
                 "this listener wants TLS, but there is no [tls] section, no [acme] section and no installed certificate",
             ));
         }
-        let datagrams = |l: &&SipListen| l.transport == SipTransport::Udp && l.serves == Serves::Servers;
-        if let Some(udp) = file.sip.listen.iter().find(datagrams) {
-            let why = "`serves = \"servers\"` needs `transport = \"tls\"`: datagrams prove nobody";
-            return Err(Mistake::at(path, text, udp.address.span(), why));
-        }
-        if file.xmpp.require_tls
-            && let Some(plain) = file.xmpp.listen.iter().find(|l| l.tls == XmppTls::None)
-        {
-            let why = "nobody can log in here: `tls = \"none\"` needs `require_tls = false` in [xmpp]";
-            return Err(Mistake::at(path, text, plain.address.span(), why));
-        }
+        listeners::check(&file.xmpp, &file.sip, path, text)?;
         if let Some(url) = &file.federation.url
             && !url.get_ref().strip_prefix("https://").is_some_and(|rest| {
                 let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
@@ -291,40 +285,6 @@ impl Config {
         mail::check(&file.mail, &file.journaling, path, text, base)?;
         file.record.check(path, text, base)?;
         file.reports.check(path, text, file.mail.server.is_some())?;
-        let listens = file.xmpp.listen.iter().map(|l| (&l.address, l.proxy_protocol, &l.trusted, false));
-        let sip_listens = file
-            .sip
-            .listen
-            .iter()
-            .map(|l| (&l.address, l.proxy_protocol, &l.trusted, l.transport == SipTransport::Udp));
-        for (address, proxied, trusted, datagrams) in listens.chain(sip_listens) {
-            let wrong = |span, why: &str| Err(Mistake::at(path, text, span, why));
-            if let Some(network) = trusted.iter().find(|t| net::Network::parse(t.get_ref()).is_none()) {
-                return wrong(
-                    network.span(),
-                    "this is no address or network; write \"192.0.2.0/24\" or \"2001:db8::/32\"",
-                );
-            }
-            match (proxied, trusted.is_empty()) {
-                (true, _) if datagrams => {
-                    return wrong(
-                        address.span(),
-                        "`proxy_protocol` is for TCP and TLS; datagrams have no header",
-                    );
-                }
-                (true, true) => {
-                    let why = "`proxy_protocol` needs `trusted`: the addresses of the proxies, which say who connects";
-                    return wrong(address.span(), why);
-                }
-                (false, false) => {
-                    return wrong(
-                        trusted[0].span(),
-                        "`trusted` says nothing without `proxy_protocol = true`",
-                    );
-                }
-                _ => {}
-            }
-        }
         if let Some(go_to) = &file.drain.go_to
             && !is_host(go_to.get_ref())
         {
@@ -442,6 +402,19 @@ mod tests {
         assert!(m.contains("did you mean `require_tls`?"), "{m}");
         let m = mistake("domains = [\"a@b\"]\n");
         assert!(m.starts_with("rialto.toml:1:12: this is no domain name"), "{m}");
+        let m = mistake("domains = [\"a.example\", \"A.example\"]\n");
+        assert!(m.starts_with("rialto.toml:1:25: this domain is named already"), "{m}");
+        for key in ["connections", "connections_per_source", "burst", "message_bytes"] {
+            let m = mistake(&format!("domains = [\"a\"]\n[limits]\n{key} = 0\n"));
+            assert!(m.starts_with("rialto.toml:3:") && m.contains("a number from 1"), "{m}");
+        }
+        let m = mistake("domains = [\"a\"]\n[limits]\nburst = -5\n");
+        assert!(m.contains("expected a whole number from 0 to 4294967295"), "{m}");
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("r.toml");
+        std::fs::write(&path, b"domains = [\"a\"]\n# \xff\n").unwrap();
+        let m = Config::load(&path).unwrap_err().to_string();
+        assert!(m.contains("r.toml:2:3: this is no UTF-8"), "{m}");
         let m = mistake("domains = []\n");
         assert!(m.contains("at least the domain"), "{m}");
         let m = mistake("domains = [\"a\"]\n[[xmpp.listen]]\naddress = \"127.0.0.1:99999\"\n");
@@ -481,7 +454,10 @@ mod tests {
             m.starts_with("environment (RIALTO__LIMITS__BRUST): ") && m.contains("did you mean `burst`?"),
             "{m}"
         );
-        assert!(wrong("RIALTO__LIMITS__BURST", "many").contains("expected u32"), "a word is no number");
+        assert!(
+            wrong("RIALTO__LIMITS__BURST", "many").contains("expected a whole number"),
+            "a word is no number"
+        );
         assert!(wrong("RIALTO__DATA__X", "1").starts_with("environment (RIALTO__DATA__X): "));
     }
 
@@ -505,26 +481,6 @@ mod tests {
         }
         let m = mistake("domains = [\"a\"]\n[traces]\nendpoint = \"http://h:1\"\nratio = 2.0\n");
         assert!(m.starts_with("rialto.toml:4:9: `ratio`"), "{m}");
-    }
-
-    #[test]
-    fn proxies_are_named() {
-        let listen = "domains = [\"a\"]\n[[sip.listen]]\naddress = \"[::1]:5060\"\n";
-        for (more, complaint) in [
-            ("transport = \"tcp\"\nproxy_protocol = true\n", "r.toml:3:11: `proxy_protocol` needs `trusted`"),
-            ("transport = \"tcp\"\ntrusted = [\"::1\"]\n", "r.toml:5:12: `trusted` says nothing"),
-            (
-                "transport = \"tcp\"\nproxy_protocol = true\ntrusted = [\"::1/200\"]\n",
-                "r.toml:6:12: this is no",
-            ),
-            (
-                "transport = \"udp\"\nproxy_protocol = true\ntrusted = [\"::1\"]\n",
-                "r.toml:3:11: `proxy_protocol` is for TCP",
-            ),
-        ] {
-            let m = Config::parse(Path::new("r.toml"), &format!("{listen}{more}")).unwrap_err().to_string();
-            assert!(m.starts_with(complaint), "{m}");
-        }
     }
 
     #[test]
